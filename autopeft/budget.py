@@ -1,0 +1,62 @@
+"""What one trial may spend."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+from autopeft.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much data a trial trains and evaluates on, and for how long.
+
+    Raises:
+        InvalidInputError: A value is not a whole number of 1 or more.
+    """
+
+    train_examples: int | None = None
+    """Training examples to draw, by the data's own fixed seed. None: all of them."""
+    epochs: int = 3
+    """Passes over those examples."""
+    evaluation_examples: int | None = None
+    """Validation examples to measure on, by the data's own fixed seed. None: all of them."""
+    batch_size: int = 32
+    """Examples in one optimiser step."""
+    max_length: int = 128
+    """Tokens after which a text is cut."""
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value is None and name in ("train_examples", "evaluation_examples"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InvalidInputError(f"the budget's {name} must be a whole number of 1 or more", value=value)
+
+    def with_overrides(self, **values: int | None) -> Self:
+        """Return a copy in which every value given (not None) replaces the old one."""
+        return replace(self, **{name: value for name, value in values.items() if value is not None})
+
+    def to_dict(self) -> dict[str, int | None]:
+        """Return the JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON form.
+
+        Raises:
+            InvalidInputError: A key is unknown or a value is out of range.
+        """
+        known = {entry.name for entry in fields(cls)}
+        if unknown := set(data) - known:
+            raise InvalidInputError(f"a budget has no key {min(unknown)!r}", remedy=f"Known: {', '.join(sorted(known))}.")
+        return cls(**data)
+
+    def describe(self) -> str:
+        """Say it in words: "1,000 training examples x 3 epochs, batch 32, at most 128 tokens, all validation examples"."""
+        train = "all training examples" if self.train_examples is None else f"{self.train_examples:,} training examples"
+        evaluation = "all" if self.evaluation_examples is None else f"{self.evaluation_examples:,}"
+        return (
+            f"{train} x {self.epochs} epochs, batch {self.batch_size}, at most {self.max_length} tokens, {evaluation} validation examples"
+        )

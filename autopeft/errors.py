@@ -1,0 +1,76 @@
+"""Errors that carry what went wrong as data and become text only when printed.
+
+Every message states the rule, the value that broke it and the remedy. A subclass also derives from the builtin that a Python
+caller would expect, and carries the exit code that the command line answers with.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class AutopeftError(Exception):
+    """Base of every error that autopeft raises on purpose.
+
+    Args:
+        rule: What must hold, or what happened, as a clause without a final full stop.
+        value: The value that broke the rule; left out of the text when not given.
+        remedy: What to do about it, as a sentence.
+    """
+
+    exit_code = 1
+
+    def __init__(self, rule: str, *, value: object = ..., remedy: str = "") -> None:
+        super().__init__(rule, value, remedy)
+        self.rule, self.value, self.remedy = rule, value, remedy
+
+    def __str__(self) -> str:
+        got = "" if self.value is ... else f" (got {self.value!r})"
+        return f"{self.rule}{got}. {self.remedy}".rstrip()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The default calls the constructor with positional arguments, and these are keyword-only: errors must cross processes.
+        return _rebuild, (type(self), self.__dict__)
+
+
+def _rebuild(cls: type[AutopeftError], state: dict[str, object]) -> AutopeftError:
+    error = cls.__new__(cls)
+    error.__dict__.update(state)
+    return error
+
+
+class InvalidInputError(AutopeftError, ValueError):
+    """What the user gave breaks a rule: a flag, a file, a search space, a configuration."""
+
+    exit_code = 2
+
+
+class UnknownNameError(InvalidInputError):
+    """A name that is in no table. Names the nearest known ones.
+
+    Args:
+        kind: What the name stands for, such as "task".
+        name: The name got.
+        known: The names that would have been accepted.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        near = get_close_matches(name, self.known, n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known: {', '.join(self.known)}."
+        super().__init__(f"unknown {kind}", value=name, remedy=hint)
+
+
+class UnavailableError(AutopeftError, OSError):
+    """Something outside the program is missing or broken: a hub, a package, the weights of a model."""
+
+    exit_code = 3
+
+
+class UnsupportedError(AutopeftError, NotImplementedError):
+    """A PEFT method cannot be applied to this model, or a configuration cannot be expressed in an export target."""
+
+    exit_code = 2
+
+
+class VerificationError(AutopeftError, RuntimeError):
+    """What was built differs from what the configuration asked for, or a checkpoint does not fit the model."""
