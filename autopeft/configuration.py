@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from autopeft.errors import InvalidInputError
+from autopeft.errors import InvalidInputError, UnknownNameError
 
 Scalar = str | int | float | bool
+
+TRAINING_PARAMETERS = ("learning_rate", "weight_decay", "warmup_fraction")
+"""The training hyper-parameters that a configuration may set."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ class Configuration:
     """PEFT modules and training hyper-parameters, in canonical form.
 
     Raises:
-        InvalidInputError: Two modules of one method share a layer and a target.
+        InvalidInputError: Two modules of one method share a layer and a target, or a hyper-parameter is no number.
+        UnknownNameError: A training hyper-parameter is not one of `TRAINING_PARAMETERS`.
     """
 
     modules: tuple[PeftModule, ...] = ()
@@ -97,7 +101,9 @@ class Configuration:
 
     def __post_init__(self) -> None:
         for name, value in self.training.items():
-            if not isinstance(name, str) or isinstance(value, bool) or not isinstance(value, int | float):
+            if name not in TRAINING_PARAMETERS:
+                raise UnknownNameError("training hyper-parameter", str(name), TRAINING_PARAMETERS)
+            if isinstance(value, bool) or not isinstance(value, int | float):
                 raise InvalidInputError("training hyper-parameters must map names to numbers", value=dict(self.training))
         object.__setattr__(self, "modules", _canonical(self.modules))
         object.__setattr__(self, "training", {name: float(value) for name, value in sorted(self.training.items())})

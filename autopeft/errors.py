@@ -25,7 +25,8 @@ class AutopeftError(Exception):
 
     def __str__(self) -> str:
         got = "" if self.value is ... else f" (got {self.value!r})"
-        return f"{self.rule}{got}. {self.remedy}".rstrip()
+        stop = "" if not got and self.rule.endswith((".", "?")) else "."
+        return f"{self.rule}{got}{stop} {self.remedy}".rstrip()
 
     def __reduce__(self) -> tuple[object, ...]:
         # The default calls the constructor with positional arguments, and these are keyword-only: errors must cross processes.

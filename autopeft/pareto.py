@@ -16,11 +16,11 @@ def non_dominated(points: Array) -> NDArray[np.bool_]:
     that holds a NaN is never on the front and dominates nothing.
     """
     points = np.asarray(points, dtype=np.float64)
-    valid = ~np.isnan(points).any(axis=1)
-    no_worse = (points[:, None, :] <= points[None, :, :]).all(axis=2)
-    better = (points[:, None, :] < points[None, :, :]).any(axis=2)
-    dominated = (no_worse & better & valid[:, None]).any(axis=0)
-    return valid & ~dominated
+    valid: NDArray[np.bool_] = ~np.any(np.isnan(points), axis=1)
+    no_worse = np.all(points[:, None, :] <= points[None, :, :], axis=2)
+    better = np.any(points[:, None, :] < points[None, :, :], axis=2)
+    dominated = np.any(no_worse & better & valid[:, None], axis=0)
+    return np.logical_and(valid, np.logical_not(dominated))
 
 
 def hypervolume(points: Array, reference: Array) -> float:

@@ -1,0 +1,5 @@
+"""Search spaces: their parameters, their points, and the YAML files they are read from."""
+
+from autopeft.space.space import ModuleSlot, Point, SearchSpace
+
+__all__ = ["ModuleSlot", "Point", "SearchSpace"]

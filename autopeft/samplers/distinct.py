@@ -1,0 +1,95 @@
+"""A wrapper that keeps any Optuna sampler from proposing what the study already has."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+Parameters = dict[str, Any]
+MAX_STEPS = 200
+
+
+class DistinctSampler(BaseSampler):
+    """Proposes whole points, each meaning something that no earlier or running trial means.
+
+    Every trial gets a sampler of its own, made from the study's seed and the trial's number: the stream of proposals then depends
+    on the study's record alone, so a resumed study goes on where it stopped instead of starting over.
+
+    A proposal that repeats an earlier one is moved by random single steps until it is new. If the space is so small that this
+    fails, the repeat is let through, as a replicate. Failed trials count as seen: trying the same again would fail again. Trials
+    that Optuna holds in its queue are not looked at.
+
+    Args:
+        make: Makes the wrapped sampler from a seed.
+        seed: The study's seed.
+        distributions: The fixed space of every trial.
+        identity: What a point means; two points of the same identity are repeats.
+        step: Returns the points one step away from a point.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[int], BaseSampler],
+        seed: int,
+        distributions: Mapping[str, BaseDistribution],
+        identity: Callable[[Parameters], str],
+        step: Callable[[Parameters, np.random.Generator], Sequence[Parameters]],
+    ) -> None:
+        self._make, self._seed = make, seed
+        self._distributions = dict(distributions)
+        self._identity, self._step = identity, step
+        self._seen: dict[int, str] = {}
+        self._inner = make(seed)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Make the trial's own sampler."""
+        self._inner = self._make(trial_seed(self._seed, trial.number))
+        self._inner.before_trial(study, trial)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """Pass on to the wrapped sampler."""
+        self._inner.after_trial(study, trial, state, values)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return the whole space: points are proposed whole, or a repeat could not be told."""
+        return self._distributions
+
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> Parameters:
+        """Propose a point, moved until it is new."""
+        inner_space = self._inner.infer_relative_search_space(study, trial)
+        point = dict(self._inner.sample_relative(study, trial, inner_space))
+        for name, distribution in self._distributions.items():
+            if name not in point:
+                point[name] = self._inner.sample_independent(study, trial, name, distribution)
+        return self._move_until_new(point, self._identities(study, trial), np.random.default_rng(trial_seed(self._seed, trial.number)))
+
+    def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
+        """Pass on to the wrapped sampler; only reached for a parameter outside the fixed space."""
+        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+
+    def _identities(self, study: Study, trial: FrozenTrial) -> set[str]:
+        for other in study.get_trials(deepcopy=False):
+            # A trial asked for at the same moment may not have all its parameters in the storage yet.
+            if other.number != trial.number and other.number not in self._seen and other.params.keys() >= self._distributions.keys():
+                self._seen[other.number] = self._identity(other.params)
+        return set(self._seen.values())
+
+    def _move_until_new(self, point: Parameters, taken: set[str], rng: np.random.Generator) -> Parameters:
+        moved = point
+        for _ in range(MAX_STEPS):
+            if self._identity(moved) not in taken:
+                return moved
+            candidates = self._step(moved, rng)
+            if not candidates:
+                break
+            moved = candidates[int(rng.integers(len(candidates)))]
+        return point
+
+
+def trial_seed(seed: int, number: int) -> int:
+    """Return the seed of a trial: a 31-bit number that depends on the study's seed and the trial's number alone."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)

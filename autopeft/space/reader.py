@@ -1,0 +1,150 @@
+"""Reads a search space from YAML. Every error names the file, the line, the rule and, for a name, the nearest known one."""
+
+from collections.abc import Collection, Iterator
+from importlib import resources
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from yaml.nodes import MappingNode, Node, SequenceNode
+
+from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.space.definition import ModuleDefinition, RangeDefinition, SizeDefinition, SpaceDefinition
+
+MAX_FILE_BYTES = 1_000_000
+Lines = dict[tuple[str | int, ...], int]
+
+
+def builtin_folder() -> Path:
+    """Return the folder of the spaces that come with the package: inside it in a wheel, beside it in a source checkout."""
+    installed = Path(str(resources.files("autopeft") / "search_spaces"))
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "search_spaces"
+
+
+def builtin_names() -> list[str]:
+    """Return the names of the spaces that come with the package."""
+    return sorted(path.stem for path in builtin_folder().glob("*.yaml"))
+
+
+def read_space(name_or_path: str, methods: Collection[str]) -> SpaceDefinition:
+    """Read a space that comes with the package by its name, or a user's own by its path.
+
+    Args:
+        name_or_path: "default", or a path that ends in .yaml or .yml.
+        methods: Names of the PEFT methods that a module may use.
+
+    Raises:
+        InvalidInputError: The file is missing, too large, not YAML, or breaks a rule; the text names the line.
+        UnknownNameError: There is no space of that name.
+    """
+    if not name_or_path.endswith((".yaml", ".yml")):
+        if name_or_path not in builtin_names():
+            raise UnknownNameError("search space (a name, or a path that ends in .yaml)", name_or_path, builtin_names())
+        return parse_space((builtin_folder() / f"{name_or_path}.yaml").read_text(encoding="utf-8"), methods, source=name_or_path)
+    return parse_space(_read_text(Path(name_or_path)), methods, source=name_or_path)
+
+
+def parse_space(text: str, methods: Collection[str], source: str = "search space") -> SpaceDefinition:
+    """Read a space from YAML text; arguments and errors as in `read_space`."""
+    node = _compose(text, source)
+    lines = dict(_lines(node, (), source))
+    data = yaml.safe_load(text)
+    if not isinstance(data, dict):
+        raise InvalidInputError(f"{source}: a search space must be a mapping with the keys modules and training")
+    try:
+        definition = SpaceDefinition.model_validate(data)
+    except ValidationError as error:
+        raise _explain(error, lines, source) from None
+    except RecursionError:
+        raise InvalidInputError(f"{source}: the file is nested too deeply") from None
+    for index, module in enumerate(definition.modules):
+        if module.method not in methods:
+            unknown = UnknownNameError("PEFT method", module.method, methods)
+            raise InvalidInputError(f"{source}, line {_line(lines, ('modules', index, 'method'))}: {unknown}")
+    return definition
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise InvalidInputError(f"{path}: a search space may have at most {MAX_FILE_BYTES:,} bytes", value=path.stat().st_size)
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        remedy = f"Give the path of a YAML file, or one of: {', '.join(builtin_names())}."
+        raise InvalidInputError("the search space file does not exist", value=str(path), remedy=remedy) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{path} can't be read as text: {error}") from None
+
+
+def _compose(text: str, source: str) -> Node:
+    """Parse to nodes, which know their lines. Aliases are refused: they can blow a small file up to any size."""
+    try:
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            if isinstance(token, yaml.AliasToken):
+                raise InvalidInputError(f"{source}, line {token.start_mark.line + 1}: anchors and aliases are not supported")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        yaml.safe_load(text)
+    except InvalidInputError:
+        raise
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}" if mark else ""
+        raise InvalidInputError(f"{source}{where}: not valid YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+        raise InvalidInputError(f"{source}: not valid YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
+    if node is None:
+        raise InvalidInputError(f"{source} is empty", remedy="A search space needs the keys modules and training.")
+    return node
+
+
+def _lines(node: Node, path: tuple[str | int, ...], source: str) -> Iterator[tuple[tuple[str | int, ...], int]]:
+    """Yield the line (from 1) of every path in the document; a key that stands twice is an error, as YAML would drop one."""
+    yield path, node.start_mark.line + 1
+    if isinstance(node, MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise InvalidInputError(f"{source}, line {key.start_mark.line + 1}: the key {name!r} stands twice")
+            seen.add(name)
+            yield from _lines(value, (*path, name), source)
+            yield (*path, name), key.start_mark.line + 1
+    elif isinstance(node, SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _lines(value, (*path, index), source)
+
+
+def _line(lines: Lines, path: tuple[str | int, ...]) -> int:
+    """Return the line of the longest part of the path that the document has; pydantic's paths go on where ours end."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 1)
+
+
+def _explain(error: ValidationError, lines: Lines, source: str) -> InvalidInputError:
+    first = error.errors(include_url=False)[0]
+    path = first["loc"]
+    where = f"{source}, line {_line(lines, path)}"
+    if first["type"] == "extra_forbidden":
+        unknown = UnknownNameError("key", str(path[-1]), _known_keys(path[:-1]))
+        return InvalidInputError(f"{where}: {unknown}")
+    place = ".".join(str(part) for part in path) or "the file"
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] in ("missing", "value_error"):
+        return InvalidInputError(f"{where}: {place}: {message}")
+    return InvalidInputError(f"{where}: {place}: {message}", value=first["input"])
+
+
+def _known_keys(path: tuple[str | int, ...]) -> list[str]:
+    owner: type[BaseModel] = SpaceDefinition
+    if path[:1] == ("modules",):
+        owner = SizeDefinition if "size" in path else ModuleDefinition
+    elif path[:1] == ("training",):
+        owner = RangeDefinition
+    return [*owner.model_fields]
+
+
+def describe_builtins() -> dict[str, str]:
+    """Return the description of every space that comes with the package, by name."""
+    texts = {name: (builtin_folder() / f"{name}.yaml").read_text(encoding="utf-8") for name in builtin_names()}
+    return {name: yaml.safe_load(text)["description"] for name, text in texts.items()}

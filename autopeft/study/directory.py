@@ -1,0 +1,131 @@
+"""A run's directory: one run, one folder; deleting the folder deletes the run.
+
+run.json            every setting and where it came from, versions, hardware
+study.db            the record of trials (SQLite)
+trials.jsonl        one line per finished trial
+trials/0007/        configuration.json, curve.jsonl, adapter/, error.txt
+report/             plots and tables
+exports/            what was exported
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from autopeft.errors import InvalidInputError
+
+FORMAT_VERSION = 1
+
+
+class RunDirectory:
+    """Paths and files of one run. Creating the object touches nothing; see `create` and `open`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path) -> "RunDirectory":
+        """Make a new run's folder.
+
+        Raises:
+            InvalidInputError: The folder exists and is not empty, or can't be written to.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            remedy = "Give another --out, or go on with that run: --resume."
+            raise InvalidInputError("the output folder is in use", value=str(path), remedy=remedy)
+        try:
+            (path / "trials").mkdir(parents=True)
+        except OSError as error:
+            raise InvalidInputError(f"the output folder can't be made: {error}", value=str(path), remedy="Give another --out.") from None
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunDirectory":
+        """Open an existing run's folder.
+
+        Raises:
+            InvalidInputError: There is no run, or one of another format version.
+        """
+        run = cls(path)
+        if not run.settings_path.is_file():
+            remedy = "Give the folder that a search wrote, such as runs/demo."
+            raise InvalidInputError("a run is a folder that holds run.json", value=str(path), remedy=remedy)
+        version = run.settings().get("format_version")
+        if version != FORMAT_VERSION:
+            raise InvalidInputError(f"this autopeft reads run format {FORMAT_VERSION}", value=version)
+        return run
+
+    @property
+    def settings_path(self) -> Path:
+        """Where run.json is."""
+        return self.path / "run.json"
+
+    @property
+    def storage_path(self) -> Path:
+        """Where the study's database is."""
+        return self.path / "study.db"
+
+    @property
+    def report_path(self) -> Path:
+        """Where plots and tables go."""
+        return self.path / "report"
+
+    @property
+    def exports_path(self) -> Path:
+        """Where exports go."""
+        return self.path / "exports"
+
+    def trial_path(self, number: int) -> Path:
+        """Return a trial's folder."""
+        return self.path / "trials" / f"{number:04d}"
+
+    def adapter_path(self, number: int) -> Path:
+        """Return the folder of a trial's trained adapter."""
+        return self.trial_path(number) / "adapter"
+
+    def settings(self) -> dict[str, Any]:
+        """Read run.json.
+
+        Raises:
+            InvalidInputError: The file is not a JSON object.
+        """
+        try:
+            data = json.loads(self.settings_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InvalidInputError(f"run.json can't be read: {error}", value=str(self.settings_path)) from None
+        if not isinstance(data, dict):
+            raise InvalidInputError("run.json must hold a JSON object", value=str(self.settings_path))
+        return data
+
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Write run.json whole or not at all."""
+        write_atomically(self.settings_path, json.dumps({"format_version": FORMAT_VERSION, **settings}, indent=2).encode() + b"\n")
+
+    def write_trial(self, number: int, files: Mapping[str, bytes]) -> None:
+        """Write files into a trial's folder; names may hold one slash, such as adapter/adapter.json."""
+        for name, content in files.items():
+            path = self.trial_path(number) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
+
+    def append_trial_line(self, row: Mapping[str, Any]) -> None:
+        """Add one line to trials.jsonl."""
+        with (self.path / "trials.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return rows as JSON lines."""
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a crash leaves the old content or the new, never a part."""
+    temporary = path.with_name(f".{path.name}.partial")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

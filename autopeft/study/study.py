@@ -1,0 +1,167 @@
+"""The record of trials, on Optuna's SQLite storage, so that optuna-dashboard opens a run as it is."""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from autopeft.configuration import Configuration
+from autopeft.errors import InvalidInputError
+from autopeft.objectives import Objective
+from autopeft.samplers.distinct import DistinctSampler, trial_seed
+from autopeft.samplers.registry import make_sampler
+from autopeft.space.space import SearchSpace
+from autopeft.study import coding
+from autopeft.study.directory import RunDirectory
+from autopeft.study.record import State, TrialRecord
+from autopeft.training.measurement import Assignment, Measurement
+
+STUDY_NAME = "autopeft"
+METRIC_PREFIX = "validation_"
+_STATES: dict[TrialState, State] = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.RUNNING: "running"}
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class Study:
+    """Trials of one run: asks for the next, remembers each, lists them all.
+
+    Make one with `create`, or read one back with `open`; a study that was opened without a space can list but not ask.
+    """
+
+    def __init__(self, study: optuna.Study, objectives: Sequence[Objective], space: SearchSpace | None = None, seed: int = 0) -> None:
+        self._study, self._space, self._seed = study, space, seed
+        self.objectives = tuple(objectives)
+        self._live: dict[int, optuna.Trial] = {}
+
+    @classmethod
+    def create(cls, run: RunDirectory, objectives: Sequence[Objective], space: SearchSpace, sampler: str, seed: int) -> "Study":
+        """Start the record of a new run, or go on with the one that is there.
+
+        Args:
+            run: Where the database is.
+            objectives: What is traded off.
+            space: What to choose from.
+            sampler: Name of a sampler.
+            seed: Seeds proposals and trials.
+
+        Raises:
+            UnknownNameError: There is no sampler of that name.
+        """
+        make_sampler(sampler, seed)  # an unknown name must fail before the database exists
+        study = optuna.create_study(
+            study_name=STUDY_NAME,
+            storage=f"sqlite:///{run.storage_path}",
+            sampler=_distinct(sampler, seed, space),
+            directions=[objective.direction for objective in objectives],
+            load_if_exists=True,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # names only label the dashboard's axes
+            study.set_metric_names([objective.name for objective in objectives])
+        return cls(study, objectives, space, seed)
+
+    @classmethod
+    def open(cls, run: RunDirectory) -> "Study":
+        """Read the record of a run.
+
+        Raises:
+            InvalidInputError: The database is missing or broken.
+        """
+        if not run.storage_path.is_file():
+            raise InvalidInputError("the run has no study.db yet", value=str(run.path), remedy="Wait for its first trial.")
+        objectives = [Objective(**entry) for entry in run.settings()["objectives"]]
+        try:
+            study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.storage_path}")
+        except (KeyError, SQLAlchemyError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InvalidInputError(f"study.db can't be read: {reason}", value=str(run.storage_path)) from None
+        return cls(study, objectives)
+
+    def ask(self) -> tuple[int, Configuration, int]:
+        """Return the number, configuration and seed of a new running trial."""
+        assert self._space is not None, "a study opened for reading can't ask"
+        trial = self._study.ask(coding.distributions(self._space))
+        configuration = self._space.configuration(coding.to_point(self._space, trial.params))
+        seed = int(trial.user_attrs.get("seed", trial_seed(self._seed, trial.number)))
+        # The seed comes last: a trial that has one has all, and was handed out.
+        for key, value in {"configuration": configuration.to_json(), "configuration_id": configuration.id, "seed": seed}.items():
+            trial.set_user_attr(key, value)
+        self._live[trial.number] = trial
+        return trial.number, configuration, seed
+
+    def tell(self, assignment: Assignment, measurement: Measurement) -> TrialRecord:
+        """Record a trial that ended well; one whose objectives are not all finite is recorded as failed."""
+        values = {objective.name: _value(objective, measurement) for objective in self.objectives}
+        if missing := [name for name, value in values.items() if not np.isfinite(value)]:
+            return self.fail(assignment, f"{missing[0]} is not a finite number: training diverged")
+        attributes: dict[str, Any] = {f"{METRIC_PREFIX}{name}": value for name, value in measurement.metrics.items() if np.isfinite(value)}
+        attributes |= {name: getattr(measurement, name) for name in ("trainable_parameters", "seconds", "peak_bytes")}
+        return self._finish(assignment, attributes, [values[objective.name] for objective in self.objectives])
+
+    def fail(self, assignment: Assignment, reason: str) -> TrialRecord:
+        """Record a trial that failed, with its reason in one line."""
+        return self._finish(assignment, {"error": reason}, None)
+
+    def requeue_running(self) -> int:
+        """Put every trial that a dead process left running back into the queue; return how many.
+
+        Must only be called when nothing is running: Optuna can't tell a live trial from a stranded one.
+        """
+        stale = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        for trial in stale:
+            self._study.tell(trial.number, state=TrialState.FAIL)
+            if "seed" in trial.user_attrs:  # else it had not been handed out yet, and its proposal is simply made again
+                self._study.enqueue_trial(trial.params, user_attrs={"seed": trial.user_attrs["seed"]})
+        return len(stale)
+
+    def records(self) -> list[TrialRecord]:
+        """Return all trials in order, without those that `requeue_running` put back: they come again under a new number."""
+        handed_out = [trial for trial in self._study.get_trials(deepcopy=False) if "seed" in trial.user_attrs and trial.state in _STATES]
+        return [self._record(trial) for trial in handed_out if trial.state != TrialState.FAIL or "error" in trial.user_attrs]
+
+    def _finish(self, assignment: Assignment, attributes: Mapping[str, Any], values: list[float] | None) -> TrialRecord:
+        trial = self._live.pop(assignment.trial)
+        for key, value in attributes.items():  # before the state: a finished trial can't be changed, and a crash here is requeued
+            trial.set_user_attr(key, value)
+        return self._record(self._study.tell(trial, values, state=TrialState.COMPLETE if values else TrialState.FAIL))
+
+    def _record(self, trial: FrozenTrial) -> TrialRecord:
+        attributes = trial.user_attrs
+        names = [objective.name for objective in self.objectives]
+        return TrialRecord(
+            number=trial.number,
+            state=_STATES[trial.state],
+            configuration=Configuration.from_dict(json.loads(attributes["configuration"])),
+            seed=attributes["seed"],
+            values=dict(zip(names, trial.values, strict=True)) if trial.values else {},
+            metrics={key.removeprefix(METRIC_PREFIX): value for key, value in attributes.items() if key.startswith(METRIC_PREFIX)},
+            trainable_parameters=attributes.get("trainable_parameters"),
+            seconds=attributes.get("seconds"),
+            peak_bytes=attributes.get("peak_bytes"),
+            error=attributes.get("error", ""),
+        )
+
+
+def _distinct(sampler: str, seed: int, space: SearchSpace) -> BaseSampler:
+    def identity(params: dict[str, Any]) -> str:
+        configuration = space.configuration(coding.to_point(space, params))
+        # A head-only trial costs as much as any other and has one place on the front, whatever its learning rate.
+        return configuration.id if configuration.modules else "head only"
+
+    def step(params: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
+        return [coding.to_params(space, point) for point in space.neighbours(coding.to_point(space, params), rng)]
+
+    return DistinctSampler(lambda trial: make_sampler(sampler, trial), seed, coding.distributions(space), identity, step)
+
+
+def _value(objective: Objective, measurement: Measurement) -> float:
+    if objective.name in measurement.metrics:
+        return measurement.metrics[objective.name]
+    return float(getattr(measurement, objective.name))
