@@ -1,0 +1,166 @@
+"""Turns a table's cells into texts, class ids and numbers, and refuses by name and place what is none of them."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autopeft.errors import InvalidInputError
+from autopeft.tasks.table import Table
+from autopeft.tasks.task import Kind
+
+MAX_INTEGER_CLASSES = 100
+"""Whole numbers with more distinct values than this are scores and not classes, unless said otherwise."""
+MAX_CLASSES = 1000
+"""A column with more distinct names than this is not a label."""
+# "007" is left a name: leading zeros mean that it was not a number to whoever wrote it.
+_WHOLE = re.compile(r"-?(0|[1-9]\d*)(\.0*)?")
+
+
+def texts(table: Table, column: str) -> list[str]:
+    """Return a column of texts.
+
+    Raises:
+        InvalidInputError: There is no such column, or a cell is not text.
+    """
+    cells = table.column(column)
+    for row, cell in enumerate(cells):
+        if not isinstance(cell, str):
+            raise InvalidInputError(
+                f"{table.where(row)}: the text column {column!r} must hold text", value=cell, remedy="Fill the cell or remove the row."
+            )
+    return [str(cell) for cell in cells]
+
+
+def class_names(table: Table, column: str) -> tuple[str, ...]:
+    """Return the distinct class names of a label column: whole numbers by size, anything else by alphabet.
+
+    Raises:
+        InvalidInputError: A label is missing, labels are fractions, or there are too few or too many classes.
+    """
+    spelled = _spelled(table, column)
+    names = sorted(set(spelled))
+    where = f"{table.source}: the label column {column!r}"
+    if len(names) < 2:
+        raise InvalidInputError(f"{where} must hold two or more classes", value=names, remedy="Add examples of another class.")
+    if all(_number(name) is not None for name in names):
+        _refuse_fractions(table, column, spelled)
+    if len(names) > MAX_CLASSES:
+        remedy = "Name another column, or give kind='regression' if labels are scores."
+        raise InvalidInputError(f"{where} must hold at most {MAX_CLASSES:,} classes", value=len(names), remedy=remedy)
+    return tuple(sorted(names, key=int) if all(_WHOLE.fullmatch(name) for name in names) else names)
+
+
+def class_ids(table: Table, column: str, ids: Mapping[str, int]) -> NDArray[np.int64]:
+    """Return labels as class ids.
+
+    Args:
+        table: The rows.
+        column: The label column.
+        ids: The id of each spelling that is accepted.
+
+    Raises:
+        InvalidInputError: There is no such column, a label is missing, or it is not one of `ids`.
+    """
+    spelled = _spelled(table, column)
+    for row, name in enumerate(spelled):
+        if name not in ids:
+            raise InvalidInputError(
+                f"{table.where(row)}: the label in column {column!r} must be one of {_shorten(list(ids))}",
+                value=table.column(column)[row],
+                remedy="Correct it, or add examples of it to the training data.",
+            )
+    return np.array([ids[name] for name in spelled], dtype=np.int64)
+
+
+def numbers(table: Table, column: str) -> NDArray[np.float64]:
+    """Return labels as numbers.
+
+    Raises:
+        InvalidInputError: There is no such column, or a label is missing or is no finite number.
+    """
+    found = np.empty(len(table), dtype=np.float64)
+    for row, cell in enumerate(table.column(column)):
+        number = _number(cell)
+        if number is None:
+            _require_label(table, column, row)
+            raise InvalidInputError(
+                f"{table.where(row)}: the label in column {column!r} must be a finite number, as others are",
+                value=cell,
+                remedy="Correct it, or give kind='classification' if labels are class names.",
+            )
+        found[row] = number
+    return found
+
+
+def infer_kind(table: Table, column: str) -> Kind:
+    """Guess what a label column predicts.
+
+    Booleans, names and whole numbers with few distinct values are classes; other numbers are scores. Mostly numbers with some
+    text among them is a mistake, not a column of names.
+
+    Raises:
+        InvalidInputError: There is no such column, a label is missing, or a mostly numeric column holds something else.
+    """
+    cells = table.column(column)
+    found = [_number(cell) for cell in cells]
+    values = [value for value in found if value is not None]
+    if 2 * len(values) <= len(cells):
+        return "classification"
+    if len(values) < len(cells):
+        numbers(table, column)
+    whole = all(value.is_integer() for value in values)
+    return "classification" if whole and len(set(values)) <= MAX_INTEGER_CLASSES else "regression"
+
+
+def is_hidden(table: Table, column: str) -> bool:
+    """Return whether a split has no labels: the column is missing, or every cell is -1 (GLUE's way), or empty."""
+    return all(cell is None or cell == "" or _number(cell) == -1 for cell in table.columns.get(column, ()))
+
+
+def _spelled(table: Table, column: str) -> list[str]:
+    """Return every label in the one spelling of its class: 1, 1.0, "1" and "1.0" are all "1"."""
+    names = []
+    for row, cell in enumerate(table.column(column)):
+        _require_label(table, column, row)
+        if not isinstance(cell, bool | int | float | str):
+            raise InvalidInputError(f"{table.where(row)}: the label in column {column!r} must be a name or a number", value=cell)
+        text = str(cell).lower() if isinstance(cell, bool) else str(cell)
+        names.append(str(int(text.partition(".")[0])) if _WHOLE.fullmatch(text) else text)
+    return names
+
+
+def _refuse_fractions(table: Table, column: str, spelled: Sequence[str]) -> None:
+    for row, name in enumerate(spelled):
+        if not _WHOLE.fullmatch(name):
+            raise InvalidInputError(
+                f"{table.where(row)}: the label in column {column!r} must be a class name or a whole number",
+                value=table.column(column)[row],
+                remedy="Correct it, or give kind='regression' if labels are scores.",
+            )
+
+
+def _require_label(table: Table, column: str, row: int) -> None:
+    cell = table.column(column)[row]
+    if cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and math.isnan(cell)):
+        raise InvalidInputError(
+            f"{table.where(row)}: the label in column {column!r} is missing", value=cell, remedy="Fill the cell or remove the row."
+        )
+
+
+def _number(cell: Any) -> float | None:
+    """Return the finite number that a cell is or spells, if it is one."""
+    if isinstance(cell, bool) or not isinstance(cell, int | float | str):
+        return None
+    try:
+        number = float(cell)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _shorten(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")

@@ -1,0 +1,139 @@
+"""The metrics that tasks report, from scores in float64.
+
+| symbol | meaning | shape |
+|---|---|---|
+| s | scores: logits, or predicted numbers | n x c, or n |
+| y | labels: class ids, or numbers | n |
+| p | predicted class, the first of the largest logits | n |
+| C | confusion matrix: C[i, j] examples of class i were predicted as j | c x c |
+
+All but "loss" are better when larger. A metric that is undefined because predictions or labels are constant is 0.0.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Metric = Callable[[Floats, NDArray[Any]], float]
+
+
+def compute(kind: str, name: str, scores: Floats, labels: NDArray[Any]) -> float:
+    """Return one metric of finite scores.
+
+    Args:
+        kind: "classification" or "regression".
+        name: One of `metric_names`.
+        scores: s.
+        labels: y.
+    """
+    return float((_CLASSIFICATION if kind == "classification" else _REGRESSION)[name](scores, labels))
+
+
+def metric_names(kind: str, n_labels: int) -> tuple[str, ...]:
+    """Return what a task of this kind can report."""
+    if kind == "regression":
+        return tuple(_REGRESSION)
+    return tuple(name for name in _CLASSIFICATION if n_labels == 2 or name not in _BINARY)
+
+
+def _confusion(scores: Floats, labels: NDArray[np.int64]) -> Floats:
+    matrix = np.zeros((scores.shape[1], scores.shape[1]))
+    np.add.at(matrix, (labels, scores.argmax(axis=1)), 1)
+    return matrix
+
+
+def _accuracy(scores: Floats, labels: NDArray[np.int64]) -> float:
+    """Share of y = p."""
+    return float(np.mean(scores.argmax(axis=1) == labels))
+
+
+def _f1_per_class(scores: Floats, labels: NDArray[np.int64]) -> Floats:
+    """2 C[k, k] / (row sum of k + column sum of k) for every class k; 0 for a class neither seen nor predicted."""
+    matrix = _confusion(scores, labels)
+    return _divide(2 * matrix.diagonal(), matrix.sum(axis=0) + matrix.sum(axis=1))
+
+
+def _f1(scores: Floats, labels: NDArray[np.int64]) -> float:
+    """F1 of the positive class, label 1."""
+    return float(_f1_per_class(scores, labels)[1])
+
+
+def _macro_f1(scores: Floats, labels: NDArray[np.int64]) -> float:
+    """Mean F1 over the classes that are seen or predicted, so that no class needs to be called positive."""
+    occurs = np.union1d(labels, scores.argmax(axis=1))
+    return float(_f1_per_class(scores, labels)[occurs].mean())
+
+
+def _matthews_correlation(scores: Floats, labels: NDArray[np.int64]) -> float:
+    """Matthews correlation for any number of classes (Gorodkin 2004, R_K, doi 10.1016/j.compbiolchem.2004.09.006, eq. 8).
+
+    (n tr C - t.q) / sqrt((n^2 - q.q)(n^2 - t.t)), with t the row sums and q the column sums of C.
+    """
+    matrix = _confusion(scores, labels)
+    true, predicted, n = matrix.sum(axis=1), matrix.sum(axis=0), matrix.sum()
+    spread = np.sqrt((n**2 - predicted @ predicted) * (n**2 - true @ true))
+    return float(_divide(n * matrix.trace() - true @ predicted, spread))
+
+
+def _average_precision(scores: Floats, labels: NDArray[np.int64]) -> float:
+    """Sum over thresholds of (recall gained) x precision, examples with equal scores entering together; 0.0 without positives."""
+    margin = scores[:, 1] - scores[:, 0]
+    order = np.argsort(-margin, kind="stable")
+    last_of_tie = np.append(np.diff(margin[order]) != 0, True)
+    positives = np.cumsum(labels[order])[last_of_tie]
+    taken = np.arange(1, len(labels) + 1)[last_of_tie]
+    gained = np.diff(positives, prepend=0)
+    return float(_divide(gained @ (positives / taken), positives[-1]))
+
+
+def _cross_entropy(scores: Floats, labels: NDArray[np.int64]) -> float:
+    """Mean of logsumexp(s) - s[y], shifted by the largest logit so that nothing overflows."""
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]))
+
+
+def _squared_error(scores: Floats, labels: Floats) -> float:
+    """Mean of (s - y)^2."""
+    return float(np.mean((scores - labels) ** 2))
+
+
+def _pearson(scores: Floats, labels: Floats) -> float:
+    """Cosine of the centred s and y."""
+    # Compared before centring: the mean of equal numbers may be off by a rounding error, which would read as spread.
+    if np.ptp(scores) == 0 or np.ptp(labels) == 0:
+        return 0.0
+    x, y = scores - scores.mean(), labels - labels.mean()
+    return float(np.clip(_divide(x @ y, np.linalg.norm(x) * np.linalg.norm(y)), -1.0, 1.0))
+
+
+def _spearman(scores: Floats, labels: Floats) -> float:
+    """Pearson correlation of the ranks."""
+    return _pearson(_ranks(scores), _ranks(labels))
+
+
+def _ranks(values: Floats) -> Floats:
+    """Return ranks from 1; equal values share the mean of theirs."""
+    _, group, count = np.unique(values, return_inverse=True, return_counts=True)
+    mean_rank: Floats = np.cumsum(count) - (count - 1) / 2
+    return mean_rank[group]
+
+
+def _divide(numerator: Any, denominator: Any) -> Floats:
+    """Return the quotient, 0 where the denominator is 0."""
+    top, bottom = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
+    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom != 0)
+
+
+_BINARY = ("f1", "average_precision")
+_CLASSIFICATION: dict[str, Metric] = {
+    "accuracy": _accuracy,
+    "f1": _f1,
+    "macro_f1": _macro_f1,
+    "matthews_correlation": _matthews_correlation,
+    "average_precision": _average_precision,
+    "loss": _cross_entropy,
+}
+_REGRESSION: dict[str, Metric] = {"pearson": _pearson, "spearman": _spearman, "loss": _squared_error}

@@ -1,0 +1,177 @@
+"""Reads one data file into a `Table`.
+
+The parsers are the standard library's and pyarrow's, and not `datasets.load_dataset`: they know the line of a mistake, write no
+cache that a changed file would make stale, and cannot reach for the network.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autopeft.errors import InvalidInputError
+from autopeft.tasks.table import Table
+
+if TYPE_CHECKING:
+    import _csv
+
+MAX_BYTES = 2**30
+"""Files above 1 GiB are refused, for they are held in memory; so is Parquet that unpacks to more."""
+
+
+def read_table(path: str | os.PathLike[str]) -> Table:
+    """Read a CSV, TSV, JSON, JSON Lines or Parquet file; its suffix says which.
+
+    CSV is quoted as usual; TSV has no quoting at all, as in GLUE's own files. Both start with a header. A JSON file holds a list
+    of objects or one object a line. Text is UTF-8.
+
+    Raises:
+        InvalidInputError: The file is missing, too large, empty, of unknown type or malformed; names the line where it can.
+    """
+    file = Path(path)
+    if not file.is_file():
+        what = "is a folder, not a file" if file.is_dir() else "does not exist"
+        raise InvalidInputError(f"the data file {what}", value=str(file), remedy="Check the path.")
+    reader = _READERS.get(file.suffix.lower())
+    if reader is None:
+        raise InvalidInputError(f"the data file {file} must end in one of {', '.join(SUFFIXES)}", value=file.suffix)
+    _require_size(file, file.stat().st_size)
+    table = reader(file)
+    if not len(table):
+        raise InvalidInputError(f"{file} has no rows", remedy="It needs one per example, after a header if it is CSV or TSV.")
+    return table
+
+
+def _require_size(file: Path, n_bytes: int) -> None:
+    if n_bytes == 0:
+        raise InvalidInputError(f"{file} is empty", remedy="Give a file with a header and one row per example.")
+    if n_bytes > MAX_BYTES:
+        remedy = "Give a sample of it: a search needs only thousands of rows."
+        raise InvalidInputError(f"{file} must hold at most {MAX_BYTES:,} bytes", value=n_bytes, remedy=remedy)
+
+
+def _read_text(file: Path) -> str:
+    data = file.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InvalidInputError(
+            f"{file}, line {line}: the text must be UTF-8", value=data[error.start : error.start + 1], remedy="Save the file as UTF-8."
+        ) from error
+
+
+def _read_csv(file: Path) -> Table:
+    return _delimited(file, csv.reader(_lines(file), strict=True))
+
+
+def _read_tsv(file: Path) -> Table:
+    return _delimited(file, csv.reader(_lines(file), delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def _lines(file: Path) -> io.StringIO:
+    return io.StringIO(_read_text(file), newline="")
+
+
+def _delimited(file: Path, reader: "_csv.Reader") -> Table:
+    records = _records(file, reader)
+    _, header = next(records, (1, []))
+    if not any(header) or len(set(header)) != len(header):
+        raise InvalidInputError(f"{file}, line 1: the header must name every column once", value=header)
+    lines, rows = [], []
+    for line, cells in records:
+        if len(cells) != len(header):
+            raise InvalidInputError(
+                f"{file}, line {line}: a row must have {len(header)} cells, as the header has",
+                value=len(cells),
+                remedy="In CSV, quote a cell that holds a comma or a line break; TSV can hold neither tab nor line break.",
+            )
+        lines.append(line)
+        rows.append(cells)
+    columns = {name: [cells[index] for cells in rows] for index, name in enumerate(header)}
+    return Table(str(file), columns, lines, "line")
+
+
+def _records(file: Path, reader: "_csv.Reader") -> Iterator[tuple[int, list[str]]]:
+    """Yield the first line and the cells of every record that is not blank."""
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise InvalidInputError(f"{file}, line {line}: not a valid row: {error}", remedy="Check its quotes.") from error
+        if cells is None:
+            return
+        if cells:
+            yield line, cells
+
+
+def _read_json_lines(file: Path) -> Table:
+    return _json_lines(file, _read_text(file))
+
+
+def _read_json(file: Path) -> Table:
+    text = _read_text(file)
+    if not text.lstrip().startswith("["):
+        return _json_lines(file, text)
+    records = _parse(str(file), text)
+    return _from_objects(file, records, range(1, len(records) + 1), "row")
+
+
+def _json_lines(file: Path, text: str) -> Table:
+    # Not splitlines(): JSON text may hold U+2028 and the like unescaped.
+    numbered = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    records = [_parse(f"{file}, line {number}", line, first_line=number) for number, line in numbered]
+    return _from_objects(file, records, [number for number, _ in numbered], "line")
+
+
+def _parse(where: str, text: str, first_line: int | None = None) -> "list[object]":
+    try:
+        return json.loads(text)  # type: ignore[no-any-return]
+    except json.JSONDecodeError as error:
+        place = where if first_line else f"{where}, line {error.lineno}"
+        raise InvalidInputError(f"{place}, character {error.colno}: not valid JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{where}: not valid JSON: {error}") from error
+
+
+def _from_objects(file: Path, records: Sequence[object], lines: Sequence[int], place: str) -> Table:
+    names: dict[str, None] = {}
+    objects: list[dict[str, object]] = []
+    for line, record in zip(lines, records, strict=True):
+        if not isinstance(record, dict):
+            raise InvalidInputError(f'{file}, {place} {line}: must be an object such as {{"text": "...", "label": 1}}', value=record)
+        names.update(dict.fromkeys(record))
+        objects.append(record)
+    # A key that an object lacks reads as None, which the checks of texts and labels refuse by line.
+    return Table(str(file), {name: [record.get(name) for record in objects] for name in names}, lines, place)
+
+
+def _read_parquet(file: Path) -> Table:
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    try:
+        with pq.ParquetFile(file) as parquet:
+            groups = [parquet.metadata.row_group(index) for index in range(parquet.metadata.num_row_groups)]
+            if groups:
+                _require_size(file, sum(group.total_byte_size for group in groups))
+            table = parquet.read()
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidInputError(f"{file} is not valid Parquet: {error}") from error
+    columns = {name: column.to_pylist() for name, column in zip(table.column_names, table.columns, strict=True)}
+    return Table(str(file), columns, range(1, table.num_rows + 1))
+
+
+_READERS: dict[str, Callable[[Path], Table]] = {
+    ".parquet": _read_parquet,
+    ".csv": _read_csv,
+    ".tsv": _read_tsv,
+    ".jsonl": _read_json_lines,
+    ".json": _read_json,
+}
+SUFFIXES = tuple(_READERS)
+"""File types that can be read, in the order in which a folder is searched for them."""
