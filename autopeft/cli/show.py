@@ -1,0 +1,37 @@
+"""autopeft show: a run's front and leaderboard."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autopeft.cli.formats import Format
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo.")],
+    output: Annotated[Format, typer.Option("--format", help="For eyes, or one JSON object per trial.")] = Format.TABLE,
+    show_all: Annotated[bool, typer.Option("--all", help="Show every dominated trial on a terminal too.")] = False,
+) -> None:
+    """Show a run's Pareto front, then the trials it dominates and those that failed.
+
+    Examples:
+      autopeft show runs/demo
+
+      autopeft show runs/demo --format json | jq '.[] | select(.on_front)'
+    """
+    import json
+
+    from autopeft.report.header import RunHeader
+    from autopeft.report.leaderboard import Leaderboard
+    from autopeft.report.table import show_tables
+    from autopeft.study.directory import RunDirectory
+    from autopeft.study.study import Study
+
+    directory = RunDirectory.open(run)
+    study = Study.open(directory)
+    leaderboard = Leaderboard.of(study.records(), study.objectives)
+    if output is Format.JSON:
+        typer.echo(json.dumps(leaderboard.rows(), indent=2, allow_nan=False))
+    else:
+        show_tables(leaderboard, RunHeader.from_settings(directory.settings(), run.resolve().name), show_all=show_all)

@@ -1,0 +1,43 @@
+"""What stands above every table and plot of a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from autopeft.budget import Budget
+
+
+@dataclass(frozen=True)
+class RunHeader:
+    """A run in a few words. What the run directory doesn't tell is empty or None."""
+
+    name: str
+    task: str = ""
+    model: str = ""
+    budget: str = ""
+    head_parameters: int | None = None
+    """Parameters of the task head, trained in every trial and not counted in any trial's parameters."""
+    backbone_parameters: int | None = None
+    """Parameters of the frozen model, the whole that percentages refer to."""
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], fallback_name: str) -> Self:
+        """Read it from the content of run.json; only the name is needed, and the folder's name stands in for it.
+
+        Raises:
+            InvalidInputError: The budget is not one.
+        """
+        budget = settings.get("budget")
+        return cls(
+            name=str(settings.get("name") or fallback_name),
+            task=_name(settings.get("task")),
+            model=_name(settings.get("model")),
+            budget=Budget.from_dict(budget).describe() if budget else "",
+            head_parameters=settings.get("head_parameters"),
+            backbone_parameters=settings.get("backbone_parameters"),
+        )
+
+
+def _name(entry: object) -> str:
+    """Return the name of a task or model, stored as an object or as a bare name."""
+    return str(entry.get("name", "")) if isinstance(entry, Mapping) else str(entry or "")

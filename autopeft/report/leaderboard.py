@@ -1,0 +1,133 @@
+"""What the tables of a run hold: the front, the others by rank, the failed, and the same as rows for other programs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autopeft.objectives import Objective
+from autopeft.report.header import RunHeader
+from autopeft.report.words import better, count, finite, one_line, percentage, score, seconds
+from autopeft.study.record import TrialRecord, front
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table."""
+
+    title: str
+    is_number: bool = True
+    """Numbers are aligned to the right, text to the left."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as text, before anyone decides how to draw it."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """A run's trials, sorted into those on the front, those it dominates, and those without a result."""
+
+    objectives: tuple[Objective, ...]
+    front: tuple[TrialRecord, ...]
+    """In rising order of the last objective's loss, so by parameters in an ordinary run."""
+    dominated: tuple[TrialRecord, ...]
+    """Best first by the first objective."""
+    failed: tuple[TrialRecord, ...]
+    running: tuple[TrialRecord, ...]
+
+    @classmethod
+    def of(cls, records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> "Leaderboard":
+        """Sort trials."""
+        on_front = front(records, objectives)
+        numbers = {record.number for record in on_front}
+        dominated = [record for record in records if record.state == "complete" and record.number not in numbers]
+        dominated.sort(key=lambda record: _rank(record, objectives[0]))
+        failed, running = (tuple(record for record in records if record.state == state) for state in ("failed", "running"))
+        return cls(tuple(objectives), tuple(on_front), tuple(dominated), failed, running)
+
+    @property
+    def metric_names(self) -> list[str]:
+        """Every metric that a trial reports, the objectives' own first."""
+        reported = {name: None for record in (*self.front, *self.dominated) for name in record.metrics}
+        leading = [objective.name for objective in self.objectives if objective.name in reported]
+        return list(dict.fromkeys([*leading, *reported]))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one JSON object per trial: the front, then the others by rank, then the failed and the running."""
+        others = (*self.dominated, *self.failed, *self.running)
+        return [*self.front_rows(), *(finite(record.to_row(on_front=False)) for record in others)]
+
+    def front_rows(self) -> list[dict[str, Any]]:
+        """Return one JSON object per trial on the front."""
+        return [finite(record.to_row(on_front=True)) for record in self.front]
+
+
+def _rank(record: TrialRecord, objective: Objective) -> tuple[bool, float, int]:
+    """Return a sorting key: best first, what has no score last (a NaN would leave the others unsorted)."""
+    loss = objective.sign * record.values[objective.name]
+    return (math.isnan(loss), 0.0 if math.isnan(loss) else loss, record.number)
+
+
+def tables(leaderboard: Leaderboard, header: RunHeader, limit: int | None = None) -> list[Table]:
+    """Return the tables that have rows: the front, the dominated trials (at most `limit`), the failed ones."""
+    names = leaderboard.metric_names
+    numbers = ("trial", *names, "parameters", "% of model", "seconds")
+    columns = (*map(Column, numbers), Column("configuration", is_number=False))
+    dominated = leaderboard.dominated[:limit]
+    title = f"Dominated trials, best first ({len(leaderboard.dominated)})"
+    if len(dominated) < len(leaderboard.dominated):
+        title = f"Dominated trials, the best {len(dominated)} of {len(leaderboard.dominated)} (--all shows the rest)"
+    found = [
+        Table(f"Pareto front ({len(leaderboard.front)})", columns, _result_rows(leaderboard.front, names, header)),
+        Table(title, columns, _result_rows(dominated, names, header)),
+        _failed_table(leaderboard.failed),
+    ]
+    return [table for table in found if table.rows]
+
+
+def introduction(leaderboard: Leaderboard, header: RunHeader) -> list[str]:
+    """Return the lines that stand above the tables."""
+    task = f", task {one_line(header.task)}" if header.task else ""
+    size = f" of {count(header.backbone_parameters)} parameters" if header.backbone_parameters else ""
+    model = f", model {one_line(header.model)}{size}" if header.model else ""
+    states = (("complete", (*leaderboard.front, *leaderboard.dominated)), ("failed", leaderboard.failed), ("running", leaderboard.running))
+    lines = [
+        f"Run {one_line(header.name)}{task}{model}",
+        f"Budget: {header.budget} a trial" if header.budget else "",
+        "Trials: " + ", ".join(f"{len(trials)} {state}" for state, trials in states if trials or state == "complete"),
+        "Better: " + ", ".join(f"{better(one)} {one.name.replace('_', ' ')}" for one in leaderboard.objectives),
+        head_note(header),
+    ]
+    return [line for line in lines if line]
+
+
+def head_note(header: RunHeader) -> str:
+    """Say what a trial's parameters don't include."""
+    head = f"{count(header.head_parameters)} parameters" if header.head_parameters is not None else "parameters"
+    return f"Parameters are those of the PEFT modules; the {head} of the task head, trained in every trial, come on top."
+
+
+def _result_rows(records: Sequence[TrialRecord], names: Sequence[str], header: RunHeader) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (
+            str(record.number),
+            *(score(record.metrics.get(name)) for name in names),
+            count(record.trainable_parameters),
+            percentage(record.trainable_parameters, header.backbone_parameters),
+            seconds(record.seconds),
+            one_line(record.configuration.describe()),
+        )
+        for record in records
+    )
+
+
+def _failed_table(failed: Sequence[TrialRecord]) -> Table:
+    columns = (Column("trial"), Column("seconds"), Column("reason", is_number=False), Column("configuration", is_number=False))
+    rows = ((str(one.number), seconds(one.seconds), one_line(one.error) or "-", one_line(one.configuration.describe())) for one in failed)
+    return Table(f"Failed trials ({len(failed)})", columns, tuple(rows))

@@ -1,0 +1,80 @@
+"""The Pareto plot as a page to explore, by plotly: one HTML file that needs no network."""
+
+from html import escape
+from pathlib import Path
+from string import Template
+
+import plotly.graph_objects as go
+
+from autopeft.report.palette import DOMINATED, FRONT, GRID, INK, SOFT_INK
+from autopeft.report.picture import Picture, Point
+
+PAGE = Template(
+    """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>body { margin: 0 auto; max-width: 1100px; padding: 1rem; font-family: system-ui, sans-serif; color: $ink }
+h1 { font-size: 1.2rem; margin: 0 } p { font-size: 0.85rem; color: $soft_ink; margin: 0.3rem 0 }</style>
+</head>
+<body>
+<h1>$title</h1>
+<p>$subtitle</p>
+$plot
+</body>
+</html>
+"""
+)
+
+
+def write_page(picture: Picture, path: Path) -> None:
+    """Write the plot with plotly's own code inside, so that the file opens anywhere."""
+    plot = _figure(picture).to_html(
+        full_html=False, include_plotlyjs=True, div_id="pareto", config={"displaylogo": False, "responsive": True}
+    )
+    title, subtitle = escape(picture.title), escape(picture.subtitle)
+    path.write_text(PAGE.substitute(title=title, subtitle=subtitle, plot=plot, ink=INK, soft_ink=SOFT_INK), encoding="utf-8")
+
+
+def _figure(picture: Picture) -> go.Figure:
+    figure = go.Figure()
+    figure.add_scatter(**_columns(picture.dominated), name=f"dominated ({len(picture.dominated)})", marker=_marker(DOMINATED, hollow=True))
+    stairs_x, stairs_y = zip(*picture.stairs, strict=True)
+    figure.add_scatter(x=stairs_x, y=stairs_y, mode="lines", line={"color": FRONT, "width": 2}, hoverinfo="skip", showlegend=False)
+    figure.add_scatter(**_columns(picture.front), name=f"Pareto front ({len(picture.front)})", marker=_marker(FRONT, hollow=False))
+    ticks = picture.axis.ticks
+    line = {"gridcolor": GRID, "gridwidth": 1, "zeroline": False, "linecolor": SOFT_INK}
+    figure.update_xaxes(
+        title=escape(picture.x_title),
+        range=picture.axis.limits,
+        tickvals=[tick.position for tick in ticks],
+        ticktext=[f"{tick.label}<br>{tick.detail}" for tick in ticks],
+        minor={"tickvals": picture.axis.minor, "showgrid": True, "gridcolor": GRID, "gridwidth": 0.5},
+        **line,
+    )
+    if picture.axis.break_position is not None:
+        figure.add_vline(picture.axis.break_position, line={"color": DOMINATED, "width": 1, "dash": "dot"}, layer="below")
+    figure.update_yaxes(title=escape(picture.y_title), range=picture.y_limits, **line)
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+    margin = {"l": 70, "r": 20, "t": 40, "b": 80}
+    figure.update_layout(height=620, plot_bgcolor="white", font_color=INK, hoverlabel={"align": "left"}, legend=legend, margin=margin)
+    return figure
+
+
+def _columns(points: tuple[Point, ...]) -> dict[str, object]:
+    return {
+        "x": [point.x for point in points],
+        "y": [point.y for point in points],
+        # Hover texts are a small HTML of plotly's: what others wrote must not become tags or links.
+        "text": ["<br>".join(map(escape, point.lines)) for point in points],
+        "mode": "markers",
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def _marker(color: str, *, hollow: bool) -> dict[str, object]:
+    if hollow:
+        return {"color": "rgba(0,0,0,0)", "size": 8, "opacity": 0.7, "line": {"color": color, "width": 1.2}}
+    return {"color": color, "size": 10, "line": {"color": "white", "width": 1}}

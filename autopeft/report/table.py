@@ -1,0 +1,65 @@
+"""Drawing tables: with rules and colour where a person looks on, as plain aligned text where a program or a file does."""
+
+import sys
+from collections.abc import Collection, Sequence
+
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from autopeft.report.header import RunHeader
+from autopeft.report.leaderboard import Leaderboard, Table, introduction, tables
+
+TERMINAL_LIMIT = 15
+"""Dominated trials shown on a terminal unless all are asked for, so that the front stays in sight."""
+
+
+def show_tables(leaderboard: Leaderboard, header: RunHeader, *, show_all: bool = False) -> None:
+    """Print a run's tables on standard output. Colour follows the terminal and the variable NO_COLOR."""
+    console = Console(highlight=False)
+    if console.is_terminal:
+        limit = None if show_all else TERMINAL_LIMIT
+        console.print(rich_text(introduction(leaderboard, header), tables(leaderboard, header, limit)))
+    else:
+        sys.stdout.write(plain_text(introduction(leaderboard, header), tables(leaderboard, header)))
+
+
+def plain_text(lines: Sequence[str], found: Sequence[Table]) -> str:
+    """Return lines and tables as aligned text of any width: nothing is wrapped and nothing cut."""
+    blocks = ["\n".join(lines), *("\n".join([table.title, *_aligned_table(table)]) for table in found)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def rich_text(lines: Sequence[str], found: Sequence[Table]) -> Group:
+    """Return lines and tables for a terminal; what doesn't fit its width is wrapped."""
+    # Text, never markup: a configuration in words holds square brackets, and a task's name can hold anything.
+    return Group(*(Text(line) for line in lines), *(Padding(_rich_table(table), (1, 0, 0, 0)) for table in found))
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Return rows as lines with aligned columns; the columns with these indices are aligned to the right."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    sides = [index in right for index in range(len(widths))]
+    return ["  ".join(map(_padded, row, widths, sides)).rstrip() for row in rows]
+
+
+def _aligned_table(table: Table) -> list[str]:
+    titles = [column.title for column in table.columns]
+    return aligned([titles, *table.rows], right=[index for index, column in enumerate(table.columns) if column.is_number])
+
+
+def _padded(cell: str, width: int, right: bool) -> str:
+    return cell.rjust(width) if right else cell.ljust(width)
+
+
+def _rich_table(table: Table) -> RichTable:
+    drawn = RichTable(title=Text(table.title, style="bold"), title_justify="left", box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in table.columns:
+        if column.is_number:
+            drawn.add_column(Text(column.title), justify="right", no_wrap=True)
+        else:
+            drawn.add_column(Text(column.title), overflow="fold", ratio=1)
+    for row in table.rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    return drawn

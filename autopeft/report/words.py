@@ -1,0 +1,53 @@
+"""How numbers and names are written, the same in every table and plot."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from autopeft.objectives import Objective
+
+
+def count(value: int | None) -> str:
+    """Write a count with thousands separators; "-" if unknown."""
+    return "-" if value is None else f"{value:,}"
+
+
+def short_count(value: int) -> str:
+    """Write a count for the tick of an axis: "500", "20k", "3M"."""
+    for size, suffix in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if value >= size:
+            return f"{value / size:g}{suffix}"
+    return str(value)
+
+
+def percentage(part: int | None, whole: int | None) -> str:
+    """Write a share in percent with two significant digits; "-" if either is unknown."""
+    if part is None or not whole:
+        return "-"
+    percent = 100 * part / whole
+    return f"{percent:.0f}%" if percent >= 10 else f"{percent:.2g}%"
+
+
+def score(value: float | None) -> str:
+    """Write a metric to four decimals, which keeps apart what 10,000 examples can tell apart; "-" if there is none."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.4f}"
+
+
+def seconds(value: float | None) -> str:
+    """Write seconds to a tenth; "-" if unknown."""
+    return "-" if value is None else f"{value:,.1f}"
+
+
+def better(objective: Objective) -> str:
+    """Say which way is better: "higher" or "lower"."""
+    return "higher" if objective.direction == "maximize" else "lower"
+
+
+def one_line(text: str) -> str:
+    """Return text that stays on its line and can't steer the terminal, whoever wrote it."""
+    return "".join(character if character.isprintable() else " " for character in " ".join(text.split()))
+
+
+def finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row fit for JSON, which has no NaN and no infinity: they become null."""
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}

@@ -1,0 +1,89 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from autopeft.budget import Budget
+from autopeft.cli.plot import plot
+from autopeft.cli.show import show
+from autopeft.errors import InvalidInputError
+from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.space import ModuleSlot, SearchSpace
+from autopeft.study.directory import RunDirectory
+from autopeft.study.study import Study
+from autopeft.training.measurement import Assignment, Measurement
+
+
+def measurement(accuracy, parameters):
+    return Measurement({"accuracy": accuracy, "f1": accuracy / 2}, (), parameters, 770, 3.25, 3.0, 10**6, 100)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of five complete trials, of which the first two are the front, and a failed one."""
+    directory = RunDirectory.create(tmp_path / "run")
+    objectives = [Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS]
+    directory.write_settings(
+        {
+            "name": "my run",
+            "task": {"name": "mrpc"},
+            "model": {"name": "tiny"},
+            "budget": Budget().to_dict(),
+            "objectives": [vars(objective) for objective in objectives],
+            "backbone_parameters": 100_000,
+            "head_parameters": 770,
+        }
+    )
+    space = SearchSpace("test", (ModuleSlot("lora", "lora", (1, 2, 4, 8), targets=(("query", "value"),)),), (), n_layers=4)
+    study = Study.create(directory, objectives, space, "random", seed=0)
+    for accuracy, parameters in ((0.7, 1000), (0.9, 64_000), (0.6, 2000), (0.5, 4000), (0.65, 70_000), (None, 0)):
+        number, configuration, seed = study.ask()
+        assignment = Assignment(number, configuration, Budget(), seed)
+        if accuracy is None:
+            study.fail(assignment, "out of memory")
+        else:
+            study.tell(assignment, measurement(accuracy, parameters))
+    return directory.path
+
+
+def call(function, *arguments):
+    app = typer.Typer()
+    app.command()(function)
+    return CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+
+
+def test_the_table_starts_with_the_run_and_its_front(run):
+    result = call(show, run)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Run my run, task mrpc, model tiny of 100,000 parameters"
+    start = lines.index("Pareto front (2)")
+    assert lines[start + 3].split()[:6] == ["1", "0.9000", "0.4500", "64,000", "64%", "3.2"]
+    assert "out of memory" in result.stdout
+
+
+def test_json_has_one_object_per_trial(run):
+    rows = json.loads(call(show, run, "--format", "json").stdout)
+    assert [(row["trial"], row["state"], row["on_front"]) for row in rows[:2]] == [(0, "complete", True), (1, "complete", True)]
+    assert {row["trial"] for row in rows} == set(range(6))
+    assert rows[1].keys() >= {"trial", "state", "on_front", "trainable_parameters", "accuracy", "f1", "seconds", "configuration"}
+    assert rows[-1]["state"] == "failed"
+
+
+@pytest.mark.parametrize("verb", [show, plot])
+def test_a_folder_without_a_run_is_named(verb, tmp_path):
+    with pytest.raises(InvalidInputError, match=r"holds run\.json"):
+        call(verb, tmp_path)
+
+
+@pytest.mark.parametrize("verb", ["show", "plot"])
+def test_neither_verb_imports_torch(run, verb):
+    code = (
+        f"import sys; from pathlib import Path; from autopeft.cli.{verb} import {verb}; {verb}(Path({str(run)!r})); "
+        "print([name for name in ('torch', 'transformers', 'peft', 'ray') if name in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"

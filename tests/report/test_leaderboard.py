@@ -1,0 +1,89 @@
+import json
+import math
+
+from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.report.header import RunHeader
+from autopeft.report.leaderboard import Leaderboard, introduction, tables
+
+
+def test_trials_are_sorted_into_front_dominated_and_failed(records, objectives):
+    leaderboard = Leaderboard.of(records, objectives)
+    assert [record.number for record in leaderboard.front] == [0, 3, 1]
+    assert [record.number for record in leaderboard.dominated] == [4, 2]
+    assert [record.number for record in leaderboard.failed] == [9]
+
+
+def test_an_objective_to_minimise_ranks_the_other_way(trial):
+    def with_loss(number, loss):
+        return trial(number, 0.5, 768, values={"loss": loss, "trainable_parameters": 768.0})
+
+    objectives = (Objective("loss", "minimize"), TRAINABLE_PARAMETERS)
+    leaderboard = Leaderboard.of([with_loss(0, 0.4), with_loss(1, 0.3), with_loss(2, math.nan), with_loss(3, 0.35)], objectives)
+    assert [record.number for record in leaderboard.front] == [1]
+    assert [record.number for record in leaderboard.dominated] == [3, 0, 2]
+
+
+def test_rows_have_one_json_object_per_trial_and_no_nan(records, objectives, trial):
+    rows = Leaderboard.of([*records, trial(11, 0.1, 999_999, metrics={"accuracy": 0.1, "f1": math.nan})], objectives).rows()
+    assert [row["trial"] for row in json.loads(json.dumps(rows, allow_nan=False))] == [0, 3, 1, 4, 2, 11, 9]
+    assert [row["on_front"] for row in rows] == [True, True, True, False, False, False, False]
+    expected = {"state": "complete", "trainable_parameters": 12_288, "accuracy": 0.84, "seconds": 12.34}
+    assert expected.items() <= rows[1].items()
+    assert rows[1]["configuration"]["modules"][0]["layers"] == [0, 2, 4]
+    assert rows[5]["f1"] is None
+    assert rows[6]["state"] == "failed"
+
+
+def test_tables_say_parameters_shares_and_configurations(records, objectives, header):
+    front, dominated, failed = tables(Leaderboard.of(records, objectives), header)
+    assert [column.title for column in front.columns] == ["trial", "accuracy", "f1", "parameters", "% of model", "seconds", "configuration"]
+    words = "lora 8 [query value] in 0 2 4, learning rate 0.001"
+    assert front.rows[1] == ("3", "0.8400", "0.8300", "12,288", "0.054%", "12.3", words)
+    assert front.rows[0][-1] == "head only, learning rate 0.001"
+    assert [row[0] for row in dominated.rows] == ["4", "2"]
+    assert failed.rows == (("9", "-", "loss is not finite  [31m", "prefix 3 in 0"),)
+
+
+def test_a_limit_cuts_the_dominated_and_says_so(records, objectives, header):
+    front, dominated, _ = tables(Leaderboard.of(records, objectives), header, limit=1)
+    assert len(front.rows) == 3
+    assert [row[0] for row in dominated.rows] == ["4"]
+    assert "best 1 of 2 (--all" in dominated.title
+
+
+def test_the_introduction_names_run_task_model_budget_and_head(records, objectives, header):
+    text = "\n".join(introduction(Leaderboard.of(records, objectives), header))
+    for part in (
+        "Run demo, task mrpc, model all-MiniLM-L6-v2 of 22,713,216",
+        "1,000 training examples",
+        "5 complete, 1 failed",
+        "the 770 param",
+    ):
+        assert part in text
+    assert "higher accuracy, lower trainable parameters" in text
+
+
+def test_a_run_without_trials_still_introduces_itself(objectives):
+    leaderboard = Leaderboard.of([], objectives)
+    assert tables(leaderboard, RunHeader("empty")) == []
+    assert introduction(leaderboard, RunHeader("empty"))[:2] == ["Run empty", "Trials: 0 complete"]
+
+
+def test_the_header_reads_what_run_json_holds():
+    settings = {
+        "name": "one",
+        "task": {"name": "stsb", "columns": ["a"]},
+        "model": {"name": "tiny", "sha256": "0"},
+        "budget": {"train_examples": 1000, "epochs": 2},
+        "head_parameters": 385,
+    }
+    header = RunHeader.from_settings(settings, "folder")
+    assert (header.name, header.task, header.model, header.head_parameters, header.backbone_parameters) == (
+        "one",
+        "stsb",
+        "tiny",
+        385,
+        None,
+    )
+    assert header.budget.startswith("1,000 training examples x 2 epochs")
+    assert RunHeader.from_settings({}, "folder") == RunHeader("folder")

@@ -1,0 +1,47 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from autopeft.report.leaderboard import Leaderboard, introduction, tables
+from autopeft.report.table import TERMINAL_LIMIT, plain_text, rich_text, show_tables
+
+
+def test_plain_text_is_aligned_and_never_cut(records, objectives, header):
+    leaderboard = Leaderboard.of(records, objectives)
+    text = plain_text(introduction(leaderboard, header), tables(leaderboard, header))
+    lines = text.splitlines()
+    start = lines.index("Pareto front (3)") + 1
+    assert lines[start].split() == ["trial", "accuracy", "f1", "parameters", "%", "of", "model", "seconds", "configuration"]
+    assert lines[start + 3].endswith("294,912        1.3%     12.3  lora 8 [query value] in 0 2 4, learning rate 0.001")
+    column = lines[start].index("configuration")
+    assert all(line[column - 2 : column] == "  " for line in lines[start + 1 : start + 4])
+
+
+def drawn(content, **options):
+    console = Console(file=io.StringIO(), force_terminal=True, **options)
+    console.print(content)
+    return console.file.getvalue()
+
+
+def test_the_rich_table_keeps_brackets_and_wraps_what_does_not_fit(records, objectives, header):
+    text = drawn(rich_text(["Run [bold]x[/bold]"], tables(Leaderboard.of(records, objectives), header)), width=90)
+    assert "Run [bold]x[/bold]" in text
+    assert "[query" in text
+    assert "294,912" in text
+    assert "…" not in text
+
+
+def test_no_color_is_honoured(records, objectives, header, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = drawn(rich_text([], tables(Leaderboard.of(records, objectives), header)), width=120)
+    assert "\x1b[3" not in text  # colours are codes 30 to 38; bold and dim are styles, not colours
+
+
+@pytest.mark.parametrize(("terminal", "show_all", "cut"), [(True, False, True), (True, True, False), (False, False, False)])
+def test_only_a_terminal_gets_a_short_leaderboard(many_records, objectives, header, capsys, monkeypatch, terminal, show_all, cut):
+    monkeypatch.setattr(Console, "is_terminal", terminal)
+    leaderboard = Leaderboard.of(many_records, objectives)
+    assert len(leaderboard.dominated) > TERMINAL_LIMIT
+    show_tables(leaderboard, header, show_all=show_all)
+    assert ("--all shows the rest" in capsys.readouterr().out) == cut
