@@ -1,6 +1,7 @@
 """Samplers by name. Each entry makes an Optuna sampler from a seed."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
@@ -9,11 +10,21 @@ from autopeft.errors import UnknownNameError
 NSGA2_POPULATION = 16
 """A search of some 64 trials sees four generations; Optuna's default of 50 would see one."""
 
-SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(seed=seed, constant_liar=True),
-    "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=NSGA2_POPULATION),
-    "gp": lambda seed: GPSampler(seed=seed),
-    "random": lambda seed: RandomSampler(seed=seed),
+
+@dataclass(frozen=True)
+class SamplerEntry:
+    """One sampler of the table."""
+
+    summary: str
+    make: Callable[[int], BaseSampler]
+    """Makes a fresh sampler from a seed."""
+
+
+SAMPLERS: dict[str, SamplerEntry] = {
+    "tpe": SamplerEntry("Tree-structured Parzen estimator (Optuna)", lambda seed: TPESampler(seed=seed, constant_liar=True)),
+    "nsga2": SamplerEntry("NSGA-II, evolutionary (Optuna)", lambda seed: NSGAIISampler(seed=seed, population_size=NSGA2_POPULATION)),
+    "gp": SamplerEntry("Gaussian process, seconds a suggestion (Optuna)", lambda seed: GPSampler(seed=seed)),
+    "random": SamplerEntry("Independent random values (Optuna)", lambda seed: RandomSampler(seed=seed)),
 }
 
 
@@ -25,4 +36,4 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
     """
     if name not in SAMPLERS:
         raise UnknownNameError("sampler", name, SAMPLERS)
-    return SAMPLERS[name](seed)
+    return SAMPLERS[name].make(seed)

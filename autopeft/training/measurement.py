@@ -1,10 +1,25 @@
-"""What a trial returns: its measurement, and the adapter it trained."""
+"""What travels between the driver and the workers: what to load, what to run, and what came of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
+from autopeft.methods.topology import Topology
+from autopeft.tasks import Split, Task
+from autopeft.training.backbone import BackboneSource
+
+
+@dataclass(frozen=True)
+class RunnerSettings:
+    """All that a worker needs before it can run trials."""
+
+    backbone: BackboneSource
+    task: Task
+    train: Split
+    validation: Split
+    threads: int | None = None
+    """CPU threads for torch; None leaves torch's own choice."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +32,22 @@ class Assignment:
     budget: Budget
     seed: int
     """Seeds the head's and the modules' initial values, the order of batches and dropout."""
+
+
+@dataclass(frozen=True)
+class BackboneFacts:
+    """What a worker knows once it has loaded the backbone, and the driver needs without loading it."""
+
+    topology: Topology
+    """Layers, widths and linears, from which parameters are counted in closed form."""
+    backbone_parameters: int
+    """Parameters of the model without its task head."""
+    head_parameters: int
+    """Parameters of the task head, trained in every configuration."""
+    device: str
+    """Device that trials run on, such as "cpu"."""
+    precision: str
+    """Precision of the training steps: "bf16" (autocast over float32 weights) or "fp32"."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,53 @@
+"""The command line: one verb a file. Heavy imports live inside the verbs, so that --help answers at once."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from autopeft import __version__
+from autopeft.cli.doctor import doctor
+from autopeft.cli.export import export
+from autopeft.cli.list import list_names
+from autopeft.cli.plot import plot
+from autopeft.cli.search import search
+from autopeft.cli.show import show
+from autopeft.errors import AutopeftError
+
+app = typer.Typer(
+    name="autopeft",
+    help="Find the parameter-efficient fine-tuning configuration for your model, your data and your budget.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Try it: autopeft search --task demo --trials 12",
+)
+app.command(name="search", no_args_is_help=True)(search)
+app.command(name="show")(show)
+app.command(name="plot")(plot)
+app.command(name="export")(export)
+app.command(name="list")(list_names)
+app.command(name="doctor")(doctor)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"autopeft {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line. Errors of ours are one message and an exit code; anything else is a bug and shows its traceback."""
+    try:
+        app()
+    except AutopeftError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

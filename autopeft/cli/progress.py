@@ -1,0 +1,92 @@
+"""How a search tells people how it goes: on standard error, so that standard output holds the result alone."""
+
+import time
+
+import numpy as np
+from rich.console import Console
+
+from autopeft.methods.counting import count_parameters
+from autopeft.report.header import RunHeader
+from autopeft.report.leaderboard import Leaderboard
+from autopeft.report.table import show_tables
+from autopeft.report.words import count, score
+from autopeft.search import SearchPlan
+from autopeft.study.directory import RunDirectory
+from autopeft.study.record import TrialRecord
+from autopeft.study.study import Study
+
+N_EXAMPLES = 5
+
+
+class ConsoleProgress:
+    """One line a finished trial; in a terminal, a last line that says how long it may still take."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._status = self._console.status("")
+        self._metric = ""
+        self._run: RunDirectory | None = None
+        self._began = time.monotonic()
+        self._n_before = 0
+
+    def started(self, plan: SearchPlan, run: RunDirectory, n_done: int) -> None:
+        """Print every setting that decides what a trial costs, and where it all goes."""
+        self._run, self._metric, self._n_before = run, plan.data.task.metric, n_done
+        self._began = time.monotonic()
+        self._print_plan(plan)
+        self._line(
+            f"run      {run.path} ({plan.request.trials} trials, {n_done} done), sampler {plan.request.sampler}, seed {plan.request.seed}"
+        )
+        if self._console.is_terminal:
+            self._status.start()
+            self._status.update("waiting for the first trial")
+
+    def planned(self, plan: SearchPlan) -> None:
+        """Print what a search would do: the plan, and some configurations with their sizes."""
+        self._print_plan(plan)
+        rng = np.random.default_rng(plan.request.seed)
+        for _ in range(N_EXAMPLES):
+            configuration = plan.space.configuration(plan.space.sample(rng))
+            print(f"{count(count_parameters(configuration, plan.facts.topology)):>12} parameters: {configuration.describe()}")
+
+    def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
+        """Print the trial's line."""
+        width = len(str(n_trials))
+        head = f"[{n_done:{width}}/{n_trials}] trial {record.number:{width}} "
+        if record.state == "failed":
+            self._line(f"{head} failed: {record.error}")
+        else:
+            result = f"{self._metric} {score(record.metrics[self._metric])}  {count(record.trainable_parameters):>11} parameters"
+            self._line(f"{head} {result}  {record.seconds:6.1f} s  {'front' if on_front else '     '}  {record.configuration.describe()}")
+        per_trial = (time.monotonic() - self._began) / max(1, n_done - self._n_before)
+        minutes = per_trial * (n_trials - n_done) / 60
+        self._status.update(f"{n_done} of {n_trials} trials, about {minutes:.0f} min left")
+
+    def finished(self, run: RunDirectory) -> None:
+        """Print the front on standard output, and what can be done next."""
+        self._status.stop()
+        study = Study.open(run)
+        show_tables(Leaderboard.of(study.records(), study.objectives), RunHeader.from_settings(run.settings(), run.path.name))
+        best = Leaderboard.of(study.records(), study.objectives).front[-1].number
+        self._line(f"\nNext: autopeft plot {run.path}   or   autopeft export {run.path} --trial {best} --to script")
+
+    def stopped(self) -> None:
+        """Say that nothing is lost, and how to go on."""
+        self._status.stop()
+        if self._run is None:
+            self._line("stopped before the first trial; nothing was written")
+        else:
+            self._line(f"stopped; all finished trials are kept. Go on with: autopeft search --resume {self._run.path}")
+
+    def _print_plan(self, plan: SearchPlan) -> None:
+        facts, data = plan.facts, plan.data
+        self._line(f"task     {data.task.name}: {len(data.train):,} training and {len(data.validation):,} validation examples")
+        for note in data.notes:
+            self._line(f"         {note}")
+        size = f"{facts.topology.n_layers} layers, {facts.backbone_parameters:,} parameters"
+        self._line(f"model    {plan.backbone.name} ({size}) in {plan.backbone.path}")
+        self._line(f"space    {plan.space.name}: {plan.space.size:,.0f} combinations x learning rate")
+        self._line(f"trial    {plan.budget.describe()}, {facts.precision} on {facts.device}")
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, markup=False)

@@ -1,0 +1,144 @@
+"""autopeft search: finds the Pareto front, or goes on finding it."""
+
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from autopeft.errors import InvalidInputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from autopeft.cli.progress import ConsoleProgress
+    from autopeft.request import SearchRequest
+    from autopeft.study.directory import RunDirectory
+
+_DATA, _SPENT, _WHERE, _RUN = "What to learn", "What a trial may spend", "Where it runs", "The run"
+
+
+def _option(*names: str, panel: str, text: str, **more: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=panel, help=text, **more)
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Make a YAML file's values the defaults of all flags; flags given on the command line go before."""
+    if path is None:
+        return None
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidInputError(f"the file of settings can't be read: {' '.join(str(error).split())}", value=str(path)) from None
+    if not isinstance(values, dict):
+        raise InvalidInputError("a file of settings must map flags to values, such as trials: 64", value=str(path))
+    known = {str(parameter.name) for parameter in context.command.params}
+    for name in values:
+        if str(name).replace("-", "_") not in known:
+            raise UnknownNameError(f"setting in {path}", str(name), {one.replace("_", "-") for one in known - {"config"}})
+    context.default_map = {
+        str(name).replace("-", "_"): ",".join(map(str, value)) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return path
+
+
+def search(
+    context: typer.Context,
+    task: Annotated[str | None, _option("--task", panel=_DATA, text="A task by name; see: autopeft list tasks.")] = None,
+    train: Annotated[str | None, _option("--train", panel=_DATA, text="Own training examples: CSV, TSV, JSONL, JSON or Parquet.")] = None,
+    validation: Annotated[str | None, _option("--validation", panel=_DATA, text="Own validation examples; else cut from --train.")] = None,
+    text: Annotated[str | None, _option("--text", panel=_DATA, text="Own files' text column, or two: a,b.")] = None,
+    label: Annotated[str | None, _option("--label", panel=_DATA, text="Own files' label column.")] = None,
+    data_dir: Annotated[
+        str | None, _option("--data-dir", panel=_DATA, envvar="AUTOPEFT_DATA", text="A folder with one sub-folder of files a task.")
+    ] = None,
+    model: Annotated[str | None, _option("--model", panel=_DATA, text="A hub id or a folder.", show_default="all-MiniLM-L6-v2")] = None,
+    space: Annotated[str, _option("--space", panel=_DATA, text="A search space by name, or a YAML file.")] = "default",
+    train_examples: Annotated[
+        int | None, _option("--train-examples", panel=_SPENT, text="Training examples.", show_default="the task's")
+    ] = None,
+    evaluation_examples: Annotated[
+        int | None, _option("--evaluation-examples", panel=_SPENT, text="Validation examples.", show_default="the task's")
+    ] = None,
+    epochs: Annotated[int | None, _option("--epochs", panel=_SPENT, text="Passes over them.", show_default="the task's")] = None,
+    batch_size: Annotated[int | None, _option("--batch-size", panel=_SPENT, text="Examples a step.", show_default="the task's")] = None,
+    max_length: Annotated[int | None, _option("--max-length", panel=_SPENT, text="Tokens an example.", show_default="the task's")] = None,
+    trials: Annotated[int, _option("--trials", panel=_RUN, text="Trials in total, those of a resumed run counted.")] = 64,
+    time_limit: Annotated[float | None, _option("--time-limit", panel=_RUN, text="Minutes after which no new trial starts.")] = None,
+    sampler: Annotated[str, _option("--sampler", panel=_RUN, text="What proposes configurations; see: autopeft list samplers.")] = "tpe",
+    seed: Annotated[int, _option("--seed", panel=_RUN, text="Seeds proposals and trials.")] = 0,
+    out: Annotated[str | None, _option("--out", panel=_RUN, text="The run's folder.", show_default="runs/<task>")] = None,
+    resume: Annotated[Path | None, _option("--resume", panel=_RUN, text="Go on with the run in this folder; its settings stand.")] = None,
+    dry_run: Annotated[bool, _option("--dry-run", panel=_RUN, text="Show the space and some of its configurations, and stop.")] = False,
+    workers: Annotated[
+        int | None, _option("--workers", panel=_WHERE, text="Worker processes; 0: this process.", show_default="the machine's cores")
+    ] = None,
+    address: Annotated[str | None, _option("--address", panel=_WHERE, text="A running Ray cluster: auto, or ray://host:port.")] = None,
+    offline: Annotated[bool, _option("--offline", panel=_WHERE, text="Never ask the hub.")] = False,
+    config: Annotated[
+        Path | None, _option("--config", panel=_RUN, is_eager=True, callback=_read_config, text="A YAML file of these settings.")
+    ] = None,
+) -> None:
+    """Search for configurations that trade a task's metric against trainable parameters, and print their Pareto front.
+
+    Examples:
+      autopeft search --task demo --trials 12
+
+      autopeft search --task mrpc --data-dir data --trials 64 --workers 2
+
+      autopeft search --train train.csv --text question --label topic
+
+      autopeft search --resume runs/mrpc
+    """
+    from autopeft import search as engine
+    from autopeft.cli.progress import ConsoleProgress
+
+    progress = ConsoleProgress()
+    command = shlex.join(["autopeft", *sys.argv[1:]])
+    if resume is not None:
+        new_total = _only_trials(context)
+        _until_stopped(lambda: engine.resume(resume, progress, new_total, command), progress)
+    elif dry_run:
+        progress.planned(engine.plan(_request(context)))
+    else:
+        _until_stopped(lambda: engine.search(_request(context), progress, _sources(context), command), progress)
+
+
+def _request(context: typer.Context) -> "SearchRequest":
+    from autopeft.request import SearchRequest
+
+    values = {entry.name: context.params[entry.name] for entry in fields(SearchRequest)}
+    columns = tuple(part.strip() for part in values["text"].split(",")) if values["text"] else ()
+    return SearchRequest(**values | {"text": columns})
+
+
+def _sources(context: typer.Context) -> dict[str, str]:
+    """Return where each setting came from."""
+    names = {"COMMANDLINE": "flag", "ENVIRONMENT": "environment", "DEFAULT_MAP": "file", "DEFAULT": "default"}
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name: names[source.name] for name, source in sources.items() if source is not None}
+
+
+def _only_trials(context: typer.Context) -> int | None:
+    """Return the new total of trials for a resumed run, if given; everything else is the run's own.
+
+    Raises:
+        InvalidInputError: Another flag is given too.
+    """
+    given = {name for name, source in _sources(context).items() if source == "flag"}
+    if others := given - {"resume", "trials"}:
+        flag = f"--{min(others).replace('_', '-')}"
+        raise InvalidInputError("a resumed run keeps its settings; only --trials can change", value=flag, remedy=f"Leave {flag} out.")
+    return int(context.params["trials"]) if "trials" in given else None
+
+
+def _until_stopped(run: Callable[[], "RunDirectory"], progress: "ConsoleProgress") -> None:
+    try:
+        folder = run()
+    except KeyboardInterrupt:
+        progress.stopped()
+        raise typer.Exit(130) from None
+    progress.finished(folder)

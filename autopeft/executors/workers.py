@@ -1,0 +1,114 @@
+"""Trials in worker processes, on this machine or on a Ray cluster.
+
+Workers are plain Ray actors, each with a resident backbone. Nothing of value lives in them: the study on disk is the only
+record, and a worker that dies costs the trial it was running.
+"""
+
+import os
+from functools import cached_property
+from typing import Any
+
+from autopeft.errors import UnavailableError
+from autopeft.executors.base import MakeRunner, Runner
+from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
+
+_QUIET = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's own advice against a warning about hiding GPUs
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+
+
+class WorkersExecutor:
+    """A pool of worker processes.
+
+    Args:
+        make_runner: Called once in every worker; it is pickled, with the data it holds, and sent once per node.
+        n_workers: How many processes.
+        address: Address of a running Ray cluster; None starts one on this machine, on loopback only.
+
+    Raises:
+        UnavailableError: Ray can't start or the cluster can't be reached.
+    """
+
+    def __init__(self, make_runner: MakeRunner, n_workers: int, address: str | None = None) -> None:
+        for name, value in _QUIET.items():
+            os.environ.setdefault(name, value)
+        import ray
+
+        self._ray: Any = ray
+        self.capacity = n_workers
+        options: dict[str, Any] = {"address": address} if address else {"num_cpus": n_workers, "_node_ip_address": "127.0.0.1"}
+        try:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", configure_logging=False, **options)
+        except (OSError, RuntimeError, ValueError, TimeoutError) as error:
+            remedy = "Run in this process instead: --workers 0."
+            raise UnavailableError(f"Ray could not start: {str(error).splitlines()[0]}", remedy=remedy) from error
+        self._actor_class = ray.remote(num_cpus=1)(_Worker)
+        self._make_runner = ray.put(make_runner)
+        self._idle = [self._start_worker() for _ in range(n_workers)]
+        self._busy: dict[Any, tuple[Any, Assignment]] = {}
+
+    def describe(self) -> BackboneFacts:
+        """Wait for the first worker to have loaded the backbone and return what it knows of it; the others load meanwhile.
+
+        Raises:
+            AutopeftError: The model or the data can't be loaded.
+            UnavailableError: The worker process died.
+        """
+        first, *_ = [worker.describe.remote() for worker in self._idle]
+        try:
+            facts: BackboneFacts = self._ray.get(first)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except self._ray.exceptions.RayActorError as error:
+            raise UnavailableError("a worker process died while it loaded the model, perhaps out of memory", value=str(error)) from None
+        return facts
+
+    def submit(self, assignment: Assignment) -> None:
+        """Hand a trial to an idle worker."""
+        worker = self._idle.pop()
+        self._busy[worker.run.remote(assignment)] = (worker, assignment)
+
+    def next_outcome(self) -> Outcome:
+        """Wait for the first worker to end its trial.
+
+        Raises:
+            AutopeftError: The worker could not load the model or the data: no trial can ever run.
+        """
+        (done, *_), _ = self._ray.wait(list(self._busy), num_returns=1)
+        worker, assignment = self._busy.pop(done)
+        try:
+            outcome: Outcome = self._ray.get(done)
+        except self._ray.exceptions.RayTaskError as error:
+            self._idle.append(worker)
+            raise error.cause from None
+        except self._ray.exceptions.RayActorError as error:
+            self._idle.append(self._start_worker())
+            return Outcome(assignment, error="the worker process died, perhaps out of memory", traceback=str(error))
+        self._idle.append(worker)
+        return outcome
+
+    def close(self) -> None:
+        """Stop Ray and with it all workers."""
+        self._ray.shutdown()
+
+    def _start_worker(self) -> Any:
+        return self._actor_class.remote(self._make_runner)
+
+
+class _Worker:
+    """A worker process: makes its runner at the first call, so that an error in it reaches the driver as an exception."""
+
+    def __init__(self, make_runner: MakeRunner) -> None:
+        self._make_runner = make_runner
+
+    @cached_property
+    def _runner(self) -> Runner:
+        return self._make_runner()
+
+    def describe(self) -> BackboneFacts:
+        return self._runner.describe()
+
+    def run(self, assignment: Assignment) -> Outcome:
+        return self._runner.run(assignment)

@@ -1,0 +1,87 @@
+"""What a user asks of a search, checked, and written into run.json with where each setting came from."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from autopeft.budget import Budget
+from autopeft.errors import InvalidInputError
+from autopeft.samplers.registry import make_sampler
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """Everything a user can say about a search. None means: the task's or the machine's default.
+
+    Raises:
+        InvalidInputError: A number is out of range, or both or neither of a task and own files are given.
+        UnknownNameError: There is no such sampler.
+    """
+
+    task: str | None = None
+    train: str | None = None
+    """File of training examples, for own data."""
+    validation: str | None = None
+    """File of validation examples; cut from the training examples if not given."""
+    text: tuple[str, ...] = ()
+    """Text columns of own files, one or two."""
+    label: str | None = None
+    """Label column of own files."""
+    model: str | None = None
+    data_dir: str | None = None
+    space: str = "default"
+    trials: int = 64
+    """Total number of trials, those of a resumed run counted."""
+    workers: int | None = None
+    """Worker processes; 0 runs trials in this process. None: the machine's cores."""
+    address: str | None = None
+    """Address of a Ray cluster."""
+    sampler: str = "tpe"
+    seed: int = 0
+    out: str | None = None
+    time_limit: float | None = None
+    """Minutes after which no new trial starts."""
+    train_examples: int | None = None
+    evaluation_examples: int | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    max_length: int | None = None
+    offline: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", tuple(self.text))
+        if (self.task is None) == (self.train is None):
+            raise InvalidInputError(
+                "a search needs either a task or own files", remedy="Give --task NAME, or --train FILE --text COLUMNS --label COLUMN."
+            )
+        if self.train is not None and not (self.text and self.label):
+            remedy = "Give --text COLUMN[,COLUMN] and --label COLUMN."
+            raise InvalidInputError("own files need their columns named", remedy=remedy)
+        for name, least in {"trials": 1, "workers": 0, "seed": 0}.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InvalidInputError(f"--{name} must be a whole number of {least} or more", value=value)
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise InvalidInputError("--time-limit must be more than 0 minutes", value=self.time_limit)
+        self.budget(Budget())
+        make_sampler(self.sampler, self.seed)
+
+    def budget(self, default: Budget) -> Budget:
+        """Return the task's default budget with what the request sets instead."""
+        return default.with_overrides(**{entry.name: getattr(self, entry.name) for entry in fields(Budget)})
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """Read back what `to_settings` wrote into run.json.
+
+        Raises:
+            InvalidInputError: A setting is unknown or out of range.
+        """
+        known = {entry.name for entry in fields(cls)}
+        if unknown := set(settings) - known:
+            raise InvalidInputError("run.json holds a setting that this autopeft doesn't know", value=min(unknown))
+        return cls(**{name: entry["value"] for name, entry in settings.items()})
+
+    def to_settings(self, sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """Return every setting with where it came from: "flag", "file", "environment" or "default"."""
+        return {name: {"value": value, "source": sources.get(name, "default")} for name, value in asdict(self).items()}

@@ -1,0 +1,236 @@
+"""The search: asks the study for configurations, has an executor train them, tells the study what came of it."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+from autopeft.budget import Budget
+from autopeft.errors import AutopeftError, UnsupportedError
+from autopeft.executors.base import Executor, Runner
+from autopeft.executors.inline import InlineExecutor
+from autopeft.executors.workers import WorkersExecutor
+from autopeft.methods.registry import all_methods, get_method
+from autopeft.methods.topology import Topology
+from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.provenance import hardware, versions
+from autopeft.request import SearchRequest
+from autopeft.space.reader import read_space
+from autopeft.space.space import SearchSpace
+from autopeft.study.directory import RunDirectory, json_lines
+from autopeft.study.record import TrialRecord, front
+from autopeft.study.study import Study
+from autopeft.tasks import TaskData, load, load_files
+from autopeft.training.backbone import BackboneSource, find_backbone
+from autopeft.training.measurement import Assignment, BackboneFacts, Outcome, RunnerSettings
+
+
+class Progress(Protocol):
+    """Is told how a search goes on."""
+
+    def started(self, plan: "SearchPlan", run: RunDirectory, n_done: int) -> None:
+        """The first trial is about to start; so many of an earlier session are done."""
+
+    def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
+        """A trial ended, well or not; so many of so many are done."""
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """A request with everything found that it names, before any training."""
+
+    request: SearchRequest
+    data: TaskData
+    backbone: BackboneSource
+    budget: Budget
+    facts: BackboneFacts
+    space: SearchSpace
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The task's metric, up, and trainable parameters, down."""
+        return (Objective(self.data.task.metric, "maximize"), TRAINABLE_PARAMETERS)
+
+
+def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str] | None = None, command: str = "") -> RunDirectory:
+    """Run a new search to its end.
+
+    Args:
+        request: What to search.
+        progress: Is told of every trial.
+        sources: Where each setting came from, for run.json.
+        command: The command line that started the search, for run.json.
+
+    Returns:
+        The run's directory, with at least one complete trial.
+
+    Raises:
+        AutopeftError: The input is wrong, something it names is unavailable, or every trial failed.
+        KeyboardInterrupt: The user stopped it; the run can be resumed.
+    """
+    out = Path(request.out) if request.out else _free_folder(request)
+    RunDirectory.require_free(out)  # at once; the folder is made when all that the request names was found and loads
+    return _search(request, progress, lambda: RunDirectory.create(out), sources or {}, command)
+
+
+def plan(request: SearchRequest) -> SearchPlan:
+    """Return what a search would do, without training anything or writing a file; errors as in `search`."""
+    with _prepared(replace(request, workers=0)) as (found, _):
+        return found
+
+
+def resume(path: Path, progress: Progress, trials: int | None = None, command: str = "") -> RunDirectory:
+    """Go on with a run that was stopped, to its number of trials or to a new total; arguments and errors as in `search`."""
+    run = RunDirectory.open(path)
+    settings = run.settings()["settings"]
+    if trials is not None:
+        settings = settings | {"trials": {"value": trials, "source": "flag"}}
+    sources = {name: entry["source"] for name, entry in settings.items()}
+    return _search(SearchRequest.from_settings(settings), progress, lambda: run, sources, command)
+
+
+def _search(
+    request: SearchRequest, progress: Progress, open_run: Callable[[], RunDirectory], sources: Mapping[str, str], command: str
+) -> RunDirectory:
+    with _prepared(request) as (plan, executor):
+        run = open_run()
+        _write_settings(run, plan, sources, command)
+        study = Study.create(run, plan.objectives, plan.space, request.sampler, request.seed)
+        study.requeue_running()
+        progress.started(plan, run, len(study.records()))
+        _loop(plan, run, study, executor, progress)
+    records = study.records()
+    if records and all(record.state == "failed" for record in records):
+        raise AutopeftError(f"all {len(records)} trials failed; the last: {records[-1].error}", remedy=f"See {run.path}/trials.")
+    return run
+
+
+@contextmanager
+def _prepared(request: SearchRequest) -> Iterator[tuple[SearchPlan, Executor]]:
+    """Find all that a request names, cheapest first, and start what will run its trials."""
+    methods = all_methods()
+    definition = read_space(request.space, [method.name for method in methods])
+    data = load_data(request)
+    backbone = find_backbone(request.model, offline=request.offline)
+    with closing(_make_executor(request, backbone, data)) as executor:
+        facts = executor.describe()
+        topology = facts.topology
+        unplaced = [method.name for method in methods if not method.placed_in_layers]
+        space = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, unplaced=unplaced)
+        require_supported(space, topology)
+        yield SearchPlan(request, data, backbone, request.budget(data.task.low_cost), facts, space), executor
+
+
+def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor, progress: Progress) -> None:
+    """Keep every worker busy until the number of trials is reached or the time is up."""
+    deadline = time.monotonic() + 60 * plan.request.time_limit if plan.request.time_limit else float("inf")
+    n_done = len(study.records())
+    n_running = 0
+    while True:
+        while n_running < executor.capacity and n_done + n_running < plan.request.trials and time.monotonic() < deadline:
+            number, configuration, seed = study.ask()
+            executor.submit(Assignment(number, configuration, plan.budget, seed))
+            n_running += 1
+        if not n_running:
+            return
+        outcome = executor.next_outcome()
+        record = _record(run, study, outcome)
+        n_done, n_running = n_done + 1, n_running - 1
+        on_front = record.number in {other.number for other in front(study.records(), study.objectives)}
+        progress.trial_finished(record, on_front, n_done, plan.request.trials)
+
+
+def _record(run: RunDirectory, study: Study, outcome: Outcome) -> TrialRecord:
+    """Write a trial's files, then its record: what the study knows of is on disk."""
+    assignment, measurement = outcome.assignment, outcome.measurement
+    files = {"configuration.json": assignment.configuration.to_json().encode()}
+    if measurement is None:
+        run.write_trial(assignment.trial, files | {"error.txt": (outcome.traceback or outcome.error).encode()})
+        record = study.fail(assignment, outcome.error)
+    else:
+        files |= {"curve.jsonl": json_lines(asdict(point) for point in measurement.curve)}
+        files |= {f"adapter/{name}": content for name, content in outcome.adapter.items()}
+        run.write_trial(assignment.trial, files)
+        record = study.tell(assignment, measurement)
+    run.append_trial_line(record.to_row(on_front=False))
+    return record
+
+
+def require_supported(space: SearchSpace, topology: Topology) -> None:
+    """Check that the backbone takes every method of a space.
+
+    Raises:
+        UnsupportedError: It doesn't take one; says why.
+    """
+    for slot in space.slots:
+        if reason := get_method(slot.method).unsupported(topology):
+            remedy = f"Leave {slot.method} out of the search space (--space FILE)."
+            raise UnsupportedError(f"{slot.method} can't be applied to {topology.model_class}: {reason}", remedy=remedy)
+
+
+def load_data(request: SearchRequest) -> TaskData:
+    """Read the task that a request names, without its test examples.
+
+    Raises:
+        InvalidInputError: A file breaks a rule.
+        UnknownNameError: There is no such task.
+        UnavailableError: The task's data is neither in a folder nor can the hub be reached.
+    """
+    if request.task is not None:
+        return load(request.task, data_dir=request.data_dir, offline=request.offline)
+    assert request.train is not None
+    assert request.label is not None
+    return load_files(train=request.train, validation=request.validation, text=request.text, label=request.label)
+
+
+def _make_executor(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> Executor:
+    workers = os.cpu_count() or 1 if request.workers is None else request.workers
+    settings = RunnerSettings(backbone, data.task, data.train, data.validation, threads=1 if workers else None)
+    make_runner = partial(_make_runner, settings)
+    return WorkersExecutor(make_runner, workers, request.address) if workers else InlineExecutor(make_runner)
+
+
+def _make_runner(settings: RunnerSettings) -> Runner:
+    from autopeft.training.runner import TrialRunner  # torch is needed where trials run, and that may not be here
+
+    return TrialRunner(settings)
+
+
+def _write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, str], command: str) -> None:
+    facts = plan.facts
+    earlier = run.settings() if run.settings_path.exists() else {}
+    run.write_settings(
+        {
+            "name": run.path.name,
+            "created": earlier.get("created", datetime.now(UTC).isoformat(timespec="seconds")),
+            "command": earlier.get("command", command),
+            "settings": plan.request.to_settings(sources),
+            "task": plan.data.task.to_dict(),
+            "data_notes": list(plan.data.notes),
+            "model": asdict(plan.backbone),
+            "budget": plan.budget.to_dict(),
+            "objectives": [asdict(objective) for objective in plan.objectives],
+            "n_layers": facts.topology.n_layers,
+            "hidden_size": facts.topology.hidden_size,
+            "space_points": plan.space.size,
+            "backbone_parameters": facts.backbone_parameters,
+            "head_parameters": facts.head_parameters,
+            "precision": facts.precision,
+            "device": facts.device,
+            "versions": versions(),
+            "hardware": hardware(),
+        }
+    )
+
+
+def _free_folder(request: SearchRequest) -> Path:
+    """Return runs/<task>, or the first of runs/<task>-2, -3, ... that is not there yet."""
+    name = request.task or Path(str(request.train)).stem
+    candidates = (Path("runs") / (name if number == 1 else f"{name}-{number}") for number in count(1))
+    return next(path for path in candidates if not path.exists())

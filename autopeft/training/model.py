@@ -1,0 +1,68 @@
+"""Loading a backbone with a task head, and its tokenizer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from autopeft.errors import UnavailableError
+from autopeft.tasks import Task
+from autopeft.training.backbone import BackboneSource
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A backbone under a fresh task head."""
+
+    model: nn.Module
+    tokenizer: Any
+    """A transformers tokenizer."""
+    fresh: tuple[str, ...]
+    """Names of the parameters that the checkpoint did not have: the head, and on some models a pooler."""
+
+
+def load_model(source: BackboneSource, task: Task, device: torch.device | str = "cpu") -> LoadedModel:
+    """Load the backbone in float32, with a head of as many outputs as the task has labels, or one for regression.
+
+    Raises:
+        UnavailableError: The folder's files can't be read as a model.
+    """
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    previous = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it warns of every fresh head, which is the point here
+    try:
+        config = AutoConfig.from_pretrained(source.path, num_labels=max(1, len(task.labels)), local_files_only=True)
+        config.problem_type = "regression" if task.kind == "regression" else "single_label_classification"
+        # Half-precision checkpoints load as they are stored by default; small updates would be lost in them.
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            source.path, config=config, dtype=torch.float32, output_loading_info=True, local_files_only=True, use_safetensors=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(source.path, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UnavailableError(f"the model can't be loaded: {reason}", value=source.path) from error
+    finally:
+        transformers_logging.set_verbosity(previous)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model.config.pad_token_id = tokenizer.pad_token_id
+    fresh = tuple(sorted(set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}))
+    return LoadedModel(model.to(device), tokenizer, fresh)
+
+
+def reset_parameters(model: nn.Module, names: Sequence[str], seed: int) -> None:
+    """Draw the named parameters anew, by the model's own initialisation, from a seed of their own."""
+    owners = {name.rpartition(".")[0] for name in names}
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(seed)
+        for owner in sorted(owners):
+            module = model.get_submodule(owner)
+            for parameter in module.parameters(recurse=False):
+                # transformers 5 marks what is initialised and skips it; training must be able to start again.
+                parameter.__dict__.pop("_is_hf_initialized", None)
+            module.__dict__.pop("_is_hf_initialized", None)
+            model._init_weights(module)  # type: ignore[operator]
