@@ -1,0 +1,82 @@
+"""The files of a saved adapter: what stands in them, and how they are written.
+
+An adapter is two files. `adapter.json` holds the configuration, the backbone's identity (a digest of each of its tensors), the head's
+names, library versions and the caller's metadata; `adapter.safetensors` holds the trained tensors by their names in the model. Nothing
+is ever pickled.
+"""
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, Protocol
+
+from safetensors.torch import save as write_tensors
+from torch import nn
+
+from autopeft.configuration import Configuration
+from autopeft.errors import InvalidInputError
+from autopeft.methods.topology import Topology
+
+DESCRIPTION, TENSORS = "adapter.json", "adapter.safetensors"
+_FORMAT = 1
+_LIBRARIES = ("torch", "transformers", "peft")
+
+
+class Trained(Protocol):
+    """What an adapter is made of."""
+
+    configuration: Configuration
+    topology: Topology
+
+    def trainable_parameters(self) -> dict[str, nn.Parameter]:
+        """Return everything that is trained, by name."""
+
+
+def pack(trained: Trained, metadata: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+    """Return an adapter's files, name to content, for processes that share no file system.
+
+    Args:
+        trained: Modules in place on their model.
+        metadata: Anything that JSON can hold, for the reader's own use.
+
+    Raises:
+        InvalidInputError: The modules were ejected or merged, or the metadata is no JSON.
+    """
+    tensors = {name: parameter.detach().cpu().contiguous() for name, parameter in trained.trainable_parameters().items()}
+    return {DESCRIPTION: _describe(trained, metadata or {}).encode(), TENSORS: write_tensors(tensors)}
+
+
+def read_description(content: bytes) -> dict[str, Any]:
+    """Return the content of `adapter.json`.
+
+    Raises:
+        InvalidInputError: It is no description of an adapter, or one of a later format.
+    """
+    try:
+        description = json.loads(content)
+    except ValueError as error:
+        raise InvalidInputError(f"{DESCRIPTION} must be JSON: {error}") from error
+    if not isinstance(description, dict) or description.get("format") != _FORMAT:
+        found = description.get("format") if isinstance(description, dict) else None
+        raise InvalidInputError(f"{DESCRIPTION} must have format {_FORMAT}", value=found, remedy="Another version of autopeft wrote it.")
+    return description
+
+
+def _describe(trained: Trained, metadata: Mapping[str, Any]) -> str:
+    topology = trained.topology
+    description = {
+        "format": _FORMAT,
+        "configuration": trained.configuration.to_dict(),
+        "backbone": {
+            "name": topology.model_name,
+            "class": topology.model_class,
+            "tensors": {tensor.name: tensor.digest for tensor in topology.backbone()},
+        },
+        "head": list(topology.head),
+        "versions": {name: version(name) for name in _LIBRARIES},
+        "metadata": dict(metadata),
+    }
+    try:
+        return json.dumps(description, indent=1)
+    except TypeError as error:
+        raise InvalidInputError(f"an adapter's metadata must be what JSON can hold: {error}") from error

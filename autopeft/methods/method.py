@@ -1,0 +1,120 @@
+"""What a PEFT method declares about itself. Nothing here needs torch, so that methods can be listed and counted without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from autopeft.configuration import PeftModule, Scalar
+from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.methods.topology import ALL_ROLES, ROLES, Topology
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Kind = Literal["mask", "weight", "block", "representation", "attention", "input"]
+KINDS: tuple[Kind, ...] = ("mask", "weight", "block", "representation", "attention", "input")
+"""What a method changes, in the order in which methods are injected: whatever wraps a module comes before what hooks into it."""
+
+Injector = Callable[["nn.Module", PeftModule, Topology], None]
+"""Adds one module of a configuration to a model. Every parameter that is new afterwards and requires gradient belongs to it."""
+
+Count = Callable[[PeftModule, Topology], int]
+"""Number of parameters that the injector adds, from shapes alone."""
+
+Unsupported = Callable[[Topology], str]
+"""Why a model cannot take the method, as a clause; empty if it can."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A switch of a method that is not its size."""
+
+    name: str
+    default: Scalar | None
+    """None: the method's own rule, told in the summary."""
+    summary: str
+    choices: tuple[Scalar, ...] = ()
+    """The values worth searching. Empty: any value of the default's type."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One PEFT method: what it is, what it costs, and how it gets into a model."""
+
+    name: str
+    kind: Kind
+    summary: str
+    paper: str
+    """Author, year and arXiv id."""
+    inject: str | Injector
+    """A function, or where to find it when it is first used: "module:function"."""
+    count: Count
+    needs: str = "transformer blocks"
+    """What a model must have, in words."""
+    unsupported: Unsupported = lambda topology: "" if topology.blocks else "it has no transformer blocks"
+    size_name: str = ""
+    """What its size is called, such as "rank". Empty: it has none, and takes size 1."""
+    sizes: tuple[int, ...] = (1,)
+    """The sizes worth searching, besides 0 for off."""
+    options: tuple[Option, ...] = ()
+    default_targets: tuple[str, ...] = ()
+    """Roles adapted when a configuration names none. Empty: the method has no targets."""
+    placed_in_layers: bool = True
+    merges: bool = False
+    """Whether it can be folded into the model's own weights."""
+    starts_unchanged: bool = True
+    """Whether a fresh module leaves the model's output as it was."""
+    selects: Callable[[PeftModule, Topology], Iterable[str]] | None = None
+    """For a mask: the names of the model's own parameters that it trains. Two masks may share some."""
+
+    @cached_property
+    def injector(self) -> Injector:
+        """The injecting function, imported on first use."""
+        if not isinstance(self.inject, str):
+            return self.inject
+        module, _, attribute = self.inject.partition(":")
+        return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+
+    def complete(self, module: PeftModule) -> PeftModule:
+        """Return a module with every default filled in.
+
+        Raises:
+            UnknownNameError: An option or a target is not one of the method's.
+            InvalidInputError: A value has the wrong type, the module must or must not have layers or targets, or its size is not 1 and
+                the method has none.
+        """
+        if self.placed_in_layers != (module.layers is not None):
+            raise InvalidInputError(f"{self.name} {'needs' if self.placed_in_layers else 'is not placed in'} layers", value=module.layers)
+        if not self.size_name and module.size != 1:
+            raise InvalidInputError(f"{self.name} has no size and takes size 1", value=module.size)
+        if module.targets and not self.default_targets:
+            raise InvalidInputError(f"{self.name} has no target modules", value=module.targets)
+        for target in module.targets:
+            if target not in (*ROLES, ALL_ROLES):
+                raise UnknownNameError("target module", target, (*ROLES, ALL_ROLES))
+        return replace(module, targets=module.targets or self.default_targets, options=self._options(module))
+
+    def _options(self, module: PeftModule) -> dict[str, Scalar]:
+        values = {option.name: option.default for option in self.options if option.default is not None}
+        known = {option.name: option for option in self.options}
+        for name, value in module.options.items():
+            if name not in known:
+                raise UnknownNameError(f"option of {self.name}", name, known)
+            values[name] = _checked(self.name, known[name], value)
+        return values
+
+
+def _checked(method: str, option: Option, value: Scalar) -> Scalar:
+    """Return an option's value in its default's type."""
+    wanted: type[Any] = float if option.default is None else type(option.default)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not wanted:
+        raise InvalidInputError(f"the option {option.name} of {method} must be of type {wanted.__name__}", value=value)
+    if wanted is str and value not in option.choices:
+        raise InvalidInputError(f"the option {option.name} of {method} must be one of {', '.join(map(str, option.choices))}", value=value)
+    return value

@@ -1,0 +1,192 @@
+"""What every method must keep on every family.
+
+A new method is picked up from the registry, a new family from `families.py`; neither needs a line here.
+"""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch import nn
+
+from autopeft.configuration import Configuration, PeftModule
+from autopeft.errors import UnsupportedError
+from autopeft.methods.applied import AppliedModules
+from autopeft.methods.checkpoint import pack, unpack
+from autopeft.methods.compose import apply
+from autopeft.methods.counting import count_parameters, resolve
+from autopeft.methods.method import Method
+from autopeft.methods.registry import all_methods, get_method
+from autopeft.methods.topology import Topology
+
+from .families import FAMILIES, Subject, logits_of, subject
+
+SOME_LAYERS = (0, 2)
+OPTION_FAMILIES = ("bert", "llama", "t5")
+
+
+def module_of(method: Method, topology: Topology, **options: bool) -> PeftModule:
+    """Return a small module of a method in some of the layers."""
+    layers = tuple(layer for layer in SOME_LAYERS if layer < topology.n_layers) if method.placed_in_layers else None
+    size = max((size for size in method.sizes if size <= 4), default=method.sizes[0])
+    return PeftModule(method.name, size, layers, options=options)
+
+
+def pairs() -> Iterator[object]:
+    """Every method with its defaults on every family, and with each of its switches turned on some families."""
+    for family, method in itertools.product(FAMILIES, all_methods()):
+        yield pytest.param(family, method.name, {}, id=f"{family}-{method.name}")
+    for family, method in itertools.product(OPTION_FAMILIES, all_methods()):
+        for option in method.options:
+            if isinstance(option.default, bool):
+                yield pytest.param(family, method.name, {option.name: not option.default}, id=f"{family}-{method.name}-{option.name}")
+
+
+every_pair = pytest.mark.parametrize(("family", "name", "options"), list(pairs()))
+
+
+def configured(family: str, name: str, options: dict[str, bool]) -> tuple[Subject, Configuration]:
+    """Return a family's model and a configuration of one method; skip, saying why, where they don't fit."""
+    of_family = subject(family)
+    configuration = Configuration((module_of(get_method(name), of_family.topology, **options),))
+    try:
+        resolve(configuration, of_family.topology)
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    return of_family, configuration
+
+
+@contextmanager
+def applied_to(of_family: Subject, configuration: Configuration) -> Iterator[AppliedModules]:
+    torch.manual_seed(1)
+    applied = apply(of_family.model, configuration, topology=of_family.topology)
+    try:
+        yield applied
+    finally:
+        applied.eject()
+
+
+@torch.no_grad()
+def perturb(applied: AppliedModules) -> None:
+    """Move every module's parameter away from zero."""
+    torch.manual_seed(2)
+    for parameter in applied.module_parameters.values():
+        parameter.add_(torch.randn_like(parameter), alpha=0.1)
+
+
+def backward(of_family: Subject) -> None:
+    logits = of_family.model(**of_family.batch).logits.float()
+    (logits * torch.linspace(-1, 1, logits.numel()).view_as(logits)).sum().backward()
+
+
+def bits(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+@every_pair
+def test_is_built_as_declared(family: str, name: str, options: dict[str, bool]) -> None:
+    of_family, configuration = configured(family, name, options)
+    before = bits(of_family.model)
+    with applied_to(of_family, configuration) as applied:
+        assert applied.parameter_count == count_parameters(configuration, of_family.topology) > 0
+        if get_method(name).starts_unchanged:
+            # PiSSA splits a weight into two terms, whose sum is rounded.
+            tolerance = {"rtol": 1e-3, "atol": 1e-5} if "pissa" in options else {"rtol": 0, "atol": 0}
+            torch.testing.assert_close(logits_of(of_family.model, of_family.batch), of_family.logits, **tolerance)
+        perturb(applied)
+        backward(of_family)
+        trained = applied.trainable_parameters()
+        without = [key for key, parameter in trained.items() if parameter.grad is None or not parameter.grad.any()]
+        assert not without, "trained parameters without gradient"
+        leaked = [key for key, parameter in of_family.model.named_parameters() if parameter.grad is not None and key not in trained]
+        assert not leaked, "frozen parameters with gradient"
+    after = of_family.model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[key], tensor) for key, tensor in before.items())
+    assert torch.equal(logits_of(of_family.model, of_family.batch), of_family.logits)
+
+
+@every_pair
+def test_keeps_its_output(family: str, name: str, options: dict[str, bool]) -> None:
+    of_family, configuration = configured(family, name, options)
+    with applied_to(of_family, configuration) as applied:
+        perturb(applied)
+        expected = logits_of(of_family.model, of_family.batch)
+        assert not torch.equal(expected, of_family.logits)
+        torch.testing.assert_close(eager_logits(of_family), expected, rtol=1e-4, atol=1e-5)
+        files = pack(applied)
+        if get_method(name).merges:
+            applied.merge()
+            assert not any("autopeft" in key for key, _ in of_family.model.named_parameters())
+            torch.testing.assert_close(logits_of(of_family.model, of_family.batch), expected, rtol=1e-4, atol=1e-5)
+    torch.manual_seed(3)
+    loaded = unpack(of_family.model, files, topology=of_family.topology)
+    assert torch.equal(logits_of(of_family.model, of_family.batch), expected)
+    loaded.eject()
+
+
+def eager_logits(of_family: Subject) -> torch.Tensor:
+    used = of_family.model.config._attn_implementation
+    of_family.model.set_attn_implementation("eager")
+    try:
+        return logits_of(of_family.model, of_family.batch)
+    finally:
+        of_family.model.set_attn_implementation(used)
+
+
+@pytest.mark.filterwarnings("ignore:`gradient_checkpointing_:FutureWarning")
+@every_pair
+def test_trains_with_checkpointing_and_in_bfloat16(family: str, name: str, options: dict[str, bool]) -> None:
+    of_family, configuration = configured(family, name, options)
+    model = of_family.model
+    with applied_to(of_family, configuration) as applied:
+        perturb(applied)
+        backward(of_family)
+        trained = applied.trainable_parameters()
+        plain = {key: parameter.grad.clone() for key, parameter in trained.items()}
+        if model.supports_gradient_checkpointing:
+            with checkpointing(model):
+                model.zero_grad()
+                backward(of_family)
+            for key, parameter in trained.items():
+                scale = plain[key].abs().max().item()
+                torch.testing.assert_close(
+                    parameter.grad, plain[key], rtol=1e-4, atol=1e-5 * (1 + scale), msg=lambda text, key=key: f"{key}: {text}"
+                )
+        with torch.autocast("cpu", torch.bfloat16):
+            backward(of_family)
+        assert all(parameter.grad.isfinite().all() for parameter in trained.values())
+
+
+@contextmanager
+def checkpointing(model: nn.Module) -> Iterator[None]:
+    """Checkpoint in train mode, where alone it acts, with every dropout off."""
+    rates = {module: module.p for module in model.modules() if isinstance(module, nn.Dropout)}
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    model.train()
+    for module in rates:
+        module.p = 0.0
+    with without_dropout_rates(model):
+        try:
+            yield
+        finally:
+            for module, rate in rates.items():
+                module.p = rate
+            model.eval()
+            model.gradient_checkpointing_disable()
+
+
+@contextmanager
+def without_dropout_rates(model: nn.Module) -> Iterator[None]:
+    """Zero the dropout rates that modules keep as plain numbers and hand to functions."""
+    names = ("dropout", "attention_dropout", "activation_dropout", "layerdrop", "dropout_prob")
+    kept = [(module, name, vars(module)[name]) for module in model.modules() for name in names if isinstance(vars(module).get(name), float)]
+    for module, name, _ in kept:
+        setattr(module, name, 0.0)
+    try:
+        yield
+    finally:
+        for module, name, rate in kept:
+            setattr(module, name, rate)
