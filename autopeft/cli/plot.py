@@ -8,7 +8,7 @@ import typer
 
 def plot(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo.")],
-    out: Annotated[Path | None, typer.Option(help="Folder to write to.  [default: RUN/report]", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to.", show_default="RUN/report")] = None,
     formats: Annotated[str, typer.Option("--format", help="Which plots to write, separated by commas.")] = "html,png,svg",
 ) -> None:
     """Plot a run's Pareto front: an HTML page that works offline, PNG and SVG, with leaderboard.csv and front.json beside them.

@@ -1,0 +1,95 @@
+"""What is exported: a finished trial with all that its run tells about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autopeft.budget import Budget
+from autopeft.configuration import Configuration
+from autopeft.errors import InvalidInputError
+from autopeft.study.directory import RunDirectory
+from autopeft.study.record import TrialRecord
+from autopeft.study.study import Study
+from autopeft.tasks import Task
+from autopeft.training.backbone import BackboneSource
+
+
+@dataclass(frozen=True)
+class FinishedTrial:
+    """A complete trial, its adapter, and what it was trained on."""
+
+    run: str
+    """Name of the run."""
+    record: TrialRecord
+    adapter: Path
+    """Folder of the saved adapter."""
+    task: Task
+    backbone: BackboneSource
+    budget: Budget
+    data: Mapping[str, Any]
+    """Where the examples came from: the arguments of the search that name them, by name."""
+    threads: int | None
+    """CPU threads that torch had. Sums are taken in another order with another number, so digits depend on it."""
+    versions: Mapping[str, str]
+    """Versions of the packages that ran the search."""
+
+    @property
+    def configuration(self) -> Configuration:
+        """What was trained."""
+        return self.record.configuration
+
+    @property
+    def model_reference(self) -> str:
+        """What finds the backbone again: the hub id, or the full path of a folder."""
+        return self.backbone.path if Path(self.backbone.name).expanduser().exists() else self.backbone.name
+
+
+def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
+    """Collect a trial out of its run.
+
+    Raises:
+        InvalidInputError: The run has no such trial, or it is not complete, or its adapter is gone.
+    """
+    settings = run.settings()
+    asked = {name: entry["value"] for name, entry in settings["settings"].items()}
+    record = _complete(Study.open(run).records(), number)
+    adapter = run.adapter_path(number)
+    if not adapter.is_dir():
+        raise InvalidInputError(f"trial {number} has no saved adapter", value=str(adapter), remedy="Was its folder deleted or moved?")
+    return FinishedTrial(
+        run=settings.get("name") or run.path.resolve().name,
+        record=record,
+        adapter=adapter,
+        task=Task.from_dict(settings["task"]),
+        backbone=BackboneSource(**settings["model"]),
+        budget=Budget.from_dict(settings["budget"]),
+        data=_data(asked),
+        threads=None if asked.get("workers") == 0 else 1,
+        versions=settings.get("versions", {}),
+    )
+
+
+def _complete(records: list[TrialRecord], number: int) -> TrialRecord:
+    by_number = {record.number: record for record in records}
+    if number not in by_number:
+        last = f"Its trials are 0 to {max(by_number)}." if by_number else "It has none yet."
+        raise InvalidInputError("the run has no trial of this number", value=number, remedy=last)
+    record = by_number[number]
+    if record.state != "complete":
+        why = f": {record.error}" if record.error else ""
+        remedy = "Choose a trial from the front: autopeft show RUN."
+        raise InvalidInputError(f"only a complete trial can be exported; trial {number} is {record.state}{why}", remedy=remedy)
+    return record
+
+
+def _data(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what names the examples, with full paths: an export may be used from anywhere."""
+    if asked.get("task"):
+        return {"task": asked["task"], "data_dir": _full(asked.get("data_dir"))}
+    files = {name: _full(asked.get(name)) for name in ("train", "validation")}
+    return {**files, "text": list(asked["text"]), "label": asked["label"]}
+
+
+def _full(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).expanduser().resolve())

@@ -1,0 +1,81 @@
+"""Export of any configuration: our saved adapter, and a script on transformers' Trainer that evaluates it or trains it anew.
+
+The script is the same file for every trial; what differs stands in the JSON files beside it.
+"""
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from autopeft.budget import Budget
+from autopeft.export.subject import FinishedTrial
+from autopeft.export.words import metric_lines
+
+FULL_EPOCHS = 10
+"""Passes over all training examples when a configuration is trained for good, unless the search made more."""
+REQUIREMENTS = ("autopeft", "torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy", "scikit-learn")
+_TEMPLATES = Path(__file__).parent / "template"
+
+
+def write(trial: FinishedTrial, folder: Path) -> None:
+    """Write the adapter, the script and what it reads."""
+    shutil.copytree(trial.adapter, folder / "adapter")
+    shutil.copyfile(_TEMPLATES / "train.py.txt", folder / "train.py")
+    _write_json(folder / "configuration.json", trial.configuration.to_dict())
+    _write_json(folder / "settings.json", _settings(trial))
+    (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements(trial)), encoding="utf-8")
+    (folder / "README.md").write_text(_readme(trial), encoding="utf-8")
+
+
+def full_budget(budget: Budget) -> Budget:
+    """Return what training for good may spend: all examples, and more epochs than a trial."""
+    return replace(budget, train_examples=None, evaluation_examples=None, epochs=max(FULL_EPOCHS, budget.epochs))
+
+
+def requirements(trial: FinishedTrial) -> list[str]:
+    """Return the packages that the script needs, in the versions that ran the search, else in those of this machine."""
+    found = {}
+    for package in REQUIREMENTS:
+        try:
+            found[package] = trial.versions.get(package) or version(package)
+        except PackageNotFoundError:
+            continue
+    # A local part such as +cpu names a build that no index offers under this name.
+    return [f"{package}=={number.partition('+')[0]}" for package, number in found.items()]
+
+
+def _settings(trial: FinishedTrial) -> dict[str, Any]:
+    return {
+        "run": trial.run,
+        "trial": trial.record.number,
+        "seed": trial.record.seed,
+        "model": asdict(trial.backbone),
+        "data": dict(trial.data),
+        "metric": trial.task.metric,
+        "validation_metrics": dict(trial.record.metrics),
+        "budgets": {"full": full_budget(trial.budget).to_dict(), "search": trial.budget.to_dict()},
+        "search_threads": trial.threads,
+    }
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _readme(trial: FinishedTrial) -> str:
+    template = Template((_TEMPLATES / "script.md").read_text(encoding="utf-8"))
+    return template.substitute(
+        trial=trial.record.number,
+        run=trial.run,
+        task=trial.task.name,
+        configuration=trial.configuration.describe(),
+        parameters=f"{trial.record.trainable_parameters:,}",
+        model=trial.model_reference,
+        metrics=metric_lines(trial.record.metrics),
+        full=full_budget(trial.budget).describe(),
+        search=trial.budget.describe(),
+    )

@@ -1,0 +1,74 @@
+import json
+from dataclasses import asdict
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from autopeft.budget import Budget
+from autopeft.cli.export import export
+from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.request import SearchRequest
+from autopeft.space import ModuleSlot, SearchSpace
+from autopeft.study.directory import RunDirectory
+from autopeft.study.study import Study
+from autopeft.tasks import get_task
+from autopeft.training.backbone import BackboneSource
+from autopeft.training.measurement import Assignment, Measurement
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with one complete trial, whose adapter is two files that nobody reads here."""
+    objectives = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
+    directory = RunDirectory.create(tmp_path / "run")
+    directory.write_settings(
+        {
+            "settings": SearchRequest(task="mrpc").to_settings({}),
+            "task": get_task("mrpc").to_dict(),
+            "model": asdict(BackboneSource("tiny", "/nowhere/tiny", "00")),
+            "budget": Budget().to_dict(),
+            "objectives": [asdict(objective) for objective in objectives],
+        }
+    )
+    space = SearchSpace("test", (ModuleSlot("prefix", "prefix", (1, 2)),), (), n_layers=2, layers="all")
+    study = Study.create(directory, objectives, space, "random", seed=0)
+    number, configuration, seed = study.ask()
+    directory.write_trial(number, {"adapter/adapter.json": b"{}", "adapter/adapter.safetensors": b"tensors"})
+    study.tell(Assignment(number, configuration, Budget(), seed), Measurement({"accuracy": 0.75}, (), 64, 770, 1.0, 1.0, 1, 1))
+    return directory.path
+
+
+def call(*arguments):
+    app = typer.Typer()
+    app.command()(export)
+    return CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+
+
+def test_the_folder_written_is_printed(run):
+    result = call(run, "--trial", 0, "--to", "script")
+    folder = run / "exports" / "0000-script"
+    assert result.stdout.split() == [str(folder)]
+    assert (folder / "adapter" / "adapter.safetensors").read_bytes() == b"tensors"
+    assert json.loads((folder / "settings.json").read_text())["validation_metrics"] == {"accuracy": 0.75}
+
+
+def test_another_folder_can_be_named(run, tmp_path):
+    assert call(run, "--trial", 0, "--to", "script", "--out", tmp_path / "mine").exit_code == 0
+    assert (tmp_path / "mine" / "train.py").is_file()
+
+
+def test_an_unknown_target_is_refused(run):
+    with pytest.raises(UnknownNameError, match="export target"):
+        call(run, "--trial", 0, "--to", "onnx")
+
+
+def test_an_unknown_trial_is_refused(run):
+    with pytest.raises(InvalidInputError, match="Its trials are 0 to 0"):
+        call(run, "--trial", 3, "--to", "script")
+
+
+@pytest.mark.parametrize("arguments", [("--to", "script"), ("--trial", "0"), ("--trial", "-1", "--to", "script")])
+def test_trial_and_target_are_needed(run, arguments):
+    assert call(run, *arguments).exit_code == 2

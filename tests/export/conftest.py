@@ -1,0 +1,100 @@
+"""Tiny random models on disk, and trials that were really trained on them."""
+
+import random
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    GPT2Config,
+    GPT2Model,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
+)
+
+from autopeft.budget import Budget
+from autopeft.export.subject import FinishedTrial
+from autopeft.study.record import TrialRecord
+from autopeft.tasks import load_files
+from autopeft.training.backbone import find_backbone
+from autopeft.training.measurement import Assignment, RunnerSettings
+from autopeft.training.runner import TrialRunner
+
+WORDS = ["good", "bad", "the", "film", "was", "very", "not", "long", "and", "dull", "bright"]
+SMALL = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24}
+BUDGET = Budget(train_examples=32, epochs=2, evaluation_examples=20, batch_size=8, max_length=8)
+
+
+def make_model(family):
+    if family == "bert":  # 12 layers: layer 1 must not be taken for layer 11; no pooler: it is part of what is trained
+        return BertModel(BertConfig(**SMALL | {"num_hidden_layers": 12}), add_pooling_layer=False)
+    if family == "roberta":
+        return RobertaModel(RobertaConfig(**SMALL, max_position_embeddings=40, pad_token_id=0))
+    if family == "distilbert":
+        return DistilBertModel(DistilBertConfig(vocab_size=20, dim=16, n_layers=3, n_heads=2, hidden_dim=24))
+    return GPT2Model(GPT2Config(vocab_size=20, n_embd=16, n_layer=3, n_head=2, n_positions=40, bos_token_id=1, eos_token_id=2))
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory):
+    """Return a function from a family's name to a folder with a tiny model and a tokenizer."""
+    root = tmp_path_factory.mktemp("models")
+
+    def make(family):
+        folder = root / family
+        if not folder.exists():
+            vocabulary = {token: index for index, token in enumerate(["[PAD]", "[CLS]", "[SEP]", "[UNK]", *WORDS])}
+            words = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+            words.pre_tokenizer = pre_tokenizers.Whitespace()
+            special = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]", "eos_token": "[SEP]"}
+            tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, model_input_names=["input_ids", "attention_mask"], **special)
+            make_model(family).save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def data_file(tmp_path_factory):
+    rng = random.Random(0)
+    rows = [rng.choices(WORDS[1:], k=rng.randint(2, 9)) + ["good"] * (index % 2) for index in range(120)]
+    path = tmp_path_factory.mktemp("data") / "films.csv"
+    path.write_text("text,label\n" + "".join(f"{' '.join(words)},{'yes' if 'good' in words else 'no'}\n" for words in rows))
+    return path
+
+
+@pytest.fixture(scope="session")
+def score_file(data_file):
+    """The same texts, to be given a number: a regression task."""
+    path = data_file.with_name("scores.csv")
+    rows = data_file.read_text().splitlines()[1:]
+    path.write_text("text,label\n" + "".join(f"{row.split(',')[0]},{row.count('good') - 0.25 * len(row.split())}\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="session")
+def train_trial(model_folder, data_file, tmp_path_factory):
+    """Return a function that trains a configuration on a family's tiny model as a search would, and saves its adapter."""
+
+    def train(configuration, family="bert", file=data_file):
+        data = load_files(file, text="text", label="label")
+        backbone = find_backbone(str(model_folder(family)))
+        outcome = TrialRunner(RunnerSettings(backbone, data.task, data.train, data.validation, threads=1)).run(
+            Assignment(5, configuration, BUDGET, seed=3)
+        )
+        assert outcome.measurement is not None, outcome.traceback
+        folder = tmp_path_factory.mktemp("adapter")
+        for name, content in outcome.adapter.items():
+            (folder / name).write_bytes(content)
+        found = outcome.measurement
+        values = {data.task.metric: found.metrics[data.task.metric], "trainable_parameters": float(found.trainable_parameters)}
+        record = TrialRecord(5, "complete", configuration, 3, values, found.metrics, found.trainable_parameters, found.seconds)
+        source = {"train": str(file), "validation": None, "text": ["text"], "label": "label"}
+        return FinishedTrial("my run", record, folder, data.task, backbone, BUDGET, source, threads=1, versions={}), found
+
+    return train

@@ -1,0 +1,148 @@
+import json
+
+import pytest
+import torch
+from peft import PeftConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
+from transformers import AutoModelForSequenceClassification
+
+from autopeft.configuration import Configuration, PeftModule
+from autopeft.errors import UnsupportedError, VerificationError
+from autopeft.export.peft_adapter import losses, write
+from autopeft.methods.checkpoint import load
+from autopeft.training.model import load_model
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks transformers 5.23 for it
+
+TRAINING = {"learning_rate": 0.05}
+
+
+def lora(rank, layers, targets=("query", "value"), **options):
+    return PeftModule("lora", rank, layers, targets, options)
+
+
+CONFIGURATIONS = {
+    "one rank": Configuration((lora(4, (1, 10)),), TRAINING),
+    "several ranks": Configuration((lora(4, (1, 2)), lora(2, (11,)), lora(8, (3,), ("query",)), lora(1, (3,), ("ffn_in",))), TRAINING),
+    "alpha": Configuration((lora(4, (1,), alpha=3.5), lora(4, (11,), alpha=16.0)), TRAINING),
+    "dora": Configuration((lora(4, (0, 5), dora=True, dropout=0.1),), TRAINING),
+    "rslora": Configuration((lora(4, (0,), rslora=True), lora(9, (1,), rslora=True)), TRAINING),
+    "pissa": Configuration((lora(4, (0,), pissa=True), lora(2, (1,), pissa=True)), TRAINING),
+    "every linear": Configuration((lora(2, tuple(range(12)), ("all",)),), TRAINING),
+}
+
+
+def scales(model):
+    """{module: (rank, alpha, scaling)} of every LoRA layer, whoever put it there."""
+    found = {}
+    for name, module in model.named_modules():
+        if isinstance(module, LoraLayer):
+            ((adapter, rank),) = module.r.items()
+            found[name.removeprefix("base_model.model.")] = (rank, module.lora_alpha[adapter], module.scaling[adapter])
+    return found
+
+
+def base_model(trial):
+    loaded = AutoModelForSequenceClassification.from_pretrained(trial.backbone.path, num_labels=trial.task.n_outputs, dtype=torch.float32)
+    loaded.config.pad_token_id = 0
+    return loaded
+
+
+BATCH = {"input_ids": torch.tensor([[4, 5, 6, 7, 8], [9, 4, 10, 0, 0]]), "attention_mask": torch.tensor([[1] * 5, [1] * 3 + [0] * 2])}
+
+
+def both(trial, folder):
+    """Return our model with our adapter, and peft's with the export, ready to predict."""
+    ours = load_model(trial.backbone, trial.task).model
+    load(ours, trial.adapter, BATCH)
+    return ours.eval(), PeftModel.from_pretrained(base_model(trial), folder).eval()
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
+def test_peft_loads_the_same_modules_and_predicts_the_same(train_trial, configuration, tmp_path):
+    trial, _ = train_trial(configuration)
+    write(trial, tmp_path)
+    ours, theirs = both(trial, tmp_path)
+    assert scales(theirs) == scales(ours)
+    with torch.no_grad():
+        wanted, plain = ours(**BATCH).logits, base_model(trial).eval()(**BATCH).logits
+        assert torch.equal(theirs(**BATCH).logits, wanted)
+    assert not torch.allclose(wanted, plain, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("family", "head"), [("roberta", ["classifier"]), ("distilbert", ["classifier", "pre_classifier"]), ("gpt2", ["score"])]
+)
+def test_other_families_keep_their_heads(train_trial, family, head, tmp_path):
+    targets = ("attention_output", "query") if family == "gpt2" else ("query", "ffn_out")
+    trial, _ = train_trial(Configuration((lora(2, (0, 1), targets), lora(3, (2,), targets)), TRAINING), family)
+    write(trial, tmp_path)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["modules_to_save"] == head
+    ours, theirs = both(trial, tmp_path)
+    assert scales(theirs) == scales(ours)
+    with torch.no_grad():
+        assert torch.equal(theirs(**BATCH).logits, ours(**BATCH).logits)
+
+
+def test_the_description_is_sorted_and_can_be_trained_further(train_trial, tmp_path):
+    trial, _ = train_trial(CONFIGURATIONS["several ranks"])
+    write(trial, tmp_path)
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert config["target_modules"] == sorted(config["target_modules"])
+    assert config["base_model_name_or_path"] == trial.backbone.path
+    assert config["modules_to_save"] == ["bert.pooler", "classifier"]
+    assert (config["r"], config["lora_alpha"]) == (4, 8)
+    assert config["rank_pattern"].keys() == config["alpha_pattern"].keys()
+    assert all(config["alpha_pattern"][name] == 2 * rank for name, rank in config["rank_pattern"].items())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "adapter_config.json", "adapter_model.safetensors"]
+    wrapped = get_peft_model(base_model(trial), PeftConfig.from_pretrained(tmp_path))
+    trainable = {name for name, parameter in wrapped.named_parameters() if parameter.requires_grad}
+    assert sum("lora_" in name for name in trainable) == 2 * len(config["target_modules"])
+
+
+def test_the_readme_has_metrics_and_a_snippet_that_runs(train_trial, tmp_path):
+    trial, _ = train_trial(CONFIGURATIONS["one rank"])
+    write(trial, tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert f"| accuracy | {trial.record.metrics['accuracy']!r} |" in text
+    snippet = text.split("```python\n")[1].split("```")[0].replace("the folder of this file", str(tmp_path))
+    scope = {}
+    exec(snippet, scope)
+    with torch.no_grad():
+        assert scope["model"](**BATCH).logits.shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("modules", "lost"),
+    [
+        ((), ["a trained head without any LoRA"]),
+        ((lora(2, (0,)), PeftModule("prefix", 3, (1,))), ["prefix 3 in 1"]),
+        (
+            (PeftModule("serial_adapter", 4, (0, 1)), PeftModule("prefix", 3, (1,))),
+            ["prefix 3 in 1", "serial_adapter 4 in 0 1", "a trained head without any LoRA"],
+        ),
+        ((lora(2, (0,), dora=True), lora(2, (1,))), ["LoRA's option dora, which differs between layers"]),
+        ((lora(2, (0,), unheard_of=1),), ["LoRA's option unheard_of"]),
+        ((lora(2, (0,)), lora(4, (1,), dropout=0.0, alpha=2.0)), []),
+    ],
+    ids=["head only", "composite", "no lora", "mixed options", "unknown option", "nothing"],
+)
+def test_what_would_be_lost_is_listed_in_full(modules, lost):
+    assert losses(Configuration(modules)) == lost
+
+
+def test_what_cannot_be_expressed_is_refused(train_trial, tmp_path):
+    trial, _ = train_trial(Configuration((PeftModule("serial_adapter", 4, (0, 1)), lora(2, (2,))), TRAINING))
+    with pytest.raises(UnsupportedError, match=r"it would lose: serial_adapter 4 in 0 1\. Export it with --to script"):
+        write(trial, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_adapter_of_another_configuration_is_refused(train_trial, tmp_path):
+    trial, _ = train_trial(CONFIGURATIONS["one rank"])
+    path = trial.adapter / "adapter.json"
+    description = json.loads(path.read_text())
+    description["configuration"]["modules"][0]["layers"] = [1, 9]
+    path.write_text(json.dumps(description))
+    with pytest.raises(VerificationError, match="lacks"):
+        write(trial, tmp_path)

@@ -1,0 +1,107 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from autopeft.budget import Budget
+from autopeft.configuration import Configuration, PeftModule
+from autopeft.export.trainer_script import full_budget, requirements, write
+
+COMPOSITE = Configuration(
+    (
+        PeftModule("serial_adapter", 2, (0, 2)),
+        PeftModule("parallel_adapter", 3, (1,)),
+        PeftModule("prefix", 2, (0, 1)),
+        PeftModule("lora", 4, (1, 2), ("query", "value"), {"dropout": 0.1}),
+    ),
+    {"learning_rate": 0.02, "warmup_fraction": 0.2, "weight_decay": 0.01},
+)
+
+
+@pytest.fixture(scope="module")
+def composite(train_trial, tmp_path_factory):
+    """A trial of four methods, how it was measured, and its export."""
+    trial, measurement = train_trial(COMPOSITE)
+    folder = tmp_path_factory.mktemp("exports") / "script"
+    folder.mkdir()
+    write(trial, folder)
+    return trial, measurement, folder
+
+
+def run_script(folder, *arguments):
+    """Run the exported script in a fresh process, away from the repository."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, str(folder / "train.py"), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder.parent, env=environment, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.slow
+def test_the_saved_adapter_evaluates_to_the_stored_metrics_exactly(composite):
+    trial, measurement, folder = composite
+    metrics = json.loads(run_script(folder, "--evaluate"))
+    assert metrics == dict(measurement.metrics)
+    assert metrics == json.loads((folder / "settings.json").read_text())["validation_metrics"]
+    assert trial.task.metric in metrics
+
+
+@pytest.mark.slow
+def test_training_with_the_search_budget_repeats_the_search(composite):
+    _, measurement, folder = composite
+    printed = [json.loads(line) for line in run_script(folder, "--budget", "search").splitlines() if line.startswith('{"epoch"')]
+    curve = [json.loads(line) for line in (folder / "trained" / "curve.jsonl").read_text().splitlines()]
+    assert printed == curve
+    assert [row["epoch"] for row in curve] == [point.epoch for point in measurement.curve]
+    assert [row["train_loss"] for row in curve] == pytest.approx([point.train_loss for point in measurement.curve], abs=1e-4)
+    assert {name: curve[-1][name] for name in measurement.metrics} == pytest.approx(dict(measurement.metrics), abs=1e-4)
+    assert sorted(path.name for path in (folder / "trained").iterdir()) == ["adapter", "curve.jsonl"]
+
+
+@pytest.mark.slow
+def test_regression_evaluates_exactly_too(train_trial, score_file, tmp_path):
+    trial, measurement = train_trial(COMPOSITE, file=score_file)
+    write(trial, tmp_path)
+    assert trial.task.kind == "regression"
+    assert json.loads(run_script(tmp_path, "--evaluate")) == dict(measurement.metrics)
+
+
+def test_the_folder_is_complete_and_the_adapter_byte_for_byte_the_same(composite):
+    trial, _, folder = composite
+    expected = {"README.md", "adapter", "configuration.json", "requirements.txt", "settings.json", "train.py"}
+    assert {path.name for path in folder.iterdir()} >= expected
+    for path in trial.adapter.iterdir():
+        assert (folder / "adapter" / path.name).read_bytes() == path.read_bytes()
+    assert Configuration.from_json((folder / "configuration.json").read_text()) == COMPOSITE
+
+
+def test_the_readme_says_what_was_found_and_how_to_go_on(composite):
+    trial, measurement, folder = composite
+    text = (folder / "README.md").read_text()
+    assert f"| accuracy | {measurement.metrics['accuracy']!r} |" in text
+    assert COMPOSITE.describe() in text
+    assert f"{trial.record.trainable_parameters:,} trained parameters" in text
+    assert "$" not in text
+
+
+def test_the_script_is_tidy(composite):
+    folder = composite[2]
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length", "140", "--select", "E,F,I,UP,B,SIM,RUF"]
+    result = subprocess.run([*command, str(folder / "train.py")], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def test_training_for_good_takes_all_data():
+    budget = Budget(train_examples=100, epochs=3, evaluation_examples=50, batch_size=16, max_length=64)
+    assert full_budget(budget) == Budget(epochs=10, batch_size=16, max_length=64)
+    assert full_budget(replace(budget, epochs=20)).epochs == 20
+
+
+def test_requirements_name_the_versions_of_the_search(composite):
+    trial = replace(composite[0], versions={"torch": "2.9.1+cpu", "autopeft": "0.1.0"})
+    lines = requirements(trial)
+    assert lines[:2] == ["autopeft==0.1.0", "torch==2.9.1"]
+    assert {line.split("==")[0] for line in lines} >= {"transformers", "peft", "accelerate"}

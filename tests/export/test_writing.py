@@ -1,0 +1,121 @@
+import json
+from dataclasses import asdict
+
+import pytest
+from peft import PeftConfig
+
+from autopeft.configuration import Configuration, PeftModule
+from autopeft.errors import InvalidInputError, UnknownNameError, UnsupportedError
+from autopeft.export.registry import TARGETS, get_target
+from autopeft.export.subject import read_trial
+from autopeft.export.writing import export_trial
+from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.request import SearchRequest
+from autopeft.space import ModuleSlot, SearchSpace
+from autopeft.study.directory import RunDirectory
+from autopeft.study.study import Study
+from autopeft.training.measurement import Assignment
+
+OBJECTIVES = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
+
+
+@pytest.fixture
+def run(train_trial, data_file, tmp_path):
+    """A run whose trial 0 is complete, 1 failed, and 2 still running."""
+    configuration = Configuration((PeftModule("lora", 2, tuple(range(12)), ("query",)),))
+    trial, measurement = train_trial(configuration)
+    directory = RunDirectory.create(tmp_path / "run")
+    request = SearchRequest(train=str(data_file), text=("text",), label="label", workers=2)
+    directory.write_settings(
+        {
+            "name": "my run",
+            "settings": request.to_settings({}),
+            "task": trial.task.to_dict(),
+            "model": asdict(trial.backbone),
+            "budget": trial.budget.to_dict(),
+            "objectives": [asdict(objective) for objective in OBJECTIVES],
+        }
+    )
+    space = SearchSpace("one", (ModuleSlot("lora", "lora", (2,), (("query",),)),), (), n_layers=12, layers="all")
+    study = Study.create(directory, OBJECTIVES, space, "random", seed=0)
+    assignments = [Assignment(*study.ask()[:2], trial.budget, seed=3) for _ in range(3)]
+    directory.write_trial(0, {f"adapter/{path.name}": path.read_bytes() for path in trial.adapter.iterdir()})
+    study.tell(assignments[0], measurement)
+    study.fail(assignments[1], "training diverged")
+    return directory
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_target_has_a_writer(name):
+    assert callable(get_target(name).writer)
+    assert TARGETS[name].summary
+
+
+def test_a_trial_is_read_with_all_that_an_export_needs(run, data_file):
+    trial = read_trial(run, 0)
+    assert trial.data == {"train": str(data_file), "validation": None, "text": ["text"], "label": "label"}
+    assert (trial.run, trial.threads, trial.task.name) == ("my run", 1, "films")
+    assert trial.configuration.describe().startswith("lora 2 [query] in 0 1")
+
+
+def test_folders_of_a_task_are_kept_with_their_full_paths(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = run.settings()
+    settings["settings"] = SearchRequest(task="mrpc", data_dir="data", workers=0).to_settings({})
+    run.write_settings(settings)
+    trial = read_trial(run, 0)
+    assert trial.data == {"task": "mrpc", "data_dir": str(tmp_path / "data")}
+    assert trial.threads is None
+
+
+def test_exports_go_into_the_run(run):
+    out = export_trial(run, 0, "peft")
+    assert out == run.exports_path / "0000-peft"
+    assert PeftConfig.from_pretrained(out).r == 2
+    assert [path.name for path in run.exports_path.iterdir()] == ["0000-peft"]
+
+
+def test_another_folder_may_be_given_if_it_is_empty(run, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    assert export_trial(run, 0, "script", out) == out
+    settings = json.loads((out / "settings.json").read_text())
+    assert settings["seed"] == read_trial(run, 0).record.seed
+    with pytest.raises(InvalidInputError, match="the output folder is in use"):
+        export_trial(run, 0, "script", out)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (1, "only a complete trial can be exported; trial 1 is failed: training diverged"),
+        (2, "trial 2 is running"),
+        (7, r"no trial of this number \(got 7\)\. Its trials are 0 to 2"),
+    ],
+)
+def test_a_trial_without_a_result_is_refused(run, number, message):
+    with pytest.raises(InvalidInputError, match=message):
+        export_trial(run, number, "script")
+    assert not run.exports_path.exists()
+
+
+def test_a_lost_adapter_is_named(run):
+    run.adapter_path(0).rename(run.path / "elsewhere")
+    with pytest.raises(InvalidInputError, match="trial 0 has no saved adapter"):
+        export_trial(run, 0, "script")
+
+
+def test_an_unknown_target_is_refused_with_the_nearest(run):
+    with pytest.raises(UnknownNameError, match=r"unknown export target .*Did you mean 'peft'"):
+        export_trial(run, 0, "pefft")
+
+
+def test_a_writer_that_fails_leaves_nothing_behind(run, monkeypatch):
+    def fail(trial, folder):
+        (folder / "half").write_text("x")
+        raise UnsupportedError("no")
+
+    monkeypatch.setattr("autopeft.export.trainer_script.write", fail)
+    with pytest.raises(UnsupportedError, match="no"):
+        export_trial(run, 0, "script")
+    assert not list(run.exports_path.iterdir())
