@@ -11,7 +11,7 @@ from autopeft.cli.formats import Format
 def show(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo.")],
     output: Annotated[Format, typer.Option("--format", help="For eyes, or one JSON object per trial.")] = Format.TABLE,
-    show_all: Annotated[bool, typer.Option("--all", help="Show every dominated trial on a terminal too.")] = False,
+    show_all: Annotated[bool, typer.Option("--all", help="On a terminal: every dominated trial, every metric.")] = False,
 ) -> None:
     """Show a run's Pareto front, then the trials it dominates and those that failed.
 

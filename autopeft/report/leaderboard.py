@@ -10,6 +10,9 @@ from autopeft.report.header import RunHeader
 from autopeft.report.words import better, count, finite, one_line, percentage, score, seconds
 from autopeft.study.record import TrialRecord, front
 
+BRIEF_DOMINATED = 10
+"""Dominated trials in a brief table."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -74,12 +77,20 @@ def _rank(record: TrialRecord, objective: Objective) -> tuple[bool, float, int]:
     return (math.isnan(loss), 0.0 if math.isnan(loss) else loss, record.number)
 
 
-def tables(leaderboard: Leaderboard, header: RunHeader, limit: int | None = None) -> list[Table]:
-    """Return the tables that have rows: the front, the dominated trials (at most `limit`), the failed ones."""
-    names = leaderboard.metric_names
+def tables(leaderboard: Leaderboard, header: RunHeader, *, brief: bool = False) -> list[Table]:
+    """Return the tables that have rows: the front, the dominated trials, the failed ones.
+
+    Args:
+        leaderboard: The trials.
+        header: The run; says what percentages refer to.
+        brief: Leave out all but the best dominated trials, so that the front stays in sight on a terminal, and the metrics that are
+            no objectives, so that the configuration gets room.
+    """
+    objectives = {objective.name for objective in leaderboard.objectives}
+    names = [name for name in leaderboard.metric_names if name in objectives or not brief]
     numbers = ("trial", *names, "parameters", "% of model", "seconds")
     columns = (*map(Column, numbers), Column("configuration", is_number=False))
-    dominated = leaderboard.dominated[:limit]
+    dominated = leaderboard.dominated[: BRIEF_DOMINATED if brief else None]
     title = f"Dominated trials, best first ({len(leaderboard.dominated)})"
     if len(dominated) < len(leaderboard.dominated):
         title = f"Dominated trials, the best {len(dominated)} of {len(leaderboard.dominated)} (--all shows the rest)"
@@ -109,8 +120,8 @@ def introduction(leaderboard: Leaderboard, header: RunHeader) -> list[str]:
 
 def head_note(header: RunHeader) -> str:
     """Say what a trial's parameters don't include."""
-    head = f"{count(header.head_parameters)} parameters" if header.head_parameters is not None else "parameters"
-    return f"Parameters are those of the PEFT modules; the {head} of the task head, trained in every trial, come on top."
+    head = f"its {count(header.head_parameters)} parameters" if header.head_parameters is not None else "its parameters"
+    return f"Parameters are those of the PEFT modules; the task head is trained in every trial, {head} come on top."
 
 
 def _result_rows(records: Sequence[TrialRecord], names: Sequence[str], header: RunHeader) -> tuple[tuple[str, ...], ...]:

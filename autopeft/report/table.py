@@ -11,16 +11,12 @@ from rich.text import Text
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard, Table, introduction, tables
 
-TERMINAL_LIMIT = 15
-"""Dominated trials shown on a terminal unless all are asked for, so that the front stays in sight."""
-
 
 def show_tables(leaderboard: Leaderboard, header: RunHeader, *, show_all: bool = False) -> None:
-    """Print a run's tables on standard output. Colour follows the terminal and the variable NO_COLOR."""
+    """Print a run's tables on standard output, brief on a terminal unless all is asked for. The variable NO_COLOR is honoured."""
     console = Console(highlight=False)
     if console.is_terminal:
-        limit = None if show_all else TERMINAL_LIMIT
-        console.print(rich_text(introduction(leaderboard, header), tables(leaderboard, header, limit)))
+        console.print(rich_text(introduction(leaderboard, header), tables(leaderboard, header, brief=not show_all)))
     else:
         sys.stdout.write(plain_text(introduction(leaderboard, header), tables(leaderboard, header)))
 

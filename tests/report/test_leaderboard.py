@@ -44,11 +44,13 @@ def test_tables_say_parameters_shares_and_configurations(records, objectives, he
     assert failed.rows == (("9", "-", "loss is not finite  [31m", "prefix 3 in 0"),)
 
 
-def test_a_limit_cuts_the_dominated_and_says_so(records, objectives, header):
-    front, dominated, _ = tables(Leaderboard.of(records, objectives), header, limit=1)
-    assert len(front.rows) == 3
-    assert [row[0] for row in dominated.rows] == ["4"]
-    assert "best 1 of 2 (--all" in dominated.title
+def test_a_brief_table_has_the_best_dominated_and_the_objectives_alone(many_records, objectives, header):
+    leaderboard = Leaderboard.of(many_records, objectives)
+    front, dominated = tables(leaderboard, header, brief=True)
+    assert len(front.rows) == len(leaderboard.front)
+    assert [row[0] for row in dominated.rows] == [str(record.number) for record in leaderboard.dominated[:10]]
+    assert f"best 10 of {len(leaderboard.dominated)} (--all" in dominated.title
+    assert [column.title for column in front.columns] == ["trial", "accuracy", "parameters", "% of model", "seconds", "configuration"]
 
 
 def test_the_introduction_names_run_task_model_budget_and_head(records, objectives, header):
@@ -57,7 +59,7 @@ def test_the_introduction_names_run_task_model_budget_and_head(records, objectiv
         "Run demo, task mrpc, model all-MiniLM-L6-v2 of 22,713,216",
         "1,000 training examples",
         "5 complete, 1 failed",
-        "the 770 param",
+        "its 770 param",
     ):
         assert part in text
     assert "higher accuracy, lower trainable parameters" in text
