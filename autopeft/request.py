@@ -5,8 +5,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from autopeft.budget import Budget
-from autopeft.errors import InvalidInputError
+from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.samplers.registry import make_sampler
+
+
+KINDS = ("classification", "regression")
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class SearchRequest:
 
     Raises:
         InvalidInputError: A number is out of range, or both or neither of a task and own files are given.
-        UnknownNameError: There is no such sampler.
+        UnknownNameError: There is no such sampler or kind of task.
     """
 
     task: str | None = None
@@ -23,6 +26,10 @@ class SearchRequest:
     """File of training examples, for own data."""
     validation: str | None = None
     """File of validation examples; cut from the training examples if not given."""
+    test: str | None = None
+    """File of test examples, kept for the end; cut from the training examples if not given. A search selects nothing by them."""
+    kind: str | None = None
+    """"classification" or "regression" for own files; inferred from the labels if not given."""
     text: tuple[str, ...] = ()
     """Text columns of own files, one or two."""
     label: str | None = None
@@ -50,6 +57,8 @@ class SearchRequest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", tuple(self.text))
+        if self.kind not in (None, *KINDS):
+            raise UnknownNameError("kind of task", str(self.kind), KINDS)
         if (self.task is None) == (self.train is None):
             raise InvalidInputError(
                 "a search needs either a task or own files", remedy="Give --task NAME, or --train FILE --text COLUMNS --label COLUMN."

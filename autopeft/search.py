@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from autopeft.budget import Budget
 from autopeft.errors import AutopeftError, UnsupportedError
@@ -26,7 +26,7 @@ from autopeft.space.space import SearchSpace
 from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
-from autopeft.tasks import TaskData, load, load_files
+from autopeft.tasks import Kind, TaskData, load, load_files
 from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome, RunnerSettings
 
@@ -186,7 +186,8 @@ def load_data(request: SearchRequest) -> TaskData:
         return load(request.task, data_dir=request.data_dir, offline=request.offline)
     assert request.train is not None
     assert request.label is not None
-    return load_files(train=request.train, validation=request.validation, text=request.text, label=request.label)
+    kind = cast(Kind | None, request.kind)
+    return load_files(request.train, request.validation, request.test, text=request.text, label=request.label, kind=kind)
 
 
 def _make_executor(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> Executor:

@@ -50,6 +50,10 @@ def search(
     task: Annotated[str | None, _option("--task", panel=_DATA, text="A task by name; see: autopeft list tasks.")] = None,
     train: Annotated[str | None, _option("--train", panel=_DATA, text="Own training examples: CSV, TSV, JSONL, JSON or Parquet.")] = None,
     validation: Annotated[str | None, _option("--validation", panel=_DATA, text="Own validation examples; else cut from --train.")] = None,
+    test: Annotated[str | None, _option("--test", panel=_DATA, text="Own test examples, kept for the end; else cut from --train.")] = None,
+    kind: Annotated[
+        str | None, _option("--kind", panel=_DATA, text="classification or regression.", show_default="inferred from the labels")
+    ] = None,
     text: Annotated[str | None, _option("--text", panel=_DATA, text="Own files' text column, or two: a,b.")] = None,
     label: Annotated[str | None, _option("--label", panel=_DATA, text="Own files' label column.")] = None,
     data_dir: Annotated[

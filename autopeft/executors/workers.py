@@ -5,18 +5,22 @@ record, and a worker that dies costs the trial it was running.
 """
 
 import os
+import socket
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
 from autopeft.errors import UnavailableError
 from autopeft.executors.base import MakeRunner, Runner
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 
-_QUIET = {
+_ENVIRONMENT = {
+    "RAY_AUTH_MODE": "token",  # what Ray does by default, without announcing it at every start
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's own advice against a warning about hiding GPUs
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
 }
+PROBE_SECONDS = 3.0
 
 
 class WorkersExecutor:
@@ -32,7 +36,9 @@ class WorkersExecutor:
     """
 
     def __init__(self, make_runner: MakeRunner, n_workers: int, address: str | None = None) -> None:
-        for name, value in _QUIET.items():
+        if address:
+            _require_reachable(address)
+        for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         import ray
 
@@ -95,6 +101,18 @@ class WorkersExecutor:
 
     def _start_worker(self) -> Any:
         return self._actor_class.remote(self._make_runner)
+
+
+def _require_reachable(address: str) -> None:
+    """Try the address once: Ray itself would go on trying for minutes."""
+    parts = urlsplit(address if "://" in address else f"ray://{address}")
+    if parts.port is None or parts.hostname is None:  # "auto" and the like; Ray answers those at once
+        return
+    try:
+        socket.create_connection((parts.hostname, parts.port), timeout=PROBE_SECONDS).close()
+    except OSError as error:
+        remedy = "Check the address, or leave --address out to use this machine."
+        raise UnavailableError(f"no Ray cluster answers: {error}", value=address, remedy=remedy) from None
 
 
 class _Worker:

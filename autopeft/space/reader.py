@@ -122,7 +122,8 @@ def _line(lines: Lines, path: tuple[str | int, ...]) -> int:
 
 
 def _explain(error: ValidationError, lines: Lines, source: str) -> InvalidInputError:
-    first = error.errors(include_url=False)[0]
+    # A misspelt key is reported as unknown and as missing; the first says more.
+    first = min(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
     path = first["loc"]
     where = f"{source}, line {_line(lines, path)}"
     if first["type"] == "extra_forbidden":

@@ -25,6 +25,17 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @staticmethod
+    def require_free(path: Path) -> None:
+        """Check that a new run may be written to a folder.
+
+        Raises:
+            InvalidInputError: The folder exists and is not empty.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            remedy = f"Give another --out, or go on with that run: --resume {path}."
+            raise InvalidInputError("the output folder is in use", value=str(path), remedy=remedy)
+
     @classmethod
     def create(cls, path: Path) -> "RunDirectory":
         """Make a new run's folder.
@@ -32,9 +43,7 @@ class RunDirectory:
         Raises:
             InvalidInputError: The folder exists and is not empty, or can't be written to.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            remedy = "Give another --out, or go on with that run: --resume."
-            raise InvalidInputError("the output folder is in use", value=str(path), remedy=remedy)
+        cls.require_free(path)
         try:
             (path / "trials").mkdir(parents=True)
         except OSError as error:

@@ -8,10 +8,11 @@ from autopeft.tasks.files import load_files
 from autopeft.tasks.registry import get_task, register_task, task_names
 from autopeft.tasks.sources import load
 from autopeft.tasks.table import Table
-from autopeft.tasks.task import Split, Task, TaskData, compute_metrics
+from autopeft.tasks.task import Kind, Split, Task, TaskData, compute_metrics
 
 __all__ = [
     "HubDataset",
+    "Kind",
     "Split",
     "Table",
     "Task",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
@@ -42,7 +43,7 @@ def load_model(source: BackboneSource, task: Task, device: torch.device | str = 
             source.path, config=config, dtype=torch.float32, output_loading_info=True, local_files_only=True, use_safetensors=True
         )
         tokenizer = AutoTokenizer.from_pretrained(source.path, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UnavailableError(f"the model can't be loaded: {reason}", value=source.path) from error
     finally:

@@ -1,0 +1,80 @@
+"""What tests of several rooms share: a tiny random backbone with a tokenizer, and own data files it can be trained on."""
+
+import csv
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may wait for a network
+
+SHARED = Path(__file__).parents[2] / "shared"
+WORDS = ["the", "cat", "dog", "bird", "sees", "hears", "likes", "red", "blue", "green", "old", "new", "and", "not", "very", "quick"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, saying so, what needs real data where there is none."""
+    if (SHARED / "data").is_dir():
+        return
+    skip = pytest.mark.skip(reason=f"needs the real data and models in {SHARED}")
+    for item in items:
+        if "shared" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def backbone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT of 3 layers and hidden size 32, with a tokenizer of whole words."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("backbone")
+    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    ).save_pretrained(folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = BertConfig(
+            vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=48,
+            max_position_embeddings=64,
+        )  # fmt: skip
+        BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def write_pairs(path: Path, n: int, seed: int, label: str = "label") -> Path:
+    """Write n sentence pairs; "same" where the first words agree, so that there is something to learn."""
+    rng = random.Random(seed)
+    rows = []
+    for _ in range(n):
+        first = [rng.choice(WORDS) for _ in range(rng.randint(3, 9))]
+        second = [rng.choice(WORDS) for _ in range(rng.randint(3, 9))]
+        same = rng.random() < 0.5
+        if same:
+            second[0] = first[0]
+        rows.append([" ".join(first), " ".join(second), "same" if second[0] == first[0] else "different"])
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["a", "b", label])
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Training and validation files of sentence pairs: 48 and 32 rows, columns a, b, label."""
+    folder = tmp_path_factory.mktemp("pairs")
+    return write_pairs(folder / "train.csv", 48, 0), write_pairs(folder / "validation.csv", 32, 1)

@@ -1,0 +1,100 @@
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from autopeft.budget import Budget
+from autopeft.configuration import Configuration
+from autopeft.errors import InvalidInputError, UnavailableError
+from autopeft.executors.base import Executor, Runner
+from autopeft.executors.inline import InlineExecutor
+from autopeft.executors.workers import WorkersExecutor
+from autopeft.methods.topology import Topology
+from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
+
+FACTS = BackboneFacts(Topology("Tiny", "", "input_ids", "", (), (), ()), 1000, 10, "cpu", "fp32")
+
+# Ray's own code warns of itself.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
+
+
+class FakeRunner:
+    """Answers with its process id; dies on trial 13."""
+
+    def describe(self) -> BackboneFacts:
+        return FACTS
+
+    def run(self, assignment: Assignment) -> Outcome:
+        if assignment.trial == 13:
+            os._exit(1)
+        return Outcome(assignment, error=str(os.getpid()))
+
+
+def make_runner() -> Runner:
+    return FakeRunner()
+
+
+def refuse() -> Runner:
+    raise InvalidInputError("the model must be one", value="x", remedy="Give another.")
+
+
+def assignment(trial: int) -> Assignment:
+    return Assignment(trial, Configuration(), Budget(), trial)
+
+
+def inline(make: Callable[[], Runner]) -> Executor:
+    return InlineExecutor(make)
+
+
+def workers(make: Callable[[], Runner]) -> Executor:
+    return WorkersExecutor(make, 2)
+
+
+@pytest.fixture(params=[inline, workers], ids=["inline", "workers"])
+def start(request: pytest.FixtureRequest) -> Iterator[Callable[[Callable[[], Runner]], Executor]]:
+    started: list[Executor] = []
+
+    def make(runner: Callable[[], Runner]) -> Executor:
+        started.append(request.param(runner))
+        return started[-1]
+
+    yield make
+    for executor in started:
+        executor.close()
+
+
+def test_every_assignment_comes_back_once(start: Callable[[Callable[[], Runner]], Executor]) -> None:
+    executor = start(make_runner)
+    assert executor.describe() == FACTS
+    done, submitted = [], 0
+    while len(done) < 7:
+        while submitted < 7 and submitted - len(done) < executor.capacity:
+            executor.submit(assignment(submitted))
+            submitted += 1
+        done.append(executor.next_outcome())
+    assert sorted(outcome.assignment.trial for outcome in done) == list(range(7))
+    processes = {int(outcome.error) for outcome in done}
+    assert len(processes) <= executor.capacity
+    assert (os.getpid() in processes) == isinstance(executor, InlineExecutor)
+
+
+def test_what_can_never_run_is_an_error_of_its_own_kind(start: Callable[[Callable[[], Runner]], Executor]) -> None:
+    with pytest.raises(InvalidInputError, match=r"the model must be one \(got 'x'\)\. Give another\."):
+        start(refuse).describe()
+
+
+def test_a_dead_worker_costs_its_trial_and_is_replaced() -> None:
+    executor = WorkersExecutor(make_runner, 1)
+    try:
+        executor.submit(assignment(13))
+        assert "worker process died" in executor.next_outcome().error
+        executor.submit(assignment(14))
+        assert executor.next_outcome().error.isdigit()
+    finally:
+        executor.close()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_cluster_that_is_not_there(address: str) -> None:
+    with pytest.raises(UnavailableError, match="no Ray cluster answers"):
+        WorkersExecutor(make_runner, 1, address)

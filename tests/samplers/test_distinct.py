@@ -1,0 +1,84 @@
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from autopeft.errors import UnknownNameError
+from autopeft.samplers.distinct import DistinctSampler, trial_seed
+from autopeft.samplers.registry import SAMPLERS, make_sampler
+
+SPACE: dict[str, BaseDistribution] = {"a": IntDistribution(0, 4), "b": IntDistribution(0, 3), "x": FloatDistribution(1e-4, 1e-2, log=True)}
+every_sampler = pytest.mark.parametrize("name", list(SAMPLERS))
+
+
+def step(params: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
+    a, b = params["a"], params["b"]
+    return [{**params, "a": (a + 1) % 5}, {**params, "b": (b + 1) % 4}]
+
+
+def make_study(name: str, seed: int = 0) -> optuna.Study:
+    sampler = DistinctSampler(lambda one: make_sampler(name, one), seed, SPACE, lambda params: f"{params['a']} {params['b']}", step)
+    return optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+
+
+def run(study: optuna.Study, n: int, told: bool = True) -> list[dict[str, Any]]:
+    asked = []
+    for _ in range(n):
+        trial = study.ask(SPACE)
+        asked.append(trial.params)
+        if told:
+            study.tell(trial, [-abs(trial.params["a"] - 2) - abs(np.log10(trial.params["x"]) + 3), trial.params["a"] + trial.params["b"]])
+    return asked
+
+
+@every_sampler
+def test_no_point_is_proposed_twice_until_the_space_is_used_up(name: str) -> None:
+    asked = run(make_study(name), 20)
+    assert len({(params["a"], params["b"]) for params in asked}) == 20  # all there are
+    assert len(run(make_study(name), 22)) == 22  # then repeats come, as replicates, and no error
+
+
+@every_sampler
+def test_running_trials_count_as_seen(name: str) -> None:
+    asked = run(make_study(name), 12, told=False)
+    assert len({(params["a"], params["b"]) for params in asked}) == 12
+
+
+@every_sampler
+def test_failed_trials_are_neither_repeated_nor_fatal(name: str) -> None:
+    study = make_study(name)
+    seen = set()
+    for _ in range(15):
+        trial = study.ask(SPACE)
+        seen.add((trial.params["a"], trial.params["b"]))
+        study.tell(trial, state=TrialState.FAIL)
+    assert len(seen) == 15
+
+
+@every_sampler
+def test_same_seed_same_trials(name: str) -> None:
+    assert run(make_study(name), 14) == run(make_study(name), 14)
+    assert run(make_study(name), 3) != run(make_study(name, seed=1), 3)
+
+
+@pytest.mark.parametrize("name", ["tpe", "random"])
+def test_a_sampler_made_anew_goes_on_where_the_study_stands(name: str) -> None:
+    whole = run(make_study(name), 14)
+    study = make_study(name)
+    first = run(study, 9)
+    study.sampler = make_study(name).sampler
+    assert first + run(study, 5) == whole
+
+
+def test_trial_seeds_differ_and_fit_in_31_bits() -> None:
+    seeds = {trial_seed(seed, number) for seed in range(10) for number in range(100)}
+    assert len(seeds) == 1000
+    assert max(seeds) < 2**31
+
+
+def test_unknown_sampler() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'tpe'"):
+        make_sampler("tep", 0)

@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.space.reader import builtin_names, describe_builtins, parse_space, read_space
+
+METHODS = ["serial_adapter", "parallel_adapter", "prefix", "lora"]
+GOOD = """\
+modules:
+  - method: lora
+    size: [0, 4, 8]
+    targets: [query, value]
+training:
+  learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}
+"""
+
+
+def test_three_spaces_come_with_the_package() -> None:
+    assert {"autopeft", "default", "lora"} <= set(builtin_names())
+    assert all(describe_builtins().values())
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_builtin_spaces_bind_and_sample(name: str) -> None:
+    space = read_space(name, METHODS).bind(name, n_layers=6, hidden_size=384)
+    rng = np.random.default_rng(0)
+    assert len({space.configuration(space.sample(rng)).id for _ in range(50)}) > 40
+
+
+def test_autopeft_space_is_the_paper_s() -> None:
+    # BERT-base: 768 halved 0 to 9 times, and 0; twelve layers in one mask.
+    space = read_space("autopeft", METHODS).bind("autopeft", n_layers=12, hidden_size=768)
+    assert [slot.method for slot in space.slots] == ["serial_adapter", "parallel_adapter", "prefix"]
+    assert space.slots[0].sizes == (0, 1, 3, 6, 12, 24, 48, 96, 192, 384, 768)
+    assert space.size == 11**3 * 2**12
+
+
+def test_a_user_s_own_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+    space = read_space(str(path), METHODS).bind("mine", n_layers=2, hidden_size=8)
+    assert [parameter.name for parameter in space.parameters] == ["lora.size", "layers.0", "layers.1", "learning_rate"]
+    assert space.slots[0].targets == (("query", "value"),)
+
+
+def test_choices_and_fixed_values() -> None:
+    text = GOOD.replace("[query, value]", "[[query], [query, value]]\n    options: {dora: [false, true], alpha: 16}")
+    space = parse_space(text + "  weight_decay: 0.1\n", METHODS).bind("x", n_layers=1, hidden_size=8, unplaced=["lora"])
+    assert [parameter.name for parameter in space.parameters] == ["lora.size", "lora.targets", "lora.dora", "learning_rate"]
+    assert space.fixed_training == (("weight_decay", 0.1),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("modules: [", "line 1: not valid YAML"),
+        ("\t", "not valid YAML"),
+        ("", "is empty"),
+        ("- 1", "must be a mapping"),
+        (GOOD.replace("lora", "lorra"), r"line 2: unknown PEFT method \(got 'lorra'\)\. Did you mean 'lora'\?"),
+        (GOOD.replace("size", "sise"), r"line 3: unknown key \(got 'sise'\)\. Did you mean 'size'\?"),
+        (GOOD.replace("training", "trainings"), r"line 5: unknown key \(got 'trainings'\)\. Did you mean 'training'\?"),
+        (GOOD.replace("learning_rate", "learning_rat"), "learning_rate"),
+        (GOOD.replace("low: 1.0e-4", "low: 1"), "line 6: training.learning_rate: low must be below high"),
+        (GOOD.replace("low: 1.0e-4", "low: 0"), "line 6: training.learning_rate: low must be above 0 on a log scale"),
+        (GOOD.replace("low:", "lo:"), r"line 6: unknown key \(got 'lo'\)\. Did you mean 'low'"),
+        (GOOD.replace("[0, 4, 8]", "[0, 4, -8]"), r"line 3: .*greater than or equal to 0 \(got -8\)"),
+        (GOOD.replace("[0, 4, 8]", "[0, 4, four]"), r"line 3: .*valid integer \(got 'four'\)"),
+        (GOOD.replace("[0, 4, 8]", "[0]"), "line 3: .*a value other than 0"),
+        (GOOD.replace("[0, 4, 8]", "[4, 4]"), "line 3: .*list a value twice"),
+        (GOOD.replace("[0, 4, 8]", "{halvings_of_hidden: 2, values: [1]}"), "line 3: .*either a list of values or halvings"),
+        ("layers: some\n" + GOOD, r"line 1: layers: .*\(got 'some'\)"),
+        (GOOD + "modules: []\n", "line 7: the key 'modules' stands twice"),
+        (GOOD.replace("training:", "  - method: lora\n    size: 3\ntraining:"), "'lora' occurs twice"),
+        ("a: &x 1\nb: *x\n", "line 2: anchors and aliases"),
+        ("!!python/object/apply:os.system ['true']", "not valid YAML"),
+        ("[" * 3000, "not valid YAML"),
+    ],
+    ids=lambda value: None,
+)
+def test_errors_name_the_line_and_the_rule(text: str, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        parse_space(text, METHODS)
+
+
+def test_missing_unreadable_and_unknown(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'default'"):
+        read_space("defalt", METHODS)
+    with pytest.raises(InvalidInputError, match="does not exist"):
+        read_space(str(tmp_path / "none.yaml"), METHODS)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidInputError, match="can't be read as text"):
+        read_space(str(tmp_path / "binary.yaml"), METHODS)
+    (tmp_path / "large.yaml").write_bytes(b"#" * 1_000_001)
+    with pytest.raises(InvalidInputError, match="at most 1,000,000 bytes"):
+        read_space(str(tmp_path / "large.yaml"), METHODS)

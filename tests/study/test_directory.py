@@ -1,0 +1,63 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from autopeft.errors import InvalidInputError
+from autopeft.study.directory import RunDirectory, json_lines, write_atomically
+
+
+def test_a_new_run_needs_a_free_folder(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert (RunDirectory.create(tmp_path / "empty").path / "trials").is_dir()
+    with pytest.raises(InvalidInputError, match="output folder is in use"):
+        RunDirectory.create(tmp_path / "empty")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InvalidInputError, match="output folder is in use"):
+        RunDirectory.create(tmp_path / "file")
+    with pytest.raises(InvalidInputError, match="can't be made"):
+        RunDirectory.create(tmp_path / "file" / "below")
+
+
+def test_settings_round_trip(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path / "run")
+    run.write_settings({"name": "run"})
+    assert RunDirectory.open(run.path).settings() == {"format_version": 1, "name": "run"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "holds run.json"),
+        ("{", "can't be read"),
+        ("[]", "JSON object"),
+        ('{"format_version": 99}', "run format 1"),
+        ("{}", "run format 1"),
+    ],
+    ids=["missing", "broken", "list", "later", "none"],
+)
+def test_other_folders_are_no_runs(tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InvalidInputError, match=message):
+        RunDirectory.open(tmp_path)
+
+
+def test_trial_files_and_lines(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path / "run")
+    run.write_trial(7, {"configuration.json": b"{}", "adapter/adapter.json": b"[]"})
+    assert (run.path / "trials" / "0007" / "configuration.json").read_bytes() == b"{}"
+    assert (run.adapter_path(7) / "adapter.json").read_bytes() == b"[]"
+    run.append_trial_line({"trial": 0})
+    run.append_trial_line({"trial": 1})
+    lines = (run.path / "trials.jsonl").read_text().splitlines()
+    assert [json.loads(line)["trial"] for line in lines] == [0, 1]
+
+
+def test_writing_replaces_whole_files(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, b"long old content")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+    assert json_lines([{"a": 1}, {"b": None}]) == b'{"a": 1}\n{"b": null}\n'

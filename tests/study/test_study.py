@@ -1,0 +1,140 @@
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from autopeft.budget import Budget
+from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.space.parameter import Real
+from autopeft.space.space import ModuleSlot, SearchSpace
+from autopeft.study.directory import RunDirectory
+from autopeft.study.record import TrialRecord, front
+from autopeft.study.study import Study
+from autopeft.training.measurement import Assignment, Measurement
+
+OBJECTIVES = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
+SPACE = SearchSpace("test", (ModuleSlot("lora", "lora", (0, 1, 2, 4, 8)),), (Real("learning_rate", 1e-4, 1e-2, log=True),), 4)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    run = RunDirectory.create(tmp_path / "run")
+    run.write_settings({"objectives": [vars(objective) for objective in OBJECTIVES]})
+    return run
+
+
+def open_study(run: RunDirectory, sampler: str = "random", seed: int = 0) -> Study:
+    return Study.create(run, OBJECTIVES, SPACE, sampler, seed)
+
+
+def measurement(accuracy: float, parameters: int = 100) -> Measurement:
+    return Measurement({"accuracy": accuracy, "loss": 0.5}, (), parameters, 10, 1.5, 1.0, 2048, 64)
+
+
+def ask(study: Study) -> Assignment:
+    number, configuration, seed = study.ask()
+    return Assignment(number, configuration, Budget(), seed)
+
+
+def test_a_told_trial_is_read_back_whole(run: RunDirectory) -> None:
+    study = open_study(run)
+    assignment = ask(study)
+    told = study.tell(assignment, measurement(0.75, 123))
+    assert told == TrialRecord(
+        number=0,
+        state="complete",
+        configuration=assignment.configuration,
+        seed=assignment.seed,
+        values={"accuracy": 0.75, "trainable_parameters": 123.0},
+        metrics={"accuracy": 0.75, "loss": 0.5},
+        trainable_parameters=123,
+        seconds=1.5,
+        peak_bytes=2048,
+    )
+    assert Study.open(run).records() == [told]
+    assert Study.open(run).objectives == OBJECTIVES
+
+
+def test_failures_are_records(run: RunDirectory) -> None:
+    study = open_study(run)
+    assert study.fail(ask(study), "out of memory").error == "out of memory"
+    diverged = study.tell(ask(study), measurement(math.nan))
+    assert (diverged.state, "accuracy is not a finite number" in diverged.error) == ("failed", True)
+    assert [record.state for record in study.records()] == ["failed", "failed"]
+    assert study.tell(ask(study), measurement(0.5)).state == "complete"
+
+
+def test_running_trials_of_a_dead_process_come_again(run: RunDirectory) -> None:
+    study = open_study(run)
+    study.tell(ask(study), measurement(0.5))
+    lost = [ask(study), ask(study)]
+    del study
+    resumed = open_study(run)
+    assert resumed.requeue_running() == 2
+    again = [ask(resumed), ask(resumed)]
+    assert [(one.configuration, one.seed) for one in again] == [(one.configuration, one.seed) for one in lost]
+    for one in again:
+        resumed.tell(one, measurement(0.6))
+    assert [record.state for record in resumed.records()] == ["complete"] * 3
+    assert resumed.requeue_running() == 0
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_interrupted_and_resumed_is_the_same_as_uninterrupted(tmp_path: Path, sampler: str) -> None:
+    def search(folder: str, stops: set[int]) -> list[TrialRecord]:
+        run = RunDirectory.create(tmp_path / folder)
+        study = open_study(run, sampler)
+        for step in range(14):
+            if step in stops:
+                study = open_study(run, sampler)
+            assignment = ask(study)
+            study.tell(assignment, measurement(sum(module.size for module in assignment.configuration.modules) / 100))
+        return study.records()
+
+    assert search("whole", set()) == search("broken", {5, 12})
+
+
+def test_head_only_is_tried_once(run: RunDirectory) -> None:
+    study = open_study(run)
+    configurations = [study.ask()[1] for _ in range(30)]
+    assert sum(not configuration.modules for configuration in configurations) <= 1
+
+
+def test_unknown_sampler_leaves_no_database(run: RunDirectory) -> None:
+    with pytest.raises(UnknownNameError, match="sampler"):
+        open_study(run, "bayes")
+    assert not run.storage_path.exists()
+
+
+@pytest.mark.parametrize("content", [None, b"not a database", b""], ids=["missing", "garbage", "empty"])
+def test_unreadable_database(run: RunDirectory, content: bytes | None) -> None:
+    if content is not None:
+        run.storage_path.write_bytes(content)
+    with pytest.raises(InvalidInputError, match=r"study\.db"):
+        Study.open(run)
+
+
+def test_front_keeps_what_nothing_dominates() -> None:
+    def record(number: int, accuracy: float, parameters: int) -> TrialRecord:
+        from autopeft.configuration import Configuration
+
+        return TrialRecord(number, "complete", Configuration(), 0, {"accuracy": accuracy, "trainable_parameters": parameters})
+
+    records = [record(0, 0.9, 100), record(1, 0.8, 100), record(2, 0.7, 10), record(3, 0.9, 200)]
+    records.append(TrialRecord(4, "failed", records[0].configuration, 0, error="x"))
+    assert [one.number for one in front(records, OBJECTIVES)] == [2, 0]
+    assert front([], OBJECTIVES) == []
+
+
+def test_optuna_s_own_view_is_readable(run: RunDirectory) -> None:
+    import optuna
+
+    study = open_study(run)
+    study.tell(ask(study), measurement(0.75, 123))
+    plain = optuna.load_study(study_name="autopeft", storage=f"sqlite:///{run.storage_path}")
+    assert plain.metric_names == ["accuracy", "trainable_parameters"]
+    attributes = plain.trials[0].user_attrs
+    assert attributes["trainable_parameters"] == 123
+    assert json.loads(attributes["configuration"])["training"].keys() == {"learning_rate"}

@@ -1,0 +1,121 @@
+"""The rooms of the house: who may import whom, and which room alone may import which library."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "autopeft"
+
+TIERS: list[set[str]] = [
+    {"errors"},
+    {"configuration", "objectives", "budget", "pareto", "provenance", "hub"},
+    {"space"},
+    {"methods", "tasks", "surrogates"},
+    {"samplers", "rungs", "training"},
+    {"study", "executors", "request"},
+    {"search", "retrain"},
+    {"report", "export"},
+    {"cli", "api"},
+]
+"""From the ground up. A room imports only from lower tiers; rooms of one tier don't know each other."""
+TIER = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}
+OWNERS = {
+    "pydantic": {"space"},
+    "yaml": {"space", "cli"},
+    "peft": {"methods"},
+    "datasets": {"tasks"},
+    "sklearn": {"tasks"},
+    "botorch": {"surrogates"},
+    "gpytorch": {"surrogates"},
+    "optuna": {"samplers", "study"},
+    "sqlalchemy": {"study"},
+    "transformers": {"methods", "training"},
+    "ray": {"executors"},
+    "plotly": {"report"},
+    "matplotlib": {"report"},
+    "typer": {"cli"},
+    "rich": {"cli", "report"},
+    "huggingface_hub": {"hub", "tasks", "training"},
+}
+
+
+def files() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if "templates" not in path.parts)
+
+
+def room(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(path: Path, *, runtime_only: bool = False) -> Iterator[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if runtime_only and id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from names if node.module == "autopeft" else [node.module]
+
+
+def test_every_room_has_a_tier() -> None:
+    assert {room(path) for path in files()} - {"__init__"} <= TIER.keys()
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    here = room(path)
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "autopeft" or here == "__init__":
+            continue
+        there = parts[1] if len(parts) > 1 else "__init__"
+        if there in (here, "__version__", "__init__"):
+            continue
+        assert TIER[there] < TIER[here], f"{here} (tier {TIER[here]}) may not import {there} (tier {TIER[there]})"
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_libraries_stay_in_their_room(path: Path) -> None:
+    for name in imports(path):
+        owners = OWNERS.get(name.split(".")[0])
+        assert owners is None or room(path) in owners, f"{name} belongs to {sorted(owners or ())}"
+
+
+def test_no_import_cycle() -> None:
+    modules = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path for path in files()}
+    graph = {name: {other for other in imports(path, runtime_only=True) if other in modules} - {name} for name, path in modules.items()}
+    graph["autopeft"] = set()  # its public names are resolved on use
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["search", "--help"], ["list", "tasks"], ["list", "methods"], ["list", "spaces"]])
+def test_light_verbs_import_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom autopeft.cli.main import main\n"
+        f"sys.argv = ['autopeft', *{arguments!r}]\n"
+        "try:\n    main()\nexcept SystemExit as error:\n    assert not error.code, error.code\n"
+        "heavy = {'torch', 'transformers', 'peft', 'ray', 'datasets', 'plotly', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout

@@ -1,0 +1,26 @@
+import pytest
+
+from autopeft.budget import Budget
+from autopeft.errors import InvalidInputError
+
+
+def test_overrides_replace_only_what_is_given() -> None:
+    assert Budget(train_examples=10).with_overrides(epochs=7, train_examples=None) == Budget(train_examples=10, epochs=7)
+
+
+def test_round_trip_and_words() -> None:
+    budget = Budget(train_examples=2000, epochs=2, evaluation_examples=None)
+    assert Budget.from_dict(budget.to_dict()) == budget
+    assert budget.describe() == "2,000 training examples x 2 epochs, batch 32, at most 128 tokens, all validation examples"
+
+
+@pytest.mark.parametrize("field", ["train_examples", "epochs", "evaluation_examples", "batch_size", "max_length"])
+@pytest.mark.parametrize("value", [0, -1, True, 1.5])
+def test_values_must_be_counts(field: str, value: object) -> None:
+    with pytest.raises(InvalidInputError, match=f"budget's {field} must be a whole number"):
+        Budget.from_dict({field: value})
+
+
+def test_unknown_key_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="no key 'epoch'"):
+        Budget.from_dict({"epoch": 1})

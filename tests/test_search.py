@@ -1,0 +1,168 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autopeft import search as engine
+from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
+from autopeft.request import SearchRequest
+from autopeft.study.directory import RunDirectory
+from autopeft.study.record import TrialRecord
+from autopeft.study.study import Study
+
+
+class Log:
+    """Remembers what a search told it, and can stop it after so many trials."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.records: list[TrialRecord] = []
+        self.n_done_at_start = -1
+        self._stop_after = stop_after
+
+    def started(self, plan: engine.SearchPlan, run: RunDirectory, n_done: int) -> None:
+        self.n_done_at_start = n_done
+
+    def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
+        self.records.append(record)
+        if len(self.records) == self._stop_after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def request_(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path: Path) -> SearchRequest:
+    return SearchRequest(
+        train=str(pairs[0]),
+        validation=str(pairs[1]),
+        text=("a", "b"),
+        label="label",
+        model=str(backbone_folder),
+        trials=6,
+        workers=0,
+        epochs=1,
+        batch_size=16,
+        max_length=24,
+        out=str(tmp_path / "run"),
+    )
+
+
+def records(run: RunDirectory) -> list[TrialRecord]:
+    """Return what is deterministic of a run's trials."""
+    return [replace(record, seconds=None, peak_bytes=None) for record in Study.open(run).records()]
+
+
+def test_a_search_leaves_a_whole_run(request_: SearchRequest) -> None:
+    log = Log()
+    run = engine.search(request_, log, {"trials": "flag"}, "autopeft search ...")
+    assert [record.number for record in log.records] == list(range(6))
+    assert {record.state for record in log.records} == {"complete"}
+    settings = run.settings()
+    assert settings["settings"]["trials"] == {"value": 6, "source": "flag"}
+    assert settings["settings"]["sampler"] == {"value": "tpe", "source": "default"}
+    assert settings["budget"]["epochs"] == 1
+    lines = [json.loads(line) for line in (run.path / "trials.jsonl").read_text().splitlines()]
+    assert [line["trial"] for line in lines] == list(range(6))
+    for record in log.records:
+        folder = run.trial_path(record.number)
+        assert json.loads((folder / "configuration.json").read_text()) == record.configuration.to_dict()
+        assert len((folder / "curve.jsonl").read_text().splitlines()) == 1
+        assert (run.adapter_path(record.number) / "adapter.safetensors").is_file()
+
+
+def test_stopped_and_resumed_is_the_same_as_never_stopped(request_: SearchRequest, tmp_path: Path) -> None:
+    whole = engine.search(replace(request_, out=str(tmp_path / "whole")), Log())
+    with pytest.raises(KeyboardInterrupt):
+        engine.search(request_, Log(stop_after=2))
+    log = Log()
+    resumed = engine.resume(Path(str(request_.out)), log)
+    assert log.n_done_at_start == 2
+    assert records(resumed) == records(whole)
+
+
+def test_a_resumed_run_can_have_more_trials(request_: SearchRequest) -> None:
+    run = engine.search(replace(request_, trials=2), Log())
+    engine.resume(run.path, Log(), trials=3)
+    assert len(records(run)) == 3
+    assert run.settings()["settings"]["trials"] == {"value": 3, "source": "flag"}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
+def test_workers_train_the_same_trials(request_: SearchRequest, tmp_path: Path) -> None:
+    inline = engine.search(replace(request_, sampler="random", out=str(tmp_path / "inline")), Log())
+    workers = engine.search(replace(request_, sampler="random", workers=2), Log())
+    assert [record.configuration for record in records(workers)] == [record.configuration for record in records(inline)]
+    for one, other in zip(records(workers), records(inline), strict=True):
+        assert one.metrics == pytest.approx(other.metrics, abs=1e-4)
+
+
+def test_a_plan_trains_nothing(request_: SearchRequest) -> None:
+    plan = engine.plan(request_)
+    assert plan.facts.topology.n_layers == 3
+    assert plan.space.n_layers == 3
+    assert not Path(str(request_.out)).exists()
+
+
+def test_time_limit_stops_new_trials(request_: SearchRequest) -> None:
+    run = engine.search(replace(request_, trials=500, time_limit=0.02), Log())
+    assert 1 <= len(records(run)) < 500
+
+
+def test_failed_trials_are_recorded_and_the_study_goes_on(request_: SearchRequest, tmp_path: Path) -> None:
+    space = tmp_path / "wild.yaml"
+    space.write_text("modules:\n  - {method: lora, size: [8]}\ntraining:\n  learning_rate: {low: 1.0e-3, high: 1.0e+30, log: true}\n")
+    run = engine.search(replace(request_, space=str(space), sampler="random", trials=10, epochs=3), Log())
+    states = [record.state for record in records(run)]
+    assert len(states) == 10
+    assert set(states) == {"complete", "failed"}
+    failed = next(record for record in records(run) if record.state == "failed")
+    assert "diverged" in failed.error
+    assert "Traceback" in (run.trial_path(failed.number) / "error.txt").read_text()
+
+
+def test_when_every_trial_fails_the_search_says_so(request_: SearchRequest, tmp_path: Path) -> None:
+    space = tmp_path / "hopeless.yaml"
+    space.write_text("modules:\n  - {method: lora, size: [8]}\ntraining:\n  learning_rate: 1.0e+30\n")
+    with pytest.raises(AutopeftError, match="all 2 trials failed; the last: .*diverged"):
+        engine.search(replace(request_, space=str(space), trials=2, epochs=3), Log())
+
+
+def test_methods_that_the_model_can_t_take_are_named(request_: SearchRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    from autopeft.methods.registry import get_method
+
+    monkeypatch.setattr(engine, "get_method", lambda name: replace(get_method(name), unsupported=lambda topology: "it is too small"))
+    with pytest.raises(UnsupportedError, match="serial_adapter can't be applied to .*: it is too small"):
+        engine.search(request_, Log())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train": None}, "either a task or own files"),
+        ({"task": "mrpc"}, "either a task or own files"),
+        ({"text": ()}, "need their columns named"),
+        ({"label": None}, "need their columns named"),
+        ({"trials": 0}, "--trials must be a whole number of 1 or more"),
+        ({"workers": -1}, "--workers must be a whole number of 0 or more"),
+        ({"time_limit": 0.0}, "--time-limit must be more than 0"),
+        ({"epochs": 0}, "budget's epochs"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_impossible_requests(request_: SearchRequest, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        replace(request_, **changes)  # type: ignore[arg-type]
+
+
+def test_unknown_names(request_: SearchRequest) -> None:
+    with pytest.raises(UnknownNameError, match="sampler"):
+        replace(request_, sampler="tep")
+    with pytest.raises(UnknownNameError, match="kind of task"):
+        replace(request_, kind="ranking")
+
+
+def test_settings_round_trip(request_: SearchRequest) -> None:
+    settings = json.loads(json.dumps(request_.to_settings({})))
+    assert SearchRequest.from_settings(settings) == request_
+    with pytest.raises(InvalidInputError, match="doesn't know"):
+        SearchRequest.from_settings({"colour": {"value": 1}})

@@ -1,0 +1,92 @@
+import hashlib
+import shutil
+import socket
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from autopeft.errors import InvalidInputError, UnavailableError
+from autopeft.tasks import TaskData
+from autopeft.training import backbone
+from autopeft.training.backbone import DEFAULT_MODEL, find_backbone
+from autopeft.training.model import load_model, reset_parameters
+
+
+def test_a_folder_wins_and_is_fingerprinted(backbone_folder: Path) -> None:
+    source = find_backbone(str(backbone_folder))
+    assert source.path == str(backbone_folder.resolve())
+    assert source.sha256 == hashlib.sha256((backbone_folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("keep", [["config.json"], ["model.safetensors"], []], ids=["no weights", "no config", "nothing"])
+def test_folders_that_hold_no_model(backbone_folder: Path, tmp_path: Path, keep: list[str]) -> None:
+    for name in keep:
+        shutil.copy(backbone_folder / name, tmp_path)
+    with pytest.raises(InvalidInputError, match=r"a model folder must hold (model\.safetensors|config\.json)"):
+        find_backbone(str(tmp_path))
+
+
+def test_pickled_weights_are_refused(backbone_folder: Path, tmp_path: Path) -> None:
+    shutil.copy(backbone_folder / "config.json", tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(InvalidInputError, match="can run code when loaded"):
+        find_backbone(str(tmp_path))
+
+
+def test_missing_folder_is_told_at_once() -> None:
+    with pytest.raises(InvalidInputError, match=r"config\.json"):
+        find_backbone("./no/such/folder")
+
+
+def test_the_demo_package_is_the_default_and_is_checked(monkeypatch: pytest.MonkeyPatch, backbone_folder: Path) -> None:
+    pytest.importorskip(backbone.DEMO_PACKAGE)
+    assert find_backbone().sha256 == backbone.DEFAULT_MODEL_SHA256
+    monkeypatch.setattr(backbone.importlib, "import_module", lambda name: SimpleNamespace(MODEL_DIR=backbone_folder))
+    with pytest.raises(UnavailableError, match="differ from all-MiniLM-L6-v2"):
+        find_backbone(DEFAULT_MODEL)
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["no server", "a server that never answers"])
+def test_an_unreachable_hub_is_told_within_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answers: bool) -> None:
+    from huggingface_hub import constants
+
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if answers:
+            server.listen()
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", constants.ENDPOINT)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.delenv("HF_HUB_OFFLINE")
+        began = time.monotonic()
+        with pytest.raises(UnavailableError, match="hf download some/model"):
+            find_backbone("some/model")
+        assert time.monotonic() - began < 8
+
+
+def test_offline_never_asks() -> None:
+    with pytest.raises(UnavailableError, match="switched off"):
+        find_backbone("some/model", offline=True)
+
+
+def test_broken_weights_are_one_clear_error(backbone_folder: Path, tmp_path: Path, data: TaskData) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(backbone_folder, folder)
+    (folder / "model.safetensors").write_bytes(b"\x00" * 100)
+    with pytest.raises(UnavailableError, match="the model can't be loaded"):
+        load_model(find_backbone(str(folder)), data.task)
+
+
+def test_fresh_parameters_are_the_head_and_are_redrawn_by_seed(backbone_folder: Path, data: TaskData) -> None:
+    import torch
+
+    loaded = load_model(find_backbone(str(backbone_folder)), data.task)
+    assert loaded.fresh == ("classifier.bias", "classifier.weight")
+    draws = []
+    for seed in (1, 1, 2):
+        reset_parameters(loaded.model, loaded.fresh, seed)
+        draws.append(loaded.model.get_parameter("classifier.weight").clone())
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])

@@ -1,0 +1,119 @@
+import hashlib
+from collections.abc import Mapping
+
+import pytest
+import torch
+
+from autopeft.budget import Budget
+from autopeft.configuration import Configuration, PeftModule
+from autopeft.methods.checkpoint import unpack
+from autopeft.tasks import TaskData
+from autopeft.training.evaluate import evaluate
+from autopeft.training.measurement import Assignment, Outcome
+from autopeft.training.runner import TrialRunner
+from autopeft.training.tokens import tokenise
+
+BUDGET = Budget(epochs=2, batch_size=8, max_length=32)
+LAYERS = (0, 2)
+CONFIGURATIONS = {
+    "head only": Configuration((), {"learning_rate": 1e-2}),
+    "lora": Configuration((PeftModule("lora", 4, LAYERS),), {"learning_rate": 1e-2}),
+    "composite": Configuration(
+        (
+            PeftModule("serial_adapter", 4, LAYERS),
+            PeftModule("parallel_adapter", 4, LAYERS),
+            PeftModule("prefix", 3, LAYERS),
+            PeftModule("lora", 2, LAYERS),
+        ),
+        {"learning_rate": 1e-2},
+    ),
+}
+every_configuration = pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=CONFIGURATIONS.keys())
+
+
+def digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    return hashlib.sha256(b"".join(name.encode() + tensor.numpy().tobytes() for name, tensor in tensors.items())).hexdigest()
+
+
+def state(runner: TrialRunner) -> str:
+    return digest(runner._loaded.model.state_dict())
+
+
+def run(runner: TrialRunner, configuration: Configuration, seed: int = 0, budget: Budget = BUDGET) -> Outcome:
+    return runner.run(Assignment(0, configuration, budget, seed))
+
+
+@every_configuration
+def test_a_trial_measures_and_leaves_the_backbone_as_it_was(runner: TrialRunner, configuration: Configuration) -> None:
+    before = state(runner)
+    outcome = run(runner, configuration)
+    assert state(runner) == before
+    assert outcome.error == ""
+    found = outcome.measurement
+    assert found is not None
+    assert [point.epoch for point in found.curve] == [1, 2]
+    assert found.metrics == found.curve[-1].metrics
+    assert found.examples_seen == 2 * len(runner._settings.train)
+    assert found.head_parameters == 2 * 32 + 2
+    assert found.peak_bytes > 0
+    assert 0 < found.train_seconds < found.seconds
+
+
+def test_parameters_are_the_closed_forms(runner: TrialRunner) -> None:
+    found = run(runner, CONFIGURATIONS["composite"]).measurement
+    assert found is not None
+    hidden, bottleneck, prefix, rank = 32, 4, 3, 2
+    per_layer = 2 * (2 * hidden * bottleneck + bottleneck + hidden) + prefix * 2 * hidden + 2 * rank * (hidden + hidden)
+    assert found.trainable_parameters == 2 * per_layer
+
+
+@every_configuration
+def test_training_lowers_the_loss(runner: TrialRunner, configuration: Configuration) -> None:
+    found = run(runner, configuration, budget=Budget(epochs=6, batch_size=8, max_length=32)).measurement
+    assert found is not None
+    assert found.curve[-1].train_loss < found.curve[0].train_loss
+
+
+def test_same_seed_same_numbers_other_seed_other_numbers(runner: TrialRunner) -> None:
+    first, second, other = (run(runner, CONFIGURATIONS["composite"], seed) for seed in (3, 3, 4))
+    assert first.measurement is not None
+    assert second.measurement is not None
+    assert other.measurement is not None
+    assert first.measurement.curve == second.measurement.curve
+    assert first.adapter["adapter.safetensors"] == second.adapter["adapter.safetensors"]
+    assert first.measurement.curve != other.measurement.curve
+
+
+@every_configuration
+def test_the_adapter_gives_the_stored_metrics(runner: TrialRunner, configuration: Configuration, data: TaskData) -> None:
+    outcome = run(runner, configuration)
+    assert outcome.measurement is not None
+    model, tokenizer = runner._loaded.model, runner._loaded.tokenizer
+    applied = unpack(model, outcome.adapter, topology=runner._topology)
+    try:
+        again = evaluate(model, tokenizer, data.task, tokenise(tokenizer, data.validation, BUDGET.max_length))
+    finally:
+        applied.eject()
+    assert again == dict(outcome.measurement.metrics)
+
+
+def test_failures_are_outcomes_and_leave_the_backbone_as_it_was(runner: TrialRunner) -> None:
+    before = state(runner)
+    bad = Configuration((PeftModule("lora", 4, (99,)),), {"learning_rate": 1e-2})
+    outcome = run(runner, bad)
+    assert outcome.measurement is None
+    assert "99" in outcome.error
+    assert "Traceback" in outcome.traceback
+    diverged = run(runner, Configuration(CONFIGURATIONS["lora"].modules, {"learning_rate": 1e30}), budget=Budget(epochs=3, batch_size=8))
+    assert diverged.measurement is None
+    assert "diverged" in diverged.error
+    assert state(runner) == before
+    assert run(runner, CONFIGURATIONS["lora"]).error == ""
+
+
+def test_the_global_random_stream_is_not_touched(runner: TrialRunner) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    run(runner, CONFIGURATIONS["lora"])
+    assert torch.equal(torch.rand(3), expected)
