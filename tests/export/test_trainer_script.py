@@ -32,12 +32,16 @@ def composite(train_trial, tmp_path_factory):
 
 
 def run_script(folder, *arguments):
+    result = start_script(folder, *arguments)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def start_script(folder, *arguments):
     """Run the exported script in a fresh process, away from the repository."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, str(folder / "train.py"), *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=folder.parent, env=environment, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder.parent, env=environment, check=False)
 
 
 @pytest.mark.slow
@@ -67,6 +71,14 @@ def test_regression_evaluates_exactly_too(train_trial, score_file, tmp_path):
     write(trial, tmp_path)
     assert trial.task.kind == "regression"
     assert json.loads(run_script(tmp_path, "--evaluate")) == dict(measurement.metrics)
+
+
+@pytest.mark.slow
+def test_another_backbone_is_an_error_in_one_line(composite, model_folder):
+    result = start_script(composite[2], "--evaluate", "--model", str(model_folder("roberta")))
+    assert result.returncode == 1
+    assert "trained on another backbone" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_the_folder_is_complete_and_the_adapter_byte_for_byte_the_same(composite):

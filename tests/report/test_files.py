@@ -55,6 +55,16 @@ def test_the_page_is_self_contained_and_has_every_point(many_records, objectives
     assert len(set(re.findall(r"trial (\d+)\\u003cbr", page))) == len(many_records)
 
 
+def test_the_page_draws_the_stairs_between_dominated_and_front(records, objectives, header, tmp_path):
+    write_report(Leaderboard.of(records, objectives), header, tmp_path, ["html"])
+    call = (tmp_path / "pareto.html").read_text().split("Plotly.newPlot(")[-1]
+    traces, _ = json.JSONDecoder().raw_decode(call[call.index("[") :])
+    dominated, stairs, front = traces
+    assert (len(dominated["x"]), len(front["x"])) == (2, 3)
+    assert stairs["y"] == [0.7, 0.7, 0.84, 0.84, 0.88, 0.88]
+    assert dominated["name"] == "dominated (2)"
+
+
 def test_what_users_wrote_cannot_become_markup(trial, objectives, header, tmp_path):
     hostile = replace(header, name="<img src=x>", task="<script>alert(1)</script>", model="</title><b>", budget="<i>")
     records = [trial(0, 0.5, 1000, metrics={"accuracy": 0.5, "<a href='evil'>f1</a>": 0.4})]
