@@ -18,7 +18,7 @@ TIERS: list[set[str]] = [
     {"methods", "tasks", "surrogates"},
     {"samplers", "rungs", "training"},
     {"study", "executors", "request"},
-    {"search", "retrain"},
+    {"loops"},
     {"report", "export"},
     {"cli", "api"},
 ]

@@ -5,12 +5,12 @@ import time
 import numpy as np
 from rich.console import Console
 
+from autopeft.loops.search import SearchPlan
 from autopeft.methods.counting import count_parameters
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.table import show_tables
 from autopeft.report.words import count, score
-from autopeft.search import SearchPlan
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
 from autopeft.study.study import Study

@@ -97,8 +97,8 @@ def search(
 
       autopeft search --resume runs/mrpc
     """
-    from autopeft import search as engine
     from autopeft.cli.progress import ConsoleProgress
+    from autopeft.loops import search as engine
 
     progress = ConsoleProgress()
     command = shlex.join(["autopeft", *sys.argv[1:]])

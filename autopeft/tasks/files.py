@@ -12,7 +12,7 @@ from autopeft.tasks.table import Table
 from autopeft.tasks.task import Kind, Task, TaskData
 
 PathLike = str | os.PathLike[str]
-_LOW_COST = Budget(train_examples=2000, epochs=3, evaluation_examples=500)
+_LOW_COST = Budget(train_examples=2000, epochs=2, evaluation_examples=500, batch_size=16)
 
 
 def load_files(

@@ -4,10 +4,11 @@ from autopeft.budget import Budget
 from autopeft.tasks.entry import Entry, HubDataset
 from autopeft.tasks.task import Task
 
-# The only place for these numbers. The two smallest sets are used whole; of the others 2,000 examples, seen three times, let
-# configurations leave the majority class. 500 validation examples give accuracy a standard error of about two points.
-_CAPPED = Budget(train_examples=2000, epochs=3, evaluation_examples=500)
-_WHOLE = Budget(train_examples=None, epochs=3, evaluation_examples=500)
+# The only place for these numbers. The smallest sets are used whole, of the others 2,000 examples are seen twice, in small batches:
+# on MRPC a good configuration leaves the majority class (0.684) for 0.75 with 2 x 2,000 examples, with 4 x 1,000 only for 0.70.
+# 500 validation examples give accuracy a standard error of about two points.
+_CAPPED = Budget(train_examples=2000, epochs=2, evaluation_examples=500, batch_size=16)
+_WHOLE = Budget(train_examples=None, epochs=2, evaluation_examples=500, batch_size=16)
 
 _PAIR = ("sentence1", "sentence2")
 _ENTAILMENT = ("entailment", "not_entailment")

@@ -40,7 +40,11 @@ class Family:
 
     def build(self) -> nn.Module:
         torch.manual_seed(0)
-        return self.model_class(self.config_class(**self.settings)).eval()
+        model = self.model_class(self.config_class(**self.settings)).eval()
+        for parameter in model.parameters():
+            if parameter.dim() == 1:  # biases start at zero and norms at one, which would hide errors
+                parameter.data.add_(torch.randn_like(parameter), alpha=0.1)
+        return model
 
 
 def text(pad: int = 0, end: int | None = None) -> dict[str, torch.Tensor]:

@@ -24,6 +24,8 @@ from autopeft.methods.topology import Topology
 from .families import FAMILIES, Subject, logits_of, subject
 
 SOME_LAYERS = (0, 2)
+ROUNDED = {"pissa", "hra"}
+"""What starts unchanged up to rounding: the weight is split in two, or passed through products that cancel."""
 OPTION_FAMILIES = ("bert", "llama", "t5")
 
 
@@ -44,6 +46,10 @@ def pairs() -> Iterator[object]:
                 yield pytest.param(family, method.name, {option.name: not option.default}, id=f"{family}-{method.name}-{option.name}")
 
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`gradient_checkpointing_:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled:UserWarning"),
+]
 every_pair = pytest.mark.parametrize(("family", "name", "options"), list(pairs()))
 
 
@@ -92,8 +98,7 @@ def test_is_built_as_declared(family: str, name: str, options: dict[str, bool]) 
     with applied_to(of_family, configuration) as applied:
         assert applied.parameter_count == count_parameters(configuration, of_family.topology) > 0
         if get_method(name).starts_unchanged:
-            # PiSSA splits a weight into two terms, whose sum is rounded.
-            tolerance = {"rtol": 1e-3, "atol": 1e-5} if "pissa" in options else {"rtol": 0, "atol": 0}
+            tolerance = {"rtol": 1e-3, "atol": 1e-5} if ROUNDED & {name, *options} else {"rtol": 0, "atol": 0}
             torch.testing.assert_close(logits_of(of_family.model, of_family.batch), of_family.logits, **tolerance)
         perturb(applied)
         backward(of_family)
@@ -115,12 +120,13 @@ def test_keeps_its_output(family: str, name: str, options: dict[str, bool]) -> N
         perturb(applied)
         expected = logits_of(of_family.model, of_family.batch)
         assert not torch.equal(expected, of_family.logits)
-        torch.testing.assert_close(eager_logits(of_family), expected, rtol=1e-4, atol=1e-5)
+        tolerance = {"rtol": 1e-4, "atol": 1e-5 * max(1.0, expected.abs().max().item())}
+        torch.testing.assert_close(eager_logits(of_family), expected, **tolerance)
         files = pack(applied)
         if get_method(name).merges:
             applied.merge()
             assert not any("autopeft" in key for key, _ in of_family.model.named_parameters())
-            torch.testing.assert_close(logits_of(of_family.model, of_family.batch), expected, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(logits_of(of_family.model, of_family.batch), expected, **tolerance)
     torch.manual_seed(3)
     loaded = unpack(of_family.model, files, topology=of_family.topology)
     assert torch.equal(logits_of(of_family.model, of_family.batch), expected)
@@ -136,7 +142,6 @@ def eager_logits(of_family: Subject) -> torch.Tensor:
         of_family.model.set_attn_implementation(used)
 
 
-@pytest.mark.filterwarnings("ignore:`gradient_checkpointing_:FutureWarning")
 @every_pair
 def test_trains_with_checkpointing_and_in_bfloat16(family: str, name: str, options: dict[str, bool]) -> None:
     of_family, configuration = configured(family, name, options)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from autopeft import search as engine
 from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
+from autopeft.loops import search as engine
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord

@@ -1,0 +1,1 @@
+"""The loops that tie the rooms together: search, and what follows it."""

@@ -1,0 +1,78 @@
+import json
+import pickle
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autopeft.budget import Budget
+from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.tasks import Split, Task, TaskData, get_task, task_names
+from tests.tasks.helpers import examples
+
+TASK = Task("mood", "classification", ("text",), "label", ("sad", "glad"), "accuracy", ("accuracy", "loss"), Budget())
+SPLIT = Split((["a", "b", "c", "d"],), np.array([0, 1, 0, 1]))
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_every_task_survives_json(name: str) -> None:
+    task = get_task(name)
+    assert Task.from_dict(json.loads(json.dumps(task.to_dict()))) == task
+
+
+def test_number_of_outputs() -> None:
+    assert get_task("mnli").n_outputs == 3
+    assert get_task("stsb").n_outputs == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "ranking"}, "kind must be one of"),
+        ({"text_columns": ()}, "one or two text columns"),
+        ({"text_columns": ("a", "b", "c")}, "one or two text columns"),
+        ({"text_columns": ("a", "a")}, "one or two text columns"),
+        ({"text_columns": ("label",)}, "another column as label"),
+        ({"labels": ()}, "two or more distinct label names"),
+        ({"labels": ("one",)}, "two or more distinct label names"),
+        ({"labels": ("one", "one")}, "two or more distinct label names"),
+        ({"metric": "f1"}, "the searched metric must be one of"),
+        ({"metric": "loss"}, "not the loss"),
+    ],
+    ids=str,
+)
+def test_a_contradictory_task_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        replace(TASK, **change)
+
+
+@pytest.mark.parametrize(
+    ("labels", "metric"), [(("a", "b"), "pearson"), (("a", "b", "c"), "f1"), (("a", "b"), "acuracy")], ids=["kind", "binary", "typo"]
+)
+def test_a_metric_that_the_task_cannot_report_is_refused(labels: tuple[str, ...], metric: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"unknown metric .*{metric}"):
+        replace(TASK, labels=labels, metrics=("accuracy", metric))
+
+
+def test_json_with_a_missing_or_unknown_key_is_refused() -> None:
+    data = TASK.to_dict()
+    with pytest.raises(InvalidInputError, match="exactly the keys"):
+        Task.from_dict({**data, "colour": "red"})
+    del data["labels"]
+    with pytest.raises(InvalidInputError, match="labels"):
+        Task.from_dict(data)
+
+
+def test_take_keeps_texts_and_labels_together() -> None:
+    assert examples(SPLIT.take([3, 0])) == [("d", 1), ("a", 0)]
+    assert examples(SPLIT.take(np.array([1]))) == [("b", 1)]
+    assert len(SPLIT.take([])) == 0
+    assert len(SPLIT) == 4
+
+
+def test_data_travels_by_pickle() -> None:
+    data = pickle.loads(pickle.dumps(TaskData(TASK, SPLIT, SPLIT, None, ("a note",))))
+    assert (data.task, data.test, data.notes) == (TASK, None, ("a note",))
+    assert examples(data.train) == examples(SPLIT)
+    assert data.train.labels.dtype == np.int64
