@@ -22,6 +22,8 @@ def resolve(configuration: Configuration, topology: Topology) -> list[tuple[Meth
             raise UnsupportedError(f"{topology.model_class} cannot take {method.name}: {reason}")
         complete = method.complete(module)
         _check_layers(complete, topology)
+        if reason := method.unfit(complete, topology):
+            raise UnsupportedError(f"{topology.model_class} cannot take {method.name} of size {module.size}: {reason}")
         resolved.append((method, complete))
     return sorted(resolved, key=lambda pair: KINDS.index(pair[0].kind))
 

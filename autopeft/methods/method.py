@@ -56,6 +56,8 @@ class Method:
     needs: str = "transformer blocks"
     """What a model must have, in words."""
     unsupported: Unsupported = lambda topology: "" if topology.blocks else "it has no transformer blocks"
+    unfit: Callable[[PeftModule, Topology], str] = lambda module, topology: ""
+    """Why a model that can take the method cannot take this module of it, as a clause; empty if it can."""
     size_name: str = ""
     """What its size is called, such as "rank". Empty: it has none, and takes size 1."""
     sizes: tuple[int, ...] = (1,)

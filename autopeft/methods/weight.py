@@ -1,9 +1,11 @@
 """Weight-level methods through the peft library, and folding them into the weights they change."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, cast
 
 import peft
+import torch
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
@@ -13,7 +15,7 @@ from autopeft.errors import VerificationError
 from autopeft.methods.registry import get_method
 from autopeft.methods.snapshot import stand_in
 from autopeft.methods.topology import Linear, Topology
-from autopeft.methods.weight_catalogue import WeightMethod
+from autopeft.methods.weight_method import WeightMethod
 
 _ADAPTER = "autopeft"
 """One name for all: of two adapters of one type under two names on a model, peft would leave the first inactive."""
@@ -28,17 +30,28 @@ def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
     linears = list(topology.linears(module.layers, module.targets))
     config = _config(module, linears)
     # The tuner class and not `inject_adapter_in_model`, which refuses the methods whose layers share state.
-    tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](model, config, _ADAPTER)
+    with warnings.catch_warnings():
+        # BOFT's layers say for each linear that they compute without a CUDA extension.
+        warnings.filterwarnings("ignore", message="Failed to load the CUDA extension|Setting boft_n_butterfly_factor")
+        tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](model, config, _ADAPTER)
     # A later tuner would find this one's config on the model and take both for one adapter.
     del model.peft_config
     if differing := {linear.name for linear in linears} ^ set(tuner.targeted_module_names):
         raise VerificationError(f"peft must wrap the linears that {module.method} names and no others", value=sorted(differing))
+    for linear in linears:
+        model.get_submodule(linear.name).register_forward_hook(_like_a_linear)
+
+
+def _like_a_linear(module: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
+    """Return the output in the type that a plain linear's has under autocast; peft's layers may return their input's."""
+    device = output.device.type
+    return output.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else output
 
 
 def _config(module: PeftModule, linears: Sequence[Linear]) -> Any:
     method = cast(WeightMethod, get_method(module.method))
     # Full names, because peft shortens patterns on mixtures of experts and then loses the layers.
-    config = getattr(peft, method.peft_config)(target_modules=[linear.name for linear in linears], **method.arguments(module))
+    config = getattr(peft, method.peft_config)(target_modules=[linear.name for linear in linears], **method.arguments(module, linears))
     if hasattr(config, "fan_in_fan_out"):
         config.fan_in_fan_out = any(linear.transposed for linear in linears)
     return config
