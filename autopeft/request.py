@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any, Self
 
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.samplers.registry import make_sampler
-
 
 KINDS = ("classification", "regression")
 
@@ -57,6 +57,9 @@ class SearchRequest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", tuple(self.text))
+        for name in ("train", "validation", "test", "data_dir"):  # a run may be resumed or exported from another folder
+            if (path := getattr(self, name)) is not None:
+                object.__setattr__(self, name, str(Path(path).expanduser().resolve()))
         if self.kind not in (None, *KINDS):
             raise UnknownNameError("kind of task", str(self.kind), KINDS)
         if (self.task is None) == (self.train is None):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may wait for a network
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
 
 SHARED = Path(__file__).parents[2] / "shared"
 WORDS = ["the", "cat", "dog", "bird", "sees", "hears", "likes", "red", "blue", "green", "old", "new", "and", "not", "very", "quick"]

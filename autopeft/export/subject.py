@@ -84,12 +84,7 @@ def _complete(records: list[TrialRecord], number: int) -> TrialRecord:
 
 
 def _data(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what names the examples, with full paths: an export may be used from anywhere."""
+    """Return what names the examples; run.json holds full paths, so an export may be used from anywhere."""
     if asked.get("task"):
-        return {"task": asked["task"], "data_dir": _full(asked.get("data_dir"))}
-    files = {name: _full(asked.get(name)) for name in ("train", "validation")}
-    return {**files, "text": list(asked["text"]), "label": asked["label"]}
-
-
-def _full(path: str | None) -> str | None:
-    return None if path is None else str(Path(path).expanduser().resolve())
+        return {"task": asked["task"], "data_dir": asked.get("data_dir")}
+    return {name: asked.get(name) for name in ("train", "validation", "test", "text", "label", "kind")}

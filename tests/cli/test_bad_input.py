@@ -1,0 +1,118 @@
+"""Every mistake a user can make is one clear message within seconds, exit code 2 or 3, and never a traceback."""
+
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Answer
+
+Autopeft = Callable[..., Answer]
+
+
+def refused(answer: Answer, code: int, *parts: str) -> None:
+    assert answer.code == code, answer.err
+    assert "Traceback" not in answer.err
+    assert answer.out == ""
+    for part in parts:
+        assert part in answer.err
+    assert answer.err.count("error: ") == 1
+    assert answer.seconds < 10
+
+
+@pytest.fixture
+def own(pairs: tuple[Path, Path], tmp_path: Path) -> list[str]:
+    out = str(tmp_path / "run")
+    return ["search", "--train", str(pairs[0]), "--validation", str(pairs[1]), "--text", "a,b", "--label", "label", "--out", out]
+
+
+def test_unknown_task(autopeft: Autopeft) -> None:
+    refused(autopeft("search", "--task", "mprc"), 2, "unknown task", "'mprc'", "Did you mean 'mrpc'?")
+
+
+def test_missing_column(autopeft: Autopeft, own: list[str]) -> None:
+    refused(autopeft(*own, "--label", "lable"), 2, "train.csv", "'lable'", "Did you mean 'label'?")
+
+
+def test_label_of_the_wrong_type(autopeft: Autopeft, own: list[str]) -> None:
+    refused(autopeft(*own, "--kind", "regression"), 2, "train.csv, line 2", "label", "number")
+
+
+def test_empty_file(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_bytes(b"")
+    refused(autopeft(*own, "--train", tmp_path / "empty.csv"), 2, "empty.csv", "empty")
+
+
+def test_unreadable_yaml(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text("modules: [\n")
+    refused(autopeft(*own, "--space", tmp_path / "space.yaml"), 2, "space.yaml", "line", "not valid YAML")
+
+
+def test_unknown_method(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text("modules:\n  - method: lorra\n    size: [8]\ntraining:\n  learning_rate: 0.001\n")
+    refused(autopeft(*own, "--space", tmp_path / "space.yaml"), 2, "line 2", "'lorra'", "Did you mean 'lora'")
+
+
+def test_no_trials(autopeft: Autopeft, own: list[str]) -> None:
+    refused(autopeft(*own, "--trials", "0"), 2, "--trials", "1 or more", "0")
+
+
+def test_a_model_folder_without_weights(autopeft: Autopeft, own: list[str], backbone_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    shutil.copy(backbone_folder / "config.json", tmp_path / "model")
+    refused(autopeft(*own, "--model", tmp_path / "model"), 2, "model.safetensors", str(tmp_path / "model"))
+
+
+def test_an_output_folder_in_use(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("precious")
+    refused(autopeft(*own), 2, "output folder is in use", "--out", "--resume")
+    assert (tmp_path / "run" / "mine.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("listens", [False, True], ids=["no route", "a server that never answers"])
+@pytest.mark.parametrize("what", ["data", "model"])
+def test_an_unreachable_hub(autopeft: Autopeft, own: list[str], tmp_path: Path, listens: bool, what: str) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if listens:
+            server.listen()
+        environment = {
+            "HF_ENDPOINT": f"http://127.0.0.1:{server.getsockname()[1]}",
+            "HF_HOME": str(tmp_path / "hub"),
+            "HF_HUB_OFFLINE": "0",
+        }
+        if what == "data":
+            answer = autopeft("search", "--task", "rte", "--out", tmp_path / "run", **environment)
+            refused(answer, 3, "--data-dir", "AUTOPEFT_DATA", "--task demo")
+        else:
+            refused(autopeft(*own, "--model", "some/model", **environment), 3, "some/model", "--model PATH", "hf download some/model")
+
+
+def test_an_unknown_flag_and_a_word_for_a_number(autopeft: Autopeft) -> None:
+    for arguments in (["search", "--tusk", "demo"], ["search", "--task", "demo", "--trials", "many"]):
+        answer = autopeft(*arguments)
+        assert answer.code == 2
+        assert "Traceback" not in answer.err
+
+
+def test_an_unknown_setting_in_a_file(autopeft: Autopeft, tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("trails: 3\n")
+    refused(autopeft("search", "--config", tmp_path / "settings.yaml"), 2, "'trails'", "Did you mean 'trials'")
+
+
+@pytest.mark.parametrize(
+    "verb", [["show"], ["plot"], ["export", "--trial", "0", "--to", "script"], ["search", "--resume"]], ids=lambda verb: verb[0]
+)
+def test_a_folder_that_is_no_run(autopeft: Autopeft, tmp_path: Path, verb: list[str]) -> None:
+    refused(autopeft(*verb, tmp_path), 2, "run.json", str(tmp_path))
+
+
+def test_a_resumed_run_keeps_its_settings(autopeft: Autopeft, tmp_path: Path) -> None:
+    refused(autopeft("search", "--resume", tmp_path, "--epochs", "3"), 2, "only --trials can change", "--epochs")
+
+
+def test_a_cluster_that_is_not_there(autopeft: Autopeft, own: list[str], backbone_folder: Path) -> None:
+    refused(autopeft(*own, "--model", backbone_folder, "--address", "ray://127.0.0.1:1"), 3, "no Ray cluster answers", "--address")

@@ -1,0 +1,104 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Answer
+
+Autopeft = Callable[..., Answer]
+
+
+@pytest.fixture
+def own(pairs: tuple[Path, Path], backbone_folder: Path, tmp_path: Path) -> list[str]:
+    files = ["--train", str(pairs[0]), "--validation", str(pairs[1]), "--text", "a,b", "--label", "label"]
+    budget = ["--epochs", "1", "--batch-size", "16", "--max-length", "24"]
+    return ["search", *files, *budget, "--model", str(backbone_folder), "--workers", "0", "--out", str(tmp_path / "run")]
+
+
+def test_search_show_plot_export(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    answer = autopeft(*own, "--trials", "3")
+    assert answer.code == 0, answer.err
+    assert "Pareto front" in answer.out
+    assert answer.err.count("trial ") >= 3
+    assert "1 epochs, batch 16" in answer.err
+
+    rows = json.loads(autopeft("show", run, "--format", "json").out)
+    assert sorted(row["trial"] for row in rows) == [0, 1, 2]
+    keys = {"trial", "state", "on_front", "trainable_parameters", "accuracy", "seconds", "configuration"}
+    assert all(keys <= row.keys() for row in rows)
+    assert "Pareto front" in autopeft("show", run).out
+
+    assert autopeft("plot", run).code == 0
+    assert {path.name for path in (run / "report").iterdir()} >= {"pareto.html", "pareto.png", "pareto.svg"}
+
+    best = next(row for row in rows if row["on_front"])
+    exported = autopeft("export", run, "--trial", best["trial"], "--to", "script")
+    assert exported.code == 0, exported.err
+    evaluated = subprocess.run(
+        [sys.executable, "train.py", "--evaluate"], cwd=exported.out.strip(), capture_output=True, text=True, timeout=200, check=False
+    )
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert json.loads(evaluated.stdout)["accuracy"] == best["accuracy"]
+
+
+def test_settings_know_where_they_came_from(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("trials: 1\nsampler: random\nseed: 7\n")
+    answer = autopeft(*own, "--config", tmp_path / "settings.yaml", "--seed", "8", AUTOPEFT_DATA=str(tmp_path))
+    assert answer.code == 0, answer.err
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+    assert settings["trials"] == {"value": 1, "source": "file"}
+    assert settings["sampler"] == {"value": "random", "source": "file"}
+    assert settings["seed"] == {"value": 8, "source": "flag"}
+    assert settings["data_dir"] == {"value": str(tmp_path), "source": "environment"}
+    assert settings["space"] == {"value": "default", "source": "default"}
+
+
+def test_a_dry_run_writes_nothing(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
+    answer = autopeft(*own, "--dry-run")
+    assert answer.code == 0, answer.err
+    assert answer.out.count("parameters: ") == 5
+    assert "combinations" in answer.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_interrupted_and_resumed(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-m", "autopeft", *own, "--trials", "400"], stderr=subprocess.PIPE, text=True)
+    lines = tmp_path / "run" / "trials.jsonl"
+    deadline = time.monotonic() + 120
+    while not (lines.exists() and lines.read_text().count("\n") >= 2):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert f"autopeft search --resume {tmp_path / 'run'}" in err
+    assert "Traceback" not in err
+    done = lines.read_text().count("\n")
+    answer = autopeft("search", "--resume", tmp_path / "run", "--trials", done + 2)
+    assert answer.code == 0, answer.err
+    numbers = [json.loads(line)["configuration_id"] for line in lines.read_text().splitlines()]
+    assert len(numbers) == len(set(numbers)) == done + 2
+
+
+def test_list_and_doctor(autopeft: Autopeft) -> None:
+    tasks = json.loads(autopeft("list", "tasks", "--format", "json").out)
+    assert {task["name"] for task in tasks} >= {"cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb", "wnli", "demo"}
+    methods = {method["name"]: method for method in json.loads(autopeft("list", "methods", "--format", "json").out)}
+    assert methods["lora"]["merges"] == "yes"
+    assert methods["prefix"]["kind"] == "attention"
+    assert "default" in autopeft("list", "spaces").out
+    assert "transformers" in autopeft("doctor").out
+
+
+def test_help_answers_at_once(autopeft: Autopeft) -> None:
+    autopeft("--help")  # the first call may have to write byte code
+    answer = autopeft("--help")
+    assert answer.code == 0
+    assert all(verb in answer.out for verb in ("search", "show", "plot", "export", "list"))
+    assert autopeft("--version").out.startswith("autopeft 0.")

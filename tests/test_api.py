@@ -1,0 +1,35 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import autopeft
+from autopeft.errors import InvalidInputError
+
+
+def test_every_public_name_resolves() -> None:
+    for name in autopeft.__all__:
+        assert getattr(autopeft, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'serach'"):
+        autopeft.serach  # noqa: B018
+
+
+def test_importing_the_package_is_cheap() -> None:
+    code = "import sys, autopeft; assert not {'torch', 'optuna', 'transformers', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_search_from_python(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path: Path) -> None:
+    result = autopeft.search(
+        train=str(pairs[0]), validation=str(pairs[1]), text=("a", "b"), label="label", model=str(backbone_folder),
+        trials=3, workers=0, epochs=1, batch_size=16, max_length=24, out=str(tmp_path / "run"),
+    )  # fmt: skip
+    assert len(result.trials) == 3
+    assert result.best() in result.front
+    assert result.knee() in result.front
+    assert result.best().metrics["accuracy"] == max(record.metrics["accuracy"] for record in result.trials)
+    folder = result.export(result.best().number, "script", tmp_path / "exported")
+    assert (folder / "train.py").is_file()
+    with pytest.raises(InvalidInputError, match="trial"):
+        result.export(99, "script", tmp_path / "other")
