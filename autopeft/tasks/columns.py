@@ -46,8 +46,7 @@ def class_names(table: Table, column: str) -> tuple[str, ...]:
     where = f"{table.source}: the label column {column!r}"
     if len(names) < 2:
         raise InvalidInputError(f"{where} must hold two or more classes", value=names, remedy="Add examples of another class.")
-    if all(_number(name) is not None for name in names):
-        _refuse_fractions(table, column, spelled)
+    _refuse_fractions(table, column, spelled)
     if len(names) > MAX_CLASSES:
         remedy = "Name another column, or give kind='regression' if labels are scores."
         raise InvalidInputError(f"{where} must hold at most {MAX_CLASSES:,} classes", value=len(names), remedy=remedy)
@@ -134,8 +133,12 @@ def _spelled(table: Table, column: str) -> list[str]:
 
 
 def _refuse_fractions(table: Table, column: str, spelled: Sequence[str]) -> None:
-    for row, name in enumerate(spelled):
-        if not _WHOLE.fullmatch(name):
+    """Refuse numbers with a fraction, unless names among them show that they are names too, such as versions."""
+    values = [_number(name) for name in spelled]
+    if None in values:
+        return
+    for row, value in enumerate(values):
+        if value is not None and not value.is_integer():
             raise InvalidInputError(
                 f"{table.where(row)}: the label in column {column!r} must be a class name or a whole number",
                 value=table.column(column)[row],

@@ -38,7 +38,9 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
         raise InvalidInputError(f"the data file {file} must end in one of {', '.join(SUFFIXES)}", value=file.suffix)
-    _require_size(file, file.stat().st_size)
+    if not (n_bytes := file.stat().st_size):
+        raise InvalidInputError(f"{file} is empty", remedy="Give a file with a header and one row per example.")
+    _require_size(file, n_bytes)
     table = reader(file)
     if not len(table):
         raise InvalidInputError(f"{file} has no rows", remedy="It needs one per example, after a header if it is CSV or TSV.")
@@ -46,8 +48,6 @@ def read_table(path: str | os.PathLike[str]) -> Table:
 
 
 def _require_size(file: Path, n_bytes: int) -> None:
-    if n_bytes == 0:
-        raise InvalidInputError(f"{file} is empty", remedy="Give a file with a header and one row per example.")
     if n_bytes > MAX_BYTES:
         remedy = "Give a sample of it: a search needs only thousands of rows."
         raise InvalidInputError(f"{file} must hold at most {MAX_BYTES:,} bytes", value=n_bytes, remedy=remedy)
@@ -154,14 +154,18 @@ def _read_parquet(file: Path) -> Table:
     import pyarrow as pa  # type: ignore[import-untyped]
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+    batches, n_bytes = [], 0
     try:
         with pq.ParquetFile(file) as parquet:
-            groups = [parquet.metadata.row_group(index) for index in range(parquet.metadata.num_row_groups)]
-            if groups:
-                _require_size(file, sum(group.total_byte_size for group in groups))
-            table = parquet.read()
+            schema = parquet.schema_arrow
+            for batch in parquet.iter_batches():
+                # Counted as it unpacks: the sizes in the file's header are those of the encoded data.
+                n_bytes += batch.nbytes
+                _require_size(file, n_bytes)
+                batches.append(batch)
     except (pa.ArrowException, OSError) as error:
         raise InvalidInputError(f"{file} is not valid Parquet: {error}") from error
+    table = pa.Table.from_batches(batches, schema)
     columns = {name: column.to_pylist() for name, column in zip(table.column_names, table.columns, strict=True)}
     return Table(str(file), columns, range(1, table.num_rows + 1))
 
