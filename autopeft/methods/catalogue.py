@@ -1,5 +1,6 @@
-"""The built-in methods that put modules into blocks and attention."""
+"""The built-in methods that autopeft carries out itself: adapters, prefixes, prompts, edits of representations."""
 
+from autopeft.configuration import PeftModule
 from autopeft.methods import closed_forms
 from autopeft.methods.method import Method, Option
 from autopeft.methods.topology import Topology
@@ -17,6 +18,19 @@ def no_attention_interface(topology: Topology) -> str:
     """Say whether a block's attention cannot be edited."""
     found = all(block.attentions for block in topology.blocks)
     return "" if found else "its attention does not go through transformers' attention interface"
+
+
+def _indivisible_by_terms(module: PeftModule, topology: Topology) -> str:
+    n_terms = int(module.options["terms"])
+    for width in (module.size, *(block.hidden_size for block in topology.placed(module.layers))):
+        if n_terms < 1 or width % n_terms:
+            return f"the number of terms, {n_terms}, must divide {width}"
+    return ""
+
+
+def _larger_than_hidden(module: PeftModule, topology: Topology) -> str:
+    hidden_size = min((block.hidden_size for block in topology.placed(module.layers)), default=0)
+    return f"the rank may be at most the hidden size, {hidden_size}" if module.size > hidden_size else ""
 
 
 METHODS = (
@@ -57,5 +71,38 @@ METHODS = (
         sizes=(1, 2, 4, 8, 16, 32),
         options=(Option("cross", False, "also in attention to the encoder"),),
         starts_unchanged=False,
+    ),
+    Method(
+        name="compacter",
+        kind="block",
+        summary="a bottleneck after the feed-forward network whose weights are sums of Kronecker products",
+        paper="Karimi Mahabadi et al., 2021, arXiv 2106.04647",
+        inject="autopeft.methods.compacter:inject",
+        count=closed_forms.compacter,
+        unfit=_indivisible_by_terms,
+        size_name="bottleneck size",
+        sizes=(4, 8, 16, 32, 64, 128),
+        options=(Option("terms", 4, "number of Kronecker products; divides the size and the hidden size"), _ACTIVATION),
+    ),
+    Method(
+        name="loreft",
+        kind="representation",
+        summary="the block's output edited in a learned low-rank subspace, at every position",
+        paper="Wu et al., 2024, arXiv 2404.03592",
+        inject="autopeft.methods.representation:inject_loreft",
+        count=closed_forms.loreft,
+        unfit=_larger_than_hidden,
+        size_name="rank",
+        sizes=(1, 2, 4, 8, 16, 32),
+    ),
+    Method(
+        name="lofit",
+        kind="attention",
+        summary="a learned offset on each attention head's output",
+        paper="Yin et al., 2024, arXiv 2406.01563, without its selection of heads",
+        inject="autopeft.methods.representation:inject_lofit",
+        count=closed_forms.lofit,
+        needs="transformers' attention interface",
+        unsupported=no_attention_interface,
     ),
 )

@@ -24,3 +24,30 @@ def prefixed(module: PeftModule, topology: Topology) -> Iterator[Attention]:
     """Yield the attention modules that a prefix module stands in."""
     for block in topology.placed(module.layers):
         yield from (attention for attention in block.attentions if module.options["cross"] or not attention.is_cross)
+
+
+def compacter(module: PeftModule, topology: Topology) -> int:
+    """N^3 + 3(h + r) a block, n the number of terms: rules that all blocks share, rank-one factors and biases of two linears."""
+    n_terms = int(module.options["terms"])
+    return n_terms**3 + sum(3 * (block.hidden_size + module.size) for block in topology.placed(module.layers))
+
+
+def loreft(module: PeftModule, topology: Topology) -> int:
+    """2rh + r a block: the subspace, and a linear into it with a bias."""
+    return sum(2 * module.size * block.hidden_size + module.size for block in topology.placed(module.layers))
+
+
+def lofit(module: PeftModule, topology: Topology) -> int:
+    """Heads * value width an attention module."""
+    attentions = (attention for block in topology.placed(module.layers) for attention in block.attentions)
+    return sum(attention.n_heads * attention.value_size for attention in attentions)
+
+
+def prompt(module: PeftModule, topology: Topology) -> int:
+    """P * width of the token embeddings."""
+    return module.size * embedding_width(topology)
+
+
+def embedding_width(topology: Topology) -> int:
+    """Return the width of the token embeddings; 0 where a model has none."""
+    return next((tensor.shape[-1] for tensor in topology.tensors if tensor.name == f"{topology.embedding}.weight"), 0)

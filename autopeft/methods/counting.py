@@ -35,7 +35,7 @@ def count_parameters(configuration: Configuration, topology: Topology) -> int:
         AutopeftError: As in `resolve`.
     """
     resolved = resolve(configuration, topology)
-    added = sum(method.count(module, topology) for method, module in resolved if method.selects is None)
+    added = sum(method.count(module, topology) for method, module in resolved if method.count is not None)
     unmasked = {name for method, module in resolved if method.selects is not None for name in method.selects(module, topology)}
     return added + sum(tensor.size for tensor in topology.backbone() if tensor.name in unmasked)
 

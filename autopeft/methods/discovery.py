@@ -19,6 +19,7 @@ from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.methods.attention import backend, redirect
 from autopeft.methods.fingerprint import digest
 from autopeft.methods.head import head_parameter_names
+from autopeft.methods.outputs import first_tensor
 from autopeft.methods.snapshot import Snapshot
 from autopeft.methods.topology import Attention, Block, Linear, Role, Tensor, Topology
 
@@ -73,11 +74,6 @@ class _Observed:
     last_norm: dict[str, str] = field(default_factory=dict)
     attentions: dict[str, Attention] = field(default_factory=dict)
     cross: set[str] = field(default_factory=set)
-
-
-def first_tensor(value: Any) -> torch.Tensor:
-    """Return the hidden states of what a module takes or returns: itself, or the first entry of a tuple."""
-    return value[0] if isinstance(value, tuple | list) else value  # type: ignore[no-any-return]
 
 
 def _observe(model: nn.Module, batch: Mapping[str, Any], blocks: Mapping[str, nn.Module]) -> _Observed:
@@ -271,6 +267,7 @@ def _head(model: nn.Module, extra_trainable: Sequence[str]) -> tuple[str, ...]:
 
 
 def _tensors(model: nn.Module, blocks: Sequence[Block], head: frozenset[str]) -> tuple[Tensor, ...]:
+    all_frozen = not any(parameter.requires_grad for parameter in model.parameters())
     norms = {name for name, module in model.named_modules() if is_norm(module)}
     return tuple(
         Tensor(
@@ -279,6 +276,7 @@ def _tensors(model: nn.Module, blocks: Sequence[Block], head: frozenset[str]) ->
             block=next((block.index for block in blocks if name.startswith(f"{block.name}.")), None),
             is_bias=name.rsplit(".", 1)[-1] == "bias",
             is_norm=name.rsplit(".", 1)[0] in norms,
+            is_fixed=not (parameter.requires_grad or all_frozen),
             digest="" if name in head else digest(parameter),
         )
         for name, parameter in model.named_parameters()

@@ -25,6 +25,9 @@ Injector = Callable[["nn.Module", PeftModule, Topology], None]
 Count = Callable[[PeftModule, Topology], int]
 """Number of parameters that the injector adds, from shapes alone."""
 
+Selects = Callable[[PeftModule, Topology], Iterable[str]]
+"""Names of the model's own parameters."""
+
 Unsupported = Callable[[Topology], str]
 """Why a model cannot take the method, as a clause; empty if it can."""
 
@@ -52,7 +55,10 @@ class Method:
     """Author, year and arXiv id."""
     inject: str | Injector
     """A function, or where to find it when it is first used: "module:function"."""
-    count: Count
+    count: Count | None = None
+    """Every method has this, or `selects`."""
+    selects: Selects | None = None
+    """For a mask: the names of the model's own parameters that it trains. Masks may share some, so what counts is their union."""
     needs: str = "transformer blocks"
     """What a model must have, in words."""
     unsupported: Unsupported = lambda topology: "" if topology.blocks else "it has no transformer blocks"
@@ -70,8 +76,10 @@ class Method:
     """Whether it can be folded into the model's own weights."""
     starts_unchanged: bool = True
     """Whether a fresh module leaves the model's output as it was."""
-    selects: Callable[[PeftModule, Topology], Iterable[str]] | None = None
-    """For a mask: the names of the model's own parameters that it trains. Two masks may share some."""
+
+    def __post_init__(self) -> None:
+        if (self.count is None) == (self.selects is None):
+            raise InvalidInputError("a method declares either how many parameters it adds or which it selects", value=self.name)
 
     @cached_property
     def injector(self) -> Injector:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from autopeft.configuration import PeftModule
 from autopeft.methods.attention import edits_of
-from autopeft.methods.bottleneck import device_of
+from autopeft.methods.block_deltas import device_of
 from autopeft.methods.closed_forms import prefixed
 from autopeft.methods.topology import Attention, Topology
 

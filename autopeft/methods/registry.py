@@ -1,10 +1,10 @@
 """The methods known by name: the built-in ones and those that a user registers."""
 
 from autopeft.errors import InvalidInputError, UnknownNameError
-from autopeft.methods import catalogue, weight_catalogue
+from autopeft.methods import catalogue, mask_catalogue, weight_catalogue
 from autopeft.methods.method import KINDS, Method
 
-_METHODS: dict[str, Method] = {method.name: method for method in (*catalogue.METHODS, *weight_catalogue.METHODS)}
+_METHODS: dict[str, Method] = {method.name: method for method in (*mask_catalogue.METHODS, *weight_catalogue.METHODS, *catalogue.METHODS)}
 
 
 def register_method(method: Method) -> Method:

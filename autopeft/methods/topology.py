@@ -94,6 +94,8 @@ class Tensor:
     is_bias: bool
     is_norm: bool
     """Whether it belongs to a normalisation layer."""
+    is_fixed: bool
+    """Whether the model itself keeps it as it is, such as sinusoidal positions: it required no gradient where others did."""
     digest: str
     """Fingerprint of its values, see `autopeft.methods.fingerprint`. Empty for the task head."""
 

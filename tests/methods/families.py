@@ -187,13 +187,18 @@ class Subject:
     topology: Topology
     logits: torch.Tensor
     """What the model returns for the batch without any module."""
+    unused: frozenset[str]
+    """Parameters that get no gradient even where all are trained."""
 
 
 @cache
 def subject(family: str) -> Subject:
     """Return a family's shared model."""
     model, batch = FAMILIES[family].build(), FAMILIES[family].batch()
-    return Subject(family, model, batch, discover(model, batch), logits_of(model, batch))
+    trained = FAMILIES[family].build()
+    trained(**batch).logits.sum().backward()
+    unused = frozenset(name for name, parameter in trained.named_parameters() if parameter.grad is None)
+    return Subject(family, model, batch, discover(model, batch), logits_of(model, batch), unused)
 
 
 @torch.no_grad()

@@ -1,0 +1,73 @@
+"""The built-in methods that train some of the model's own parameters."""
+
+from autopeft.configuration import PeftModule
+from autopeft.methods import mask_forms
+from autopeft.methods.method import Method
+from autopeft.methods.topology import Topology
+
+_INJECT = "autopeft.methods.mask:inject"
+
+
+def _no_biases(topology: Topology) -> str:
+    found = any(tensor.is_bias and tensor.block is not None for tensor in topology.backbone())
+    return "" if found else "its blocks have no biases"
+
+
+def _no_norms(topology: Topology) -> str:
+    found = any(tensor.is_norm and tensor.block is not None for tensor in topology.backbone())
+    return "" if found else "its blocks have no norms with parameters"
+
+
+def _more_than_there_are(module: PeftModule, topology: Topology) -> str:
+    return f"it has {topology.n_layers} layers" if module.size > topology.n_layers else ""
+
+
+METHODS = (
+    Method(
+        name="bitfit",
+        kind="mask",
+        summary="the biases in the chosen layers",
+        paper="Ben Zaken et al., 2021, arXiv 2106.10199",
+        inject=_INJECT,
+        selects=mask_forms.biases,
+        needs="biases",
+        unsupported=_no_biases,
+        merges=True,
+    ),
+    Method(
+        name="norm_tuning",
+        kind="mask",
+        summary="the norms in the chosen layers",
+        paper="Zhao et al., 2023, arXiv 2312.11420",
+        inject=_INJECT,
+        selects=mask_forms.norms,
+        needs="norms with parameters",
+        unsupported=_no_norms,
+        merges=True,
+    ),
+    Method(
+        name="last_layers",
+        kind="mask",
+        summary="everything in the last layers",
+        paper="Lee et al., 2019, arXiv 1911.03090",
+        inject=_INJECT,
+        selects=mask_forms.last_layers,
+        unfit=_more_than_there_are,
+        size_name="number of layers",
+        sizes=(1, 2, 4, 8),
+        placed_in_layers=False,
+        merges=True,
+    ),
+    Method(
+        name="full_fine_tuning",
+        kind="mask",
+        summary="every parameter of the model: the baseline",
+        paper="Devlin et al., 2018, arXiv 1810.04805",
+        inject=_INJECT,
+        selects=mask_forms.everything,
+        needs="nothing",
+        unsupported=lambda topology: "",
+        placed_in_layers=False,
+        merges=True,
+    ),
+)
