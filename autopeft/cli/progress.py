@@ -86,6 +86,8 @@ class ConsoleProgress:
         size = f"{facts.topology.n_layers} layers, {facts.backbone_parameters:,} parameters"
         self._line(f"model    {plan.backbone.name} ({size}) in {plan.backbone.path}")
         self._line(f"space    {plan.space.name}: {plan.space.size:,.0f} combinations x learning rate")
+        for reason in plan.left_out:
+            self._line(f"         {reason}")
         self._line(f"trial    {plan.budget.describe()}, {facts.precision} on {facts.device}")
 
     def _line(self, text: str) -> None:

@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from autopeft.budget import Budget
+from autopeft.configuration import Configuration
 from autopeft.errors import AutopeftError, UnsupportedError
 from autopeft.executors.base import Executor, Runner
 from autopeft.executors.inline import InlineExecutor
 from autopeft.executors.workers import WorkersExecutor
+from autopeft.methods.counting import resolve
+from autopeft.methods.method import Method
 from autopeft.methods.registry import all_methods, get_method
 from autopeft.methods.topology import Topology
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.provenance import hardware, versions
 from autopeft.request import SearchRequest
+from autopeft.space.definition import MethodTraits
 from autopeft.space.reader import read_space
 from autopeft.space.space import SearchSpace
 from autopeft.study.directory import RunDirectory, json_lines
@@ -51,6 +55,8 @@ class SearchPlan:
     budget: Budget
     facts: BackboneFacts
     space: SearchSpace
+    left_out: tuple[str, ...] = ()
+    """Why the backbone can't take methods that the space as written has, one sentence each."""
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -101,7 +107,7 @@ def _search(
     with _prepared(request) as (plan, executor):
         run = open_run()
         _write_settings(run, plan, sources, command)
-        study = Study.create(run, plan.objectives, plan.space, request.sampler, request.seed)
+        study = Study.create(run, plan.objectives, plan.space, request.sampler, request.seed, partial(_fits, plan.facts.topology))
         study.requeue_running()
         progress.started(plan, run, len(study.records()))
         _loop(plan, run, study, executor, progress)
@@ -121,10 +127,10 @@ def _prepared(request: SearchRequest) -> Iterator[tuple[SearchPlan, Executor]]:
     with closing(_make_executor(request, backbone, data)) as executor:
         facts = executor.describe()
         topology = facts.topology
-        unplaced = [method.name for method in methods if not method.placed_in_layers]
-        space = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, unplaced=unplaced)
-        require_supported(space, topology)
-        yield SearchPlan(request, data, backbone, request.budget(data.task.low_cost), facts, space), executor
+        traits = {method.name: _traits(method) for method in methods}
+        bound = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, traits=traits)
+        space, left_out = supported_part(bound, topology)
+        yield SearchPlan(request, data, backbone, request.budget(data.task.low_cost), facts, space, left_out), executor
 
 
 def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor, progress: Progress) -> None:
@@ -162,16 +168,36 @@ def _record(run: RunDirectory, study: Study, outcome: Outcome) -> TrialRecord:
     return record
 
 
-def require_supported(space: SearchSpace, topology: Topology) -> None:
-    """Check that the backbone takes every method of a space.
+def _traits(method: Method) -> MethodTraits:
+    return MethodTraits(method.sizes, bool(method.size_name), method.placed_in_layers, bool(method.default_targets))
+
+
+def supported_part(space: SearchSpace, topology: Topology) -> tuple[SearchSpace, tuple[str, ...]]:
+    """Return the space without the methods that the backbone can't take, and why each was left out.
 
     Raises:
-        UnsupportedError: It doesn't take one; says why.
+        UnsupportedError: It can take none of them.
     """
-    for slot in space.slots:
-        if reason := get_method(slot.method).unsupported(topology):
-            remedy = f"Leave {slot.method} out of the search space (--space FILE)."
-            raise UnsupportedError(f"{slot.method} can't be applied to {topology.model_class}: {reason}", remedy=remedy)
+    reasons = {
+        choice.method: reason
+        for slot in space.slots
+        for choice in slot.choices
+        if (reason := get_method(choice.method).unsupported(topology))
+    }
+    slots = [replace(slot, choices=tuple(choice for choice in slot.choices if choice.method not in reasons)) for slot in space.slots]
+    left_out = tuple(f"{method} is left out: {reason}" for method, reason in sorted(reasons.items()))
+    if not any(slot.choices for slot in slots):
+        raise UnsupportedError(f"{topology.model_class} can take no method of the space {space.name}; {'; '.join(left_out)}")
+    return replace(space, slots=tuple(slot for slot in slots if slot.choices)), left_out
+
+
+def _fits(topology: Topology, configuration: Configuration) -> bool:
+    """Return whether the backbone can take a configuration, such as a block size that divides its width."""
+    try:
+        resolve(configuration, topology)
+    except AutopeftError:
+        return False
+    return True
 
 
 def load_data(request: SearchRequest) -> TaskData:
@@ -220,6 +246,7 @@ def _write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, s
             "n_layers": facts.topology.n_layers,
             "hidden_size": facts.topology.hidden_size,
             "space_points": plan.space.size,
+            "left_out": list(plan.left_out),
             "backbone_parameters": facts.backbone_parameters,
             "head_parameters": facts.head_parameters,
             "precision": facts.precision,

@@ -27,7 +27,7 @@ class DistinctSampler(BaseSampler):
         make: Makes the wrapped sampler from a seed.
         seed: The study's seed.
         distributions: The fixed space of every trial.
-        identity: What a point means; two points of the same identity are repeats.
+        identity: What a point means; two points of the same identity are repeats. None: the point must not be proposed.
         step: Returns the points one step away from a point.
     """
 
@@ -36,13 +36,13 @@ class DistinctSampler(BaseSampler):
         make: Callable[[int], BaseSampler],
         seed: int,
         distributions: Mapping[str, BaseDistribution],
-        identity: Callable[[Parameters], str],
+        identity: Callable[[Parameters], str | None],
         step: Callable[[Parameters, np.random.Generator], Sequence[Parameters]],
     ) -> None:
         self._make, self._seed = make, seed
         self._distributions = dict(distributions)
         self._identity, self._step = identity, step
-        self._seen: dict[int, str] = {}
+        self._seen: dict[int, str | None] = {}
         self._inner = make(seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
@@ -71,14 +71,14 @@ class DistinctSampler(BaseSampler):
         """Pass on to the wrapped sampler; only reached for a parameter outside the fixed space."""
         return self._inner.sample_independent(study, trial, param_name, param_distribution)
 
-    def _identities(self, study: Study, trial: FrozenTrial) -> set[str]:
+    def _identities(self, study: Study, trial: FrozenTrial) -> set[str | None]:
         for other in study.get_trials(deepcopy=False):
             # A trial asked for at the same moment may not have all its parameters in the storage yet.
             if other.number != trial.number and other.number not in self._seen and other.params.keys() >= self._distributions.keys():
                 self._seen[other.number] = self._identity(other.params)
-        return set(self._seen.values())
+        return {None, *self._seen.values()}
 
-    def _move_until_new(self, point: Parameters, taken: set[str], rng: np.random.Generator) -> Parameters:
+    def _move_until_new(self, point: Parameters, taken: set[str | None], rng: np.random.Generator) -> Parameters:
         moved = point
         for _ in range(MAX_STEPS):
             if self._identity(moved) not in taken:

@@ -1,5 +1,5 @@
 """Search spaces: their parameters, their points, and the YAML files they are read from."""
 
-from autopeft.space.space import ModuleSlot, Point, SearchSpace
+from autopeft.space.space import MethodChoice, ModuleSlot, Point, SearchSpace
 
-__all__ = ["ModuleSlot", "Point", "SearchSpace"]
+__all__ = ["MethodChoice", "ModuleSlot", "Point", "SearchSpace"]

@@ -1,14 +1,15 @@
 """The written form of a search space, checked by pydantic, and its binding to a backbone's number of layers and hidden size."""
 
-from collections.abc import Collection
-from typing import Annotated, Any, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
 from autopeft.configuration import TRAINING_PARAMETERS
 from autopeft.errors import UnknownNameError
 from autopeft.space.parameter import Parameter, Real
-from autopeft.space.space import LayerPolicy, ModuleSlot, SearchSpace
+from autopeft.space.space import LayerPolicy, MethodChoice, ModuleSlot, SearchSpace
 
 Size = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
 OptionValue = StrictBool | StrictInt | StrictFloat | StrictStr
@@ -19,9 +20,11 @@ class _Strict(BaseModel):
 
 
 def _as_values(data: Any) -> Any:
-    """A bare list is short for {values: list}, a bare scalar for a list of one."""
+    """A bare list is short for {values: list}, a bare scalar for a list of one, the word suggested for {suggested: true}."""
     if isinstance(data, dict):
         return data
+    if data == "suggested":
+        return {"suggested": True}
     return {"values": data if isinstance(data, list) else [data]}
 
 
@@ -34,50 +37,81 @@ def _as_list(data: Any) -> Any:
     return data if isinstance(data, list) else [data]
 
 
+def _as_method_list(data: Any) -> Any:
+    """One name is a list of one."""
+    return [data] if isinstance(data, str) else data
+
+
+@dataclass(frozen=True)
+class MethodTraits:
+    """What binding a space needs to know of a PEFT method."""
+
+    sizes: tuple[int, ...] = (1,)
+    """The sizes worth searching, without 0; (1,) for a method without a size."""
+    has_size: bool = True
+    placed_in_layers: bool = True
+    takes_targets: bool = True
+
+
 class SizeDefinition(_Strict):
-    """Sizes of a module: a list, or halvings of the backbone's hidden size."""
+    """Sizes of a module: a list, halvings of the backbone's hidden size, or what each method itself suggests."""
 
     values: list[Size] | None = Field(default=None, min_length=1)
     halvings_of_hidden: Annotated[StrictInt, Field(ge=0, le=30)] | None = None
     """k gives 0 (off) and the hidden size halved 0 to k times, as in AutoPEFT."""
+    suggested: Literal[True] | None = None
+    """0 (off) and the sizes that the method itself thinks worth searching."""
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
-        if (self.values is None) == (self.halvings_of_hidden is None):
-            raise ValueError("a size needs either a list of values or halvings_of_hidden")
+        if sum(entry is not None for entry in (self.values, self.halvings_of_hidden, self.suggested)) != 1:
+            raise ValueError("a size needs one of: a list of values, halvings_of_hidden, suggested")
         if self.values is not None and not any(self.values):
             raise ValueError("a size needs a value other than 0")
         if self.values is not None and len(set(self.values)) < len(self.values):
             raise ValueError("a size may not list a value twice")
         return self
 
-    def resolve(self, hidden_size: int) -> tuple[int, ...]:
-        """Return the sizes in rising order for a backbone of this hidden size."""
+    def resolve(self, hidden_size: int, traits: MethodTraits) -> tuple[int, ...]:
+        """Return the sizes in rising order for a backbone of this hidden size; a method without a size is off or on."""
+        if self.suggested or not traits.has_size:
+            return tuple(sorted({0, *traits.sizes}))
         if self.values is not None:
             return tuple(sorted(self.values))
         return tuple(sorted({0, *(max(1, hidden_size >> k) for k in range((self.halvings_of_hidden or 0) + 1))}))
 
 
 class ModuleDefinition(_Strict):
-    """One PEFT method of a space."""
+    """One place for a module: its method, or several to choose from."""
 
-    method: StrictStr
+    method: Annotated[list[StrictStr], Field(min_length=1), BeforeValidator(_as_method_list)]
     name: Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
-    """Prefix of its parameters; needed where a method occurs twice."""
+    """Prefix of its parameters; needed where there are several methods, or a method occurs twice."""
     size: Annotated[SizeDefinition, BeforeValidator(_as_values)]
     targets: Annotated[list[Annotated[list[StrictStr], Field(min_length=1)]], BeforeValidator(_as_choices)] = []
     options: dict[StrictStr, Annotated[list[OptionValue], Field(min_length=1), BeforeValidator(_as_list)]] = {}
 
-    def slot(self, hidden_size: int, placed_in_layers: bool) -> ModuleSlot:
+    @model_validator(mode="after")
+    def _several(self) -> Self:
+        if len(set(self.method)) < len(self.method):
+            raise ValueError("a module may not list a method twice")
+        if len(self.method) > 1 and (self.name is None or self.options):
+            raise ValueError("a module with several methods needs a name, and can't set options")
+        return self
+
+    @property
+    def slot_name(self) -> str:
+        """Prefix of its parameters."""
+        return self.name or self.method[0]
+
+    def slot(self, hidden_size: int, traits: Mapping[str, MethodTraits]) -> ModuleSlot:
         """Return the slot for a backbone of this hidden size."""
-        return ModuleSlot(
-            name=self.name or self.method,
-            method=self.method,
-            sizes=self.size.resolve(hidden_size),
-            targets=tuple(tuple(choice) for choice in self.targets),
-            options=tuple((option, tuple(choices)) for option, choices in self.options.items()),
-            placed_in_layers=placed_in_layers,
+        found = [(method, traits[method]) for method in self.method]
+        choices = tuple(
+            MethodChoice(method, self.size.resolve(hidden_size, one), one.placed_in_layers, one.takes_targets) for method, one in found
         )
+        options = tuple((option, tuple(values)) for option, values in self.options.items())
+        return ModuleSlot(self.slot_name, choices, tuple(tuple(choice) for choice in self.targets), options)
 
 
 class RangeDefinition(_Strict):
@@ -111,7 +145,7 @@ class SpaceDefinition(_Strict):
 
     @model_validator(mode="after")
     def _names(self) -> Self:
-        names = [module.name or module.method for module in self.modules]
+        names = [module.slot_name for module in self.modules]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"{min(twice)!r} occurs twice in modules: give each a name of its own")
         if "learning_rate" not in self.training:
@@ -121,16 +155,16 @@ class SpaceDefinition(_Strict):
                 raise ValueError(str(UnknownNameError("training hyper-parameter", name, TRAINING_PARAMETERS)))
         return self
 
-    def bind(self, name: str, *, n_layers: int, hidden_size: int, unplaced: Collection[str] = ()) -> SearchSpace:
+    def bind(self, name: str, *, n_layers: int, hidden_size: int, traits: Mapping[str, MethodTraits]) -> SearchSpace:
         """Return the space for a backbone.
 
         Args:
             name: What to call the space in reports.
             n_layers: Number of layers the mask spans.
             hidden_size: Width that `halvings_of_hidden` starts from.
-            unplaced: Methods that don't stand in layers, so that no mask concerns them.
+            traits: What is known of each method, by name.
         """
-        slots = tuple(module.slot(hidden_size, module.method not in unplaced) for module in self.modules)
+        slots = tuple(module.slot(hidden_size, traits) for module in self.modules)
         searched: list[Parameter] = []
         fixed: list[tuple[str, float]] = []
         for key, entry in self.training.items():

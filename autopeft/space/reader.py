@@ -58,9 +58,10 @@ def parse_space(text: str, methods: Collection[str], source: str = "search space
     except RecursionError:
         raise InvalidInputError(f"{source}: the file is nested too deeply") from None
     for index, module in enumerate(definition.modules):
-        if module.method not in methods:
-            unknown = UnknownNameError("PEFT method", module.method, methods)
-            raise InvalidInputError(f"{source}, line {_line(lines, ('modules', index, 'method'))}: {unknown}")
+        for place, method in enumerate(module.method):
+            if method not in methods:
+                where = f"{source}, line {_line(lines, ('modules', index, 'method', place))}"
+                raise InvalidInputError(f"{where}: {UnknownNameError('PEFT method', method, methods)}")
     return definition
 
 

@@ -24,24 +24,46 @@ TARGET_SEPARATOR = "+"
 
 
 @dataclass(frozen=True)
-class ModuleSlot:
-    """One PEFT method that a space may switch on."""
+class MethodChoice:
+    """A PEFT method that a slot may hold, and what a space must know of it."""
 
-    name: str
-    """Prefix of its parameters; the method's name unless the method has several slots."""
     method: str
     sizes: tuple[int, ...]
     """Sizes in rising order; 0 is off."""
-    targets: tuple[tuple[str, ...], ...] = ()
-    """Choices of target roles. One choice is fixed, several are searched, none leaves the method's default."""
-    options: tuple[tuple[str, tuple[Scalar, ...]], ...] = ()
-    """Choices of each option; one choice is fixed."""
     placed_in_layers: bool = True
     """Whether the layer mask concerns it."""
+    takes_targets: bool = True
+    """Whether the slot's targets concern it."""
+
+
+@dataclass(frozen=True)
+class ModuleSlot:
+    """A place for one PEFT module: of one method, or of one out of several.
+
+    Several methods share one size parameter, the level: 0 is off, and level k is a method's k-th size, or its largest if it has
+    fewer. So a slot has the same parameters whichever method it holds.
+    """
+
+    name: str
+    """Prefix of its parameters."""
+    choices: tuple[MethodChoice, ...]
+    targets: tuple[tuple[str, ...], ...] = ()
+    """Choices of target roles. One choice is fixed, several are searched, none leaves each method's default."""
+    options: tuple[tuple[str, tuple[Scalar, ...]], ...] = ()
+    """Choices of each option; one choice is fixed."""
+
+    @property
+    def placed_in_layers(self) -> bool:
+        """Whether the layer mask concerns any of its methods."""
+        return any(choice.placed_in_layers for choice in self.choices)
 
     def parameters(self) -> Iterator[Parameter]:
-        """Yield what is searched: the size, and targets and options with more than one choice."""
-        yield Ordinal(f"{self.name}.size", self.sizes)
+        """Yield what is searched: the method and its level or its size, and targets and options with more than one choice."""
+        if len(self.choices) > 1:
+            yield Categorical(f"{self.name}.method", tuple(choice.method for choice in self.choices))
+            yield Ordinal(f"{self.name}.level", tuple(range(max(len(choice.sizes) for choice in self.choices))))
+        else:
+            yield Ordinal(f"{self.name}.size", self.choices[0].sizes)
         if len(self.targets) > 1:
             yield Categorical(f"{self.name}.targets", tuple(map(TARGET_SEPARATOR.join, self.targets)))
         for option, choices in self.options:
@@ -50,11 +72,19 @@ class ModuleSlot:
 
     def module(self, point: Point, layers: tuple[int, ...]) -> PeftModule:
         """Return the module that a point describes, in the given layers."""
+        choice, size = self._choose(point)
         joined = point.get(f"{self.name}.targets")
         targets = tuple(str(joined).split(TARGET_SEPARATOR)) if joined is not None else (self.targets[0] if self.targets else ())
         options = {option: point.get(f"{self.name}.{option}", choices[0]) for option, choices in self.options}
-        size = int(point[f"{self.name}.size"])
-        return PeftModule(self.method, size, layers if self.placed_in_layers else None, targets, options)
+        return PeftModule(
+            choice.method, size, layers if choice.placed_in_layers else None, targets if choice.takes_targets else (), options
+        )
+
+    def _choose(self, point: Point) -> tuple[MethodChoice, int]:
+        if len(self.choices) == 1:
+            return self.choices[0], int(point[f"{self.name}.size"])
+        choice = next(choice for choice in self.choices if choice.method == point[f"{self.name}.method"])
+        return choice, choice.sizes[min(int(point[f"{self.name}.level"]), len(choice.sizes) - 1)]
 
 
 @dataclass(frozen=True)
@@ -62,7 +92,7 @@ class SearchSpace:
     """What a search may choose from, for a backbone of a known number of layers.
 
     Raises:
-        InvalidInputError: Two parameters share a name, or a slot has no size other than 0.
+        InvalidInputError: Two parameters share a name, or a slot has no method or no size other than 0.
     """
 
     name: str
@@ -75,12 +105,12 @@ class SearchSpace:
     """Training hyper-parameters that are set and not searched."""
 
     def __post_init__(self) -> None:
+        for slot in self.slots:
+            if not slot.choices or not all(any(choice.sizes) for choice in slot.choices):
+                raise InvalidInputError(f"{slot.name} needs a method, and a size other than 0", value=slot.choices)
         names = [parameter.name for parameter in self.parameters]
         if twice := {name for name in names if names.count(name) > 1}:
             raise InvalidInputError("every parameter of a space needs a name of its own", value=min(twice))
-        for slot in self.slots:
-            if not any(slot.sizes):
-                raise InvalidInputError(f"{slot.name} needs a size other than 0", value=slot.sizes)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,15 @@ class Study:
         self._live: dict[int, optuna.Trial] = {}
 
     @classmethod
-    def create(cls, run: RunDirectory, objectives: Sequence[Objective], space: SearchSpace, sampler: str, seed: int) -> "Study":
+    def create(
+        cls,
+        run: RunDirectory,
+        objectives: Sequence[Objective],
+        space: SearchSpace,
+        sampler: str,
+        seed: int,
+        fits: Callable[[Configuration], bool] = lambda configuration: True,
+    ) -> "Study":
         """Start the record of a new run, or go on with the one that is there.
 
         Args:
@@ -50,6 +58,7 @@ class Study:
             space: What to choose from.
             sampler: Name of a sampler.
             seed: Seeds proposals and trials.
+            fits: Whether a configuration can be built; those that can't are not proposed.
 
         Raises:
             UnknownNameError: There is no sampler of that name.
@@ -58,7 +67,7 @@ class Study:
         study = optuna.create_study(
             study_name=STUDY_NAME,
             storage=f"sqlite:///{run.storage_path}",
-            sampler=_distinct(sampler, seed, space),
+            sampler=_distinct(sampler, seed, space, fits),
             directions=[objective.direction for objective in objectives],
             load_if_exists=True,
         )
@@ -149,9 +158,11 @@ class Study:
         )
 
 
-def _distinct(sampler: str, seed: int, space: SearchSpace) -> BaseSampler:
-    def identity(params: dict[str, Any]) -> str:
+def _distinct(sampler: str, seed: int, space: SearchSpace, fits: Callable[[Configuration], bool]) -> BaseSampler:
+    def identity(params: dict[str, Any]) -> str | None:
         configuration = space.configuration(coding.to_point(space, params))
+        if not fits(configuration):
+            return None
         # A head-only trial costs as much as any other and has one place on the front, whatever its learning rate.
         return configuration.id if configuration.modules else "head only"
 

@@ -6,6 +6,8 @@ import pytest
 
 from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.loops import search as engine
+from autopeft.methods.method import Method
+from autopeft.methods.registry import get_method
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
@@ -123,16 +125,23 @@ def test_failed_trials_are_recorded_and_the_study_goes_on(request_: SearchReques
 def test_when_every_trial_fails_the_search_says_so(request_: SearchRequest, tmp_path: Path) -> None:
     space = tmp_path / "hopeless.yaml"
     space.write_text("modules:\n  - {method: lora, size: [8]}\ntraining:\n  learning_rate: 1.0e+30\n")
-    with pytest.raises(AutopeftError, match="all 2 trials failed; the last: .*diverged"):
+    with pytest.raises(AutopeftError, match=r"all 2 trials failed; the last: .*diverged"):
         engine.search(replace(request_, space=str(space), trials=2, epochs=3), Log())
 
 
-def test_methods_that_the_model_can_t_take_are_named(request_: SearchRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    from autopeft.methods.registry import get_method
+def test_methods_that_the_model_can_t_take_are_left_out_with_the_reason(request_: SearchRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(name: str) -> Method:
+        reason = "it is too small" if name in refused else ""
+        return replace(get_method(name), unsupported=lambda topology: reason)
 
-    monkeypatch.setattr(engine, "get_method", lambda name: replace(get_method(name), unsupported=lambda topology: "it is too small"))
-    with pytest.raises(UnsupportedError, match="serial_adapter can't be applied to .*: it is too small"):
-        engine.search(request_, Log())
+    monkeypatch.setattr(engine, "get_method", get)
+    refused = {"prefix"}
+    run = engine.search(request_, Log())
+    assert run.settings()["left_out"] == ["prefix is left out: it is too small"]
+    assert not any(module.method == "prefix" for record in records(run) for module in record.configuration.modules)
+    refused = {"prefix", "lora", "serial_adapter", "parallel_adapter"}
+    with pytest.raises(UnsupportedError, match="can take no method of the space default; lora is left out: it is too small"):
+        engine.search(replace(request_, out=None), Log())
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 
 from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.space.definition import MethodTraits
 from autopeft.space.reader import builtin_names, describe_builtins, parse_space, read_space
 
-METHODS = ["serial_adapter", "parallel_adapter", "prefix", "lora"]
+TRAITS = {
+    "lora": MethodTraits((1, 2, 4)),
+    "ia3": MethodTraits((1,), has_size=False),
+    "prompt": MethodTraits((5,), placed_in_layers=False, takes_targets=False),
+    **{name: MethodTraits((1, 8), takes_targets=False) for name in ("serial_adapter", "parallel_adapter", "prefix")},
+}
+METHODS = list(TRAITS)
 GOOD = """\
 modules:
   - method: lora
@@ -22,34 +29,41 @@ def test_three_spaces_come_with_the_package() -> None:
     assert all(describe_builtins().values())
 
 
-@pytest.mark.parametrize("name", builtin_names())
+@pytest.mark.parametrize("name", ["autopeft", "default", "lora"])
 def test_builtin_spaces_bind_and_sample(name: str) -> None:
-    space = read_space(name, METHODS).bind(name, n_layers=6, hidden_size=384)
+    space = read_space(name, METHODS).bind(name, n_layers=6, hidden_size=384, traits=TRAITS)
     rng = np.random.default_rng(0)
     assert len({space.configuration(space.sample(rng)).id for _ in range(50)}) > 40
 
 
 def test_autopeft_space_is_the_paper_s() -> None:
     # BERT-base: 768 halved 0 to 9 times, and 0; twelve layers in one mask.
-    space = read_space("autopeft", METHODS).bind("autopeft", n_layers=12, hidden_size=768)
-    assert [slot.method for slot in space.slots] == ["serial_adapter", "parallel_adapter", "prefix"]
-    assert space.slots[0].sizes == (0, 1, 3, 6, 12, 24, 48, 96, 192, 384, 768)
+    space = read_space("autopeft", METHODS).bind("autopeft", n_layers=12, hidden_size=768, traits=TRAITS)
+    assert [slot.name for slot in space.slots] == ["serial_adapter", "parallel_adapter", "prefix"]
+    assert space.slots[0].choices[0].sizes == (0, 1, 3, 6, 12, 24, 48, 96, 192, 384, 768)
     assert space.size == 11**3 * 2**12
 
 
 def test_a_user_s_own_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(GOOD)
-    space = read_space(str(path), METHODS).bind("mine", n_layers=2, hidden_size=8)
+    space = read_space(str(path), METHODS).bind("mine", n_layers=2, hidden_size=8, traits=TRAITS)
     assert [parameter.name for parameter in space.parameters] == ["lora.size", "layers.0", "layers.1", "learning_rate"]
     assert space.slots[0].targets == (("query", "value"),)
 
 
 def test_choices_and_fixed_values() -> None:
     text = GOOD.replace("[query, value]", "[[query], [query, value]]\n    options: {dora: [false, true], alpha: 16}")
-    space = parse_space(text + "  weight_decay: 0.1\n", METHODS).bind("x", n_layers=1, hidden_size=8, unplaced=["lora"])
+    unplaced = {"lora": MethodTraits(placed_in_layers=False)}
+    space = parse_space(text + "  weight_decay: 0.1\n", METHODS).bind("x", n_layers=1, hidden_size=8, traits=unplaced)
     assert [parameter.name for parameter in space.parameters] == ["lora.size", "lora.targets", "lora.dora", "learning_rate"]
     assert space.fixed_training == (("weight_decay", 0.1),)
+
+
+def test_several_methods_in_one_place() -> None:
+    text = GOOD.replace("method: lora", "name: weight\n    method: [lora, ia3]").replace("[0, 4, 8]", "suggested")
+    slot = parse_space(text, METHODS).bind("x", n_layers=1, hidden_size=8, traits=TRAITS).slots[0]
+    assert [(choice.method, choice.sizes) for choice in slot.choices] == [("lora", (0, 1, 2, 4)), ("ia3", (0, 1))]
 
 
 @pytest.mark.parametrize(
@@ -70,10 +84,16 @@ def test_choices_and_fixed_values() -> None:
         (GOOD.replace("[0, 4, 8]", "[0, 4, four]"), r"line 3: .*valid integer \(got 'four'\)"),
         (GOOD.replace("[0, 4, 8]", "[0]"), "line 3: .*a value other than 0"),
         (GOOD.replace("[0, 4, 8]", "[4, 4]"), "line 3: .*list a value twice"),
-        (GOOD.replace("[0, 4, 8]", "{halvings_of_hidden: 2, values: [1]}"), "line 3: .*either a list of values or halvings"),
+        (
+            GOOD.replace("[0, 4, 8]", "{halvings_of_hidden: 2, values: [1]}"),
+            "line 3: .*one of: a list of values, halvings",
+        ),
         ("layers: some\n" + GOOD, r"line 1: layers: .*\(got 'some'\)"),
         (GOOD + "modules: []\n", "line 7: the key 'modules' stands twice"),
         (GOOD.replace("training:", "  - method: lora\n    size: 3\ntraining:"), "'lora' occurs twice"),
+        (GOOD.replace("lora", "[lora, lorra]").replace("size", "name: weight\n    size"), "line 2: unknown PEFT method"),
+        (GOOD.replace("lora", "[lora, ia3]"), "line 2: .*several methods needs a name"),
+        (GOOD.replace("lora", "[lora, lora]"), "line 2: .*list a method twice"),
         ("a: &x 1\nb: *x\n", "line 2: anchors and aliases"),
         ("!!python/object/apply:os.system ['true']", "not valid YAML"),
         ("[" * 3000, "not valid YAML"),

@@ -4,12 +4,17 @@ import pytest
 from autopeft.configuration import PeftModule
 from autopeft.errors import InvalidInputError
 from autopeft.space.parameter import Real
-from autopeft.space.space import LayerPolicy, ModuleSlot, SearchSpace
+from autopeft.space.space import LayerPolicy, MethodChoice, ModuleSlot, SearchSpace
 
 SLOTS = (
-    ModuleSlot("serial_adapter", "serial_adapter", (0, 4, 16)),
-    ModuleSlot("lora", "lora", (0, 8), targets=(("query", "value"), ("query",)), options=(("dora", (False, True)), ("alpha", (16,)))),
-    ModuleSlot("prompt", "prompt", (0, 5), placed_in_layers=False),
+    ModuleSlot("serial_adapter", (MethodChoice("serial_adapter", (0, 4, 16)),)),
+    ModuleSlot(
+        "lora",
+        (MethodChoice("lora", (0, 8)),),
+        targets=(("query", "value"), ("query",)),
+        options=(("dora", (False, True)), ("alpha", (16,))),
+    ),
+    ModuleSlot("prompt", (MethodChoice("prompt", (0, 5), placed_in_layers=False),)),
 )
 
 
@@ -77,5 +82,25 @@ def test_incomplete_points_are_refused() -> None:
 def test_spaces_that_cannot_be_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="a name of its own"):
         SearchSpace("twice", (SLOTS[0], SLOTS[0]), (), 1)
-    with pytest.raises(InvalidInputError, match="size other than 0"):
-        SearchSpace("off", (ModuleSlot("lora", "lora", (0,)),), (), 1)
+    for choices in ((), (MethodChoice("lora", (0,)),)):
+        with pytest.raises(InvalidInputError, match="a method, and a size other than 0"):
+            SearchSpace("off", (ModuleSlot("lora", choices),), (), 1)
+
+
+def test_a_slot_of_several_methods_has_one_level() -> None:
+    lora, ia3, prompt = (
+        MethodChoice("lora", (0, 2, 4, 8)),
+        MethodChoice("ia3", (0, 1)),
+        MethodChoice("prompt", (0, 5), placed_in_layers=False, takes_targets=False),
+    )
+    found = SearchSpace("one of", (ModuleSlot("weight", (lora, ia3, prompt), targets=(("query",),)),), (), 2, "all")
+    assert [parameter.name for parameter in found.parameters] == ["weight.method", "weight.level"]
+    assert found.size == 3 * 4
+
+    def modules(method: str, level: int) -> tuple[PeftModule, ...]:
+        return found.configuration({"weight.method": method, "weight.level": level}).modules
+
+    assert modules("lora", 0) == modules("ia3", 0) == ()
+    assert [modules("lora", level)[0].size for level in (1, 2, 3)] == [2, 4, 8]
+    assert modules("ia3", 3) == modules("ia3", 1) == (PeftModule("ia3", 1, (0, 1), ("query",)),)
+    assert modules("prompt", 2) == (PeftModule("prompt", 5, None),)

@@ -5,17 +5,20 @@ from pathlib import Path
 import pytest
 
 from autopeft.budget import Budget
+from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.space.parameter import Real
-from autopeft.space.space import ModuleSlot, SearchSpace
+from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment, Measurement
 
 OBJECTIVES = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
-SPACE = SearchSpace("test", (ModuleSlot("lora", "lora", (0, 1, 2, 4, 8)),), (Real("learning_rate", 1e-4, 1e-2, log=True),), 4)
+SPACE = SearchSpace(
+    "test", (ModuleSlot("lora", (MethodChoice("lora", (0, 1, 2, 4, 8)),)),), (Real("learning_rate", 1e-4, 1e-2, log=True),), 4
+)
 
 
 @pytest.fixture
@@ -102,6 +105,15 @@ def test_head_only_is_tried_once(run: RunDirectory) -> None:
     assert sum(not configuration.modules for configuration in configurations) <= 1
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_what_can_t_be_built_is_not_proposed(run: RunDirectory, sampler: str) -> None:
+    def even(configuration: Configuration) -> bool:
+        return all(module.size % 2 == 0 for module in configuration.modules)
+
+    study = Study.create(run, OBJECTIVES, SPACE, sampler, 0, even)
+    assert all(even(study.ask()[1]) for _ in range(30))
+
+
 def test_unknown_sampler_leaves_no_database(run: RunDirectory) -> None:
     with pytest.raises(UnknownNameError, match="sampler"):
         open_study(run, "bayes")
@@ -118,8 +130,6 @@ def test_unreadable_database(run: RunDirectory, content: bytes | None) -> None:
 
 def test_front_keeps_what_nothing_dominates() -> None:
     def record(number: int, accuracy: float, parameters: int) -> TrialRecord:
-        from autopeft.configuration import Configuration
-
         return TrialRecord(number, "complete", Configuration(), 0, {"accuracy": accuracy, "trainable_parameters": parameters})
 
     records = [record(0, 0.9, 100), record(1, 0.8, 100), record(2, 0.7, 10), record(3, 0.9, 200)]
