@@ -5,7 +5,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-PACKAGES = ("autopeft", "torch", "transformers", "peft", "optuna", "ray", "datasets", "numpy", "scikit-learn")
+PACKAGES = ("autopeft", "torch", "transformers", "peft", "optuna", "ray", "datasets", "numpy")
 
 
 def versions() -> dict[str, str]:

@@ -30,7 +30,6 @@ OWNERS = {
     "yaml": {"space", "cli"},
     "peft": {"methods"},
     "datasets": {"tasks"},
-    "sklearn": {"tasks"},
     "botorch": {"surrogates"},
     "gpytorch": {"surrogates"},
     "optuna": {"samplers", "study"},
@@ -42,6 +41,7 @@ OWNERS = {
     "typer": {"cli"},
     "rich": {"cli", "report"},
     "huggingface_hub": {"hub", "tasks", "training"},
+    "pyarrow": {"tasks"},
 }
 
 

@@ -9,8 +9,9 @@ import typer
 def doctor() -> None:
     """Show versions, device, the default model, data folder and whether the hub answers; takes a few seconds."""
     from autopeft.errors import AutopeftError
+    from autopeft.hub import why_unreachable
     from autopeft.provenance import hardware, versions
-    from autopeft.training.backbone import DEMO_PACKAGE, find_backbone, hub_answers
+    from autopeft.training.backbone import DEFAULT_MODEL, DEMO_PACKAGE, find_backbone
 
     for name, value in (hardware() | versions()).items():
         typer.echo(f"{name:16} {value}")
@@ -21,7 +22,7 @@ def doctor() -> None:
     except AutopeftError as error:
         typer.echo(f"{'default model':16} {error}")
     typer.echo(f"{'AUTOPEFT_DATA':16} {os.environ.get('AUTOPEFT_DATA', 'not set')}")
-    typer.echo(f"{'hub':16} {'answers' if hub_answers() else 'does not answer: use local folders'}")
+    typer.echo(f"{'hub':16} {why_unreachable(DEFAULT_MODEL, 'model') or 'answers'}")
 
 
 def _device() -> str:

@@ -17,7 +17,7 @@ from autopeft.export.words import metric_lines
 
 FULL_EPOCHS = 10
 """Passes over all training examples when a configuration is trained for good, unless the search made more."""
-REQUIREMENTS = ("autopeft", "torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy", "scikit-learn")
+REQUIREMENTS = ("autopeft", "torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy")
 _TEMPLATES = Path(__file__).parent / "template"
 
 

