@@ -18,7 +18,7 @@ _SEED = 0
 _RANKS = (1, 2, 4, 8, 16, 32, 64)
 _RANK: dict[str, Any] = {"size_name": "rank", "sizes": _RANKS}
 _BLOCK: dict[str, Any] = {"size_name": "block size", "sizes": (4, 8, 16, 32)}
-_COEFFICIENTS: dict[str, Any] = {"size_name": "number of coefficients", "sizes": (16, 64, 256, 1024, 4096)}
+_COEFFICIENTS: dict[str, Any] = {"size_name": "number of coefficients", "sizes": (16, 64, 256, 1024, 4096), "counts_entries": True}
 
 
 def _lora(module: PeftModule, linears: Sequence[Linear]) -> dict[str, Any]:
@@ -134,7 +134,7 @@ METHODS: tuple[WeightMethod, ...] = (
         "a full-rank update from scaled frozen random bases; a higher rank means fewer bases",
         "Albert et al., 2025, arXiv 2502.00987",
         "RandLoraConfig",
-        lambda module, linears: {"r": module.size, "projection_prng_key": _SEED},
+        lambda module, linears: {"r": module.size, "randlora_alpha": 20 * module.size, "projection_prng_key": _SEED},
         forms.randlora,
         size_name="basis rank",
         sizes=(4, 8, 16, 32),

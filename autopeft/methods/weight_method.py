@@ -32,6 +32,7 @@ def weight_method(
     *,
     takes_transposed: bool = True,
     divides: str = "",
+    counts_entries: bool = False,
     **more: Any,
 ) -> WeightMethod:
     """Return an entry whose parameters add up over the linears it adapts.
@@ -45,6 +46,7 @@ def weight_method(
         form: Number of parameters that one linear gets.
         takes_transposed: Whether peft can wrap linears that keep their weight transposed.
         divides: Which of a linear's widths the size must divide: "fan_in", "fan_out" or "both".
+        counts_entries: Whether the size counts entries of the weight, of which there are only so many.
         more: Other fields of `Method`.
     """
     defaults = {
@@ -60,7 +62,7 @@ def weight_method(
         paper=paper,
         inject="autopeft.methods.weight:inject",
         count=over_linears(form),
-        unfit=lambda module, topology: _indivisible(divides, module, topology),
+        unfit=_too_many_entries if counts_entries else lambda module, topology: _indivisible(divides, module, topology),
         peft_config=peft_config,
         arguments=arguments,
         **{**defaults, **more},
@@ -82,4 +84,11 @@ def _indivisible(divides: str, module: PeftModule, topology: Topology) -> str:
         for width in widths:
             if width % module.size:
                 return f"the size must divide the width {width} of {linear.name}"
+    return ""
+
+
+def _too_many_entries(module: PeftModule, topology: Topology) -> str:
+    for linear in topology.linears(module.layers, module.targets):
+        if module.size > linear.fan_in * linear.fan_out:
+            return f"the weight of {linear.name} has only {linear.fan_in * linear.fan_out} entries"
     return ""

@@ -175,3 +175,11 @@ def test_settings_round_trip(request_: SearchRequest) -> None:
     assert SearchRequest.from_settings(settings) == request_
     with pytest.raises(InvalidInputError, match="doesn't know"):
         SearchRequest.from_settings({"colour": {"value": 1}})
+
+
+def test_the_space_of_every_method_gives_buildable_configurations(request_: SearchRequest) -> None:
+    plan = engine.plan(replace(request_, space="all"))
+    assert plan.left_out == ()
+    run = engine.search(replace(request_, space="all", sampler="random", trials=20), Log())
+    assert {record.state for record in records(run)} == {"complete"}
+    assert len({module.method for record in records(run) for module in record.configuration.modules}) > 12

@@ -116,3 +116,11 @@ def test_missing_unreadable_and_unknown(tmp_path: Path) -> None:
     (tmp_path / "large.yaml").write_bytes(b"#" * 1_000_001)
     with pytest.raises(InvalidInputError, match="at most 1,000,000 bytes"):
         read_space(str(tmp_path / "large.yaml"), METHODS)
+
+
+def test_the_space_all_knows_every_method_but_the_baselines() -> None:
+    from autopeft.methods.registry import all_methods
+
+    known = {method.name for method in all_methods()}
+    listed = {method for module in read_space("all", known).modules for method in module.method}
+    assert known - listed == {"full_fine_tuning", "last_layers"}
