@@ -18,7 +18,7 @@ _SEED = 0
 _RANKS = (1, 2, 4, 8, 16, 32, 64)
 _RANK: dict[str, Any] = {"size_name": "rank", "sizes": _RANKS}
 _BLOCK: dict[str, Any] = {"size_name": "block size", "sizes": (4, 8, 16, 32)}
-_COEFFICIENTS: dict[str, Any] = {"size_name": "number of coefficients", "sizes": (16, 64, 256, 1024, 4096), "counts_entries": True}
+_COEFFICIENTS: dict[str, Any] = {"size_name": "number of coefficients", "sizes": (16, 64, 256, 1024, 4096), "sparse": True}
 
 
 def _lora(module: PeftModule, linears: Sequence[Linear]) -> dict[str, Any]:
@@ -220,6 +220,7 @@ METHODS: tuple[WeightMethod, ...] = (
         lambda module, linears: {"r": module.size, "random_seed": _SEED},
         forms.low_rank,
         size_name="entries a row and column",
+        sparse=True,
         sizes=_RANKS,
         takes_transposed=False,
     ),

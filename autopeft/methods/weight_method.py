@@ -32,7 +32,7 @@ def weight_method(
     *,
     takes_transposed: bool = True,
     divides: str = "",
-    counts_entries: bool = False,
+    sparse: bool = False,
     **more: Any,
 ) -> WeightMethod:
     """Return an entry whose parameters add up over the linears it adapts.
@@ -46,7 +46,7 @@ def weight_method(
         form: Number of parameters that one linear gets.
         takes_transposed: Whether peft can wrap linears that keep their weight transposed.
         divides: Which of a linear's widths the size must divide: "fan_in", "fan_out" or "both".
-        counts_entries: Whether the size counts entries of the weight, of which there are only so many.
+        sparse: Whether the parameters are entries of the weight, of which there are only so many.
         more: Other fields of `Method`.
     """
     defaults = {
@@ -62,7 +62,7 @@ def weight_method(
         paper=paper,
         inject="autopeft.methods.weight:inject",
         count=over_linears(form),
-        unfit=_too_many_entries if counts_entries else lambda module, topology: _indivisible(divides, module, topology),
+        unfit=lambda module, topology: _indivisible(divides, module, topology) or (sparse and _too_many(form, module, topology)) or "",
         peft_config=peft_config,
         arguments=arguments,
         **{**defaults, **more},
@@ -87,8 +87,8 @@ def _indivisible(divides: str, module: PeftModule, topology: Topology) -> str:
     return ""
 
 
-def _too_many_entries(module: PeftModule, topology: Topology) -> str:
+def _too_many(form: Form, module: PeftModule, topology: Topology) -> str:
     for linear in topology.linears(module.layers, module.targets):
-        if module.size > linear.fan_in * linear.fan_out:
+        if form(module, linear) > linear.fan_in * linear.fan_out:
             return f"the weight of {linear.name} has only {linear.fan_in * linear.fan_out} entries"
     return ""
