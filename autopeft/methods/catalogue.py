@@ -20,6 +20,10 @@ def no_attention_interface(topology: Topology) -> str:
     return "" if found else "its attention does not go through transformers' attention interface"
 
 
+def _no_tokens(topology: Topology) -> str:
+    return "" if closed_forms.embedding_width(topology) else "its input is not token ids"
+
+
 def _indivisible_by_terms(module: PeftModule, topology: Topology) -> str:
     n_terms = int(module.options["terms"])
     for width in (module.size, *(block.hidden_size for block in topology.placed(module.layers))):
@@ -69,7 +73,7 @@ METHODS = (
         unsupported=no_attention_interface,
         size_name="prefix length",
         sizes=(1, 2, 4, 8, 16, 32),
-        options=(Option("cross", False, "also in attention to the encoder"),),
+        options=(Option("cross", False, "also in attention to the encoder", (False, True)),),
         starts_unchanged=False,
     ),
     Method(
@@ -104,5 +108,19 @@ METHODS = (
         count=closed_forms.lofit,
         needs="transformers' attention interface",
         unsupported=no_attention_interface,
+    ),
+    Method(
+        name="prompt_tuning",
+        kind="input",
+        summary="learned token embeddings in front of the input",
+        paper="Lester et al., 2021, arXiv 2104.08691",
+        inject="autopeft.methods.prompt:inject",
+        count=closed_forms.prompt,
+        needs="token ids as input",
+        unsupported=_no_tokens,
+        size_name="prompt length",
+        sizes=(1, 2, 4, 8, 16, 32),
+        placed_in_layers=False,
+        starts_unchanged=False,
     ),
 )

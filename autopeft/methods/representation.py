@@ -1,10 +1,9 @@
 """Edits of what a block or a head puts out, after the block is done."""
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import orthogonal
 
 from autopeft.configuration import PeftModule
 from autopeft.methods.attention import edits_of
@@ -25,8 +24,7 @@ class LowRankEdit(nn.Module):
 
     def __init__(self, width: int, rank: int) -> None:
         super().__init__()
-        # A map of the stored values alone: torch's default keeps a random base beside them, which no adapter's file would hold.
-        self.rotation = orthogonal(nn.Linear(width, rank, bias=False), orthogonal_map="householder", use_trivialization=False)
+        self.span = nn.Parameter(nn.init.orthogonal_(torch.empty(rank, width)))
         self.learned = nn.Linear(width, rank)
         with torch.no_grad():
             self.learned.weight.copy_(self._rows())
@@ -39,7 +37,11 @@ class LowRankEdit(nn.Module):
         return y + (shift @ rows).to(y.dtype)
 
     def _rows(self) -> Tensor:
-        return cast(Tensor, self.rotation.weight)
+        """Return R: the rows of `span` made orthonormal."""
+        columns, upper = torch.linalg.qr(self.span.T)
+        # QR leaves the columns' signs to the device's library, and W learns for the ones it has seen.
+        rows: Tensor = (columns * upper.diagonal().sign()).T
+        return rows
 
     def after_block(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         """Hook of a block."""

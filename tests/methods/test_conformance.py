@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from autopeft.configuration import Configuration, PeftModule
+from autopeft.configuration import Configuration, PeftModule, Scalar
 from autopeft.errors import UnsupportedError
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.checkpoint import pack, unpack
@@ -24,44 +24,60 @@ from autopeft.methods.topology import Topology
 from .families import FAMILIES, Subject, logits_of, subject
 
 SOME_LAYERS = (0, 2)
+SMALL_SIZE = 8
 ROUNDED = {"pissa", "hra"}
 """What starts unchanged up to rounding: the weight is split in two, or passed through products that cancel."""
-OPTION_FAMILIES = ("bert", "llama", "t5")
+SOME_FAMILIES = ("bert", "llama", "t5")
+TOGETHER = (
+    *("bitfit", "norm_tuning", "lora", "ia3", "oft"),
+    *("serial_adapter", "parallel_adapter", "compacter", "loreft", "prefix", "lofit", "prompt_tuning"),
+)
+"""One method or more of each kind, to be put together two by two."""
 
 
-def module_of(method: Method, topology: Topology, **options: bool) -> PeftModule:
+def module_of(method: Method, topology: Topology, options: dict[str, Scalar]) -> PeftModule:
     """Return a small module of a method in some of the layers."""
     layers = tuple(layer for layer in SOME_LAYERS if layer < topology.n_layers) if method.placed_in_layers else None
-    size = max((size for size in method.sizes if size <= 4), default=method.sizes[0])
-    return PeftModule(method.name, size, layers, options=options)
+    fitting = (PeftModule(method.name, size, layers, options=options) for size in reversed(method.sizes) if size <= SMALL_SIZE)
+    smallest = PeftModule(method.name, method.sizes[0], layers, options=options)
+    return next((module for module in fitting if not method.unfit(method.complete(module), topology)), smallest)
 
 
-def pairs() -> Iterator[object]:
-    """Every method with its defaults on every family, and with each of its switches turned on some families."""
+Case = tuple[tuple[str, dict[str, Scalar]], ...]
+"""Methods by name, each with the options that are not at their defaults."""
+
+
+def cases() -> Iterator[object]:
+    """Every method on every family; on some families also each other choice of its options, and methods together."""
     for family, method in itertools.product(FAMILIES, all_methods()):
-        yield pytest.param(family, method.name, {}, id=f"{family}-{method.name}")
-    for family, method in itertools.product(OPTION_FAMILIES, all_methods()):
-        for option in method.options:
-            if isinstance(option.default, bool):
-                yield pytest.param(family, method.name, {option.name: not option.default}, id=f"{family}-{method.name}-{option.name}")
+        yield pytest.param(family, ((method.name, {}),), id=f"{family}-{method.name}")
+    for family, method in itertools.product(SOME_FAMILIES, all_methods()):
+        for name, choice in ((option.name, choice) for option in method.options for choice in option.choices if choice != option.default):
+            yield pytest.param(family, ((method.name, {name: choice}),), id=f"{family}-{method.name}-{name}-{choice}")
+    for family, together in itertools.product(SOME_FAMILIES, itertools.combinations(TOGETHER, 2)):
+        yield pytest.param(family, tuple((name, {}) for name in together), id=f"{family}-{'+'.join(together)}")
 
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`gradient_checkpointing_:FutureWarning"),
     pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled:UserWarning"),
 ]
-every_pair = pytest.mark.parametrize(("family", "name", "options"), list(pairs()))
+every_case = pytest.mark.parametrize(("family", "case"), list(cases()))
 
 
-def configured(family: str, name: str, options: dict[str, bool]) -> tuple[Subject, Configuration]:
-    """Return a family's model and a configuration of one method; skip, saying why, where they don't fit."""
+def configured(family: str, case: Case) -> tuple[Subject, Configuration]:
+    """Return a family's model and a configuration; skip, saying why, where they don't fit."""
     of_family = subject(family)
-    configuration = Configuration((module_of(get_method(name), of_family.topology, **options),))
+    modules = tuple(module_of(get_method(name), of_family.topology, options) for name, options in case)
     try:
-        resolve(configuration, of_family.topology)
+        resolve(Configuration(modules), of_family.topology)
     except UnsupportedError as error:
         pytest.skip(str(error))
-    return of_family, configuration
+    return of_family, Configuration(modules)
+
+
+def rounds(case: Case) -> bool:
+    return any(ROUNDED & {name, *options} for name, options in case)
 
 
 @contextmanager
@@ -79,7 +95,7 @@ def perturb(applied: AppliedModules) -> None:
     """Move every module's parameter away from zero."""
     torch.manual_seed(2)
     for parameter in applied.module_parameters.values():
-        parameter.add_(torch.randn_like(parameter), alpha=0.1)
+        parameter.add_(torch.randn_like(parameter), alpha=0.05)
 
 
 def backward(of_family: Subject) -> None:
@@ -91,14 +107,14 @@ def bits(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
-@every_pair
-def test_is_built_as_declared(family: str, name: str, options: dict[str, bool]) -> None:
-    of_family, configuration = configured(family, name, options)
+@every_case
+def test_is_built_as_declared(family: str, case: Case) -> None:
+    of_family, configuration = configured(family, case)
     before = bits(of_family.model)
     with applied_to(of_family, configuration) as applied:
         assert applied.parameter_count == count_parameters(configuration, of_family.topology) > 0
-        if get_method(name).starts_unchanged:
-            tolerance = {"rtol": 1e-3, "atol": 1e-5} if ROUNDED & {name, *options} else {"rtol": 0, "atol": 0}
+        if all(get_method(name).starts_unchanged for name, _ in case):
+            tolerance = {"rtol": 1e-3, "atol": 1e-5} if rounds(case) else {"rtol": 0, "atol": 0}
             torch.testing.assert_close(logits_of(of_family.model, of_family.batch), of_family.logits, **tolerance)
         perturb(applied)
         backward(of_family)
@@ -113,9 +129,9 @@ def test_is_built_as_declared(family: str, name: str, options: dict[str, bool]) 
     assert torch.equal(logits_of(of_family.model, of_family.batch), of_family.logits)
 
 
-@every_pair
-def test_keeps_its_output(family: str, name: str, options: dict[str, bool]) -> None:
-    of_family, configuration = configured(family, name, options)
+@every_case
+def test_keeps_its_output(family: str, case: Case) -> None:
+    of_family, configuration = configured(family, case)
     with applied_to(of_family, configuration) as applied:
         perturb(applied)
         expected = logits_of(of_family.model, of_family.batch)
@@ -123,7 +139,7 @@ def test_keeps_its_output(family: str, name: str, options: dict[str, bool]) -> N
         tolerance = {"rtol": 1e-4, "atol": 1e-5 * max(1.0, expected.abs().max().item())}
         torch.testing.assert_close(eager_logits(of_family), expected, **tolerance)
         files = pack(applied)
-        if get_method(name).merges:
+        if all(get_method(name).merges for name, _ in case):
             applied.merge()
             assert not any("autopeft" in key for key, _ in of_family.model.named_parameters())
             torch.testing.assert_close(logits_of(of_family.model, of_family.batch), expected, **tolerance)
@@ -142,9 +158,9 @@ def eager_logits(of_family: Subject) -> torch.Tensor:
         of_family.model.set_attn_implementation(used)
 
 
-@every_pair
-def test_trains_with_checkpointing_and_in_bfloat16(family: str, name: str, options: dict[str, bool]) -> None:
-    of_family, configuration = configured(family, name, options)
+@every_case
+def test_trains_with_checkpointing_and_in_bfloat16(family: str, case: Case) -> None:
+    of_family, configuration = configured(family, case)
     model = of_family.model
     with applied_to(of_family, configuration) as applied:
         perturb(applied)

@@ -1,0 +1,132 @@
+"""Prompt tuning: learned token embeddings in front of the input (Lester et al., 2021, arXiv 2104.08691).
+
+The model keeps getting token ids: P filler ids are put in front, and the embedding's output is replaced there. So whatever a model works
+out from its ids stays right: positions, and the last token that is no padding, which decoders classify by. Outputs with a row for each
+token lose the P positions again, so that labels and logits keep the caller's length.
+
+Symbols: P prompt length, T the caller's number of tokens.
+"""
+
+import inspect
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from autopeft.configuration import PeftModule
+from autopeft.errors import UnsupportedError
+from autopeft.methods.topology import Topology
+
+_IGNORED_LABEL = -100
+
+
+class Prompt(nn.Module):
+    """The prompt of one model. Lives in the model as `autopeft_prompt`.
+
+    Args:
+        vectors: P x width, the initial prompt.
+        filler: An id without a meaning of its own to the model.
+    """
+
+    def __init__(self, vectors: Tensor, filler: int) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(vectors.clone())
+        self._filler = filler
+        self._is_due = False
+        self._n_tokens = 0
+
+    @property
+    def length(self) -> int:
+        """P."""
+        return self.vectors.shape[0]
+
+    def before_reader(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Pre-hook of the module that reads the token ids: put fillers in front, unless a cache holds the prompt already."""
+        kwargs = _named(module, args, kwargs)
+        ids = kwargs.get("input_ids")
+        if ids is None:
+            raise UnsupportedError("prompt tuning needs input_ids", value=sorted(kwargs))
+        past = kwargs.get("past_key_values")
+        self._is_due = past is None or past.get_seq_length() == 0
+        self._n_tokens = ids.shape[1]
+        self._extend_mask(kwargs, self._n_tokens)
+        if self._is_due:
+            self._extend_tokens(kwargs, ids)
+        elif kwargs.get("position_ids") is not None:
+            kwargs["position_ids"] = kwargs["position_ids"] + self.length
+        return (), kwargs
+
+    def before_decoder(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Pre-hook of an encoder-decoder: its decoder attends to the prompt's positions too."""
+        kwargs = _named(module, args, kwargs)
+        self._extend_mask(kwargs)
+        return (), kwargs
+
+    def after_embedding(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+        """Hook of the token embedding: the first P positions are the prompt."""
+        if not self._is_due:
+            return output
+        self._is_due = False
+        prompt = self.vectors.to(output.dtype).expand(output.shape[0], -1, -1)
+        return torch.cat([prompt, output[:, self.length :]], dim=1)
+
+    def after_model(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        """Hook of the model: take the prompt's positions off outputs that have one row a token."""
+        for name in ("logits", "last_hidden_state"):
+            rows = output.get(name) if hasattr(output, "get") else None
+            if rows is not None and rows.dim() == 3 and rows.shape[1] == self._n_tokens + self.length:
+                output[name] = rows[:, self.length :]
+        return output
+
+    def _extend_mask(self, kwargs: dict[str, Any], n_tokens: int | None = None) -> None:
+        mask = kwargs.get("attention_mask")
+        if mask is None:
+            return
+        if mask.dim() != 2:
+            raise UnsupportedError("prompt tuning needs an attention mask of batch x positions", value=tuple(mask.shape))
+        if n_tokens is None or not self._is_due or mask.shape[1] == n_tokens:
+            kwargs["attention_mask"] = _in_front(mask, mask.new_ones(self.length))
+
+    def _extend_tokens(self, kwargs: dict[str, Any], ids: Tensor) -> None:
+        kwargs["input_ids"] = _in_front(ids, ids.new_full((self.length,), self._filler))
+        if kwargs.get("token_type_ids") is not None:
+            kwargs["token_type_ids"] = _in_front(kwargs["token_type_ids"], ids.new_zeros(self.length))
+        if kwargs.get("position_ids") is not None:
+            kwargs["position_ids"] = _in_front(kwargs["position_ids"] + self.length, torch.arange(self.length, device=ids.device))
+        labels = kwargs.get("labels")
+        if labels is not None and labels.shape == ids.shape and not labels.is_floating_point():
+            kwargs["labels"] = _in_front(labels, labels.new_full((self.length,), _IGNORED_LABEL))
+
+
+def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
+    """Put a prompt in front of the model's tokens; it starts as the embeddings of random tokens."""
+    config = cast(Any, model.config)
+    is_encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
+    reader: Any = cast(Any, model).get_encoder() if is_encoder_decoder else model
+    embedding = reader.get_input_embeddings()
+    tokens = torch.randint(embedding.weight.shape[0], (module.size,)).to(embedding.weight.device)
+    with torch.no_grad():
+        prompt = Prompt(embedding(tokens), _filler(config))
+    model.autopeft_prompt = prompt
+    embedding.register_forward_hook(prompt.after_embedding)
+    reader.register_forward_pre_hook(prompt.before_reader, with_kwargs=True)
+    if is_encoder_decoder:
+        model.register_forward_pre_hook(prompt.before_decoder, with_kwargs=True)
+    else:
+        model.register_forward_hook(prompt.after_model)
+
+
+def _filler(config: Any) -> int:
+    """Return the lowest id that is no padding, end or other special token, by which models find their way."""
+    special = {value for name, value in config.to_dict().items() if name.endswith("_token_id")}
+    return next(token for token in range(len(special) + 1) if token not in special)
+
+
+def _named(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return all arguments by name."""
+    return {**dict(zip(inspect.signature(module.forward).parameters, args, strict=False)), **kwargs}
+
+
+def _in_front(rows: Tensor, added: Tensor) -> Tensor:
+    """Return batch x positions with the same P entries in front of each row."""
+    return torch.cat([added.to(rows.dtype).expand(rows.shape[0], -1), rows], dim=1)

@@ -1,0 +1,93 @@
+"""What must hold for text in particular: padding, causality, and generation with a cache."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+import transformers as tf
+
+from autopeft.configuration import Configuration, PeftModule
+from autopeft.methods.compose import apply
+
+from .families import FAMILIES, GROUPED, TWO_STACKS, VOCABULARY, Family, Subject, logits_of, subject, text
+from .test_conformance import applied_to, perturb
+
+LANGUAGE_MODELS = {
+    "gpt2": Family(tf.GPT2LMHeadModel, tf.GPT2Config, {"n_embd": 32, "n_layer": 3, "n_head": 4, "pad_token_id": 0, **VOCABULARY}),
+    "llama": Family(tf.LlamaForCausalLM, tf.LlamaConfig, GROUPED),
+    **{name: FAMILIES[name] for name in ("qwen2", "qwen3", "gemma3", "phi3", "gpt_neox", "t5", "whisper")},
+    "bart": Family(tf.BartForConditionalGeneration, tf.BartConfig, TWO_STACKS, lambda: text(pad=1, end=2)),
+}
+CONFIGURATIONS = {
+    "adapters": (("serial_adapter", 4), ("parallel_adapter", 4), ("compacter", 4)),
+    "attention": (("prefix", 4), ("lofit", 1)),
+    "weight": (("lora", 3),),
+    "representation": (("loreft", 2),),
+    "input": (("prompt_tuning", 3),),
+    "together": (("serial_adapter", 4), ("parallel_adapter", 4), ("prefix", 4), ("lora", 3)),
+}
+every_configuration = pytest.mark.parametrize("modules", CONFIGURATIONS)
+
+
+def configuration(modules: str) -> Configuration:
+    return Configuration(
+        tuple(PeftModule(name, size, None if name == "prompt_tuning" else (0, 2)) for name, size in CONFIGURATIONS[modules])
+    )
+
+
+@contextmanager
+def modified(of_family: Subject, modules: str) -> Iterator[None]:
+    with applied_to(of_family, configuration(modules)) as applied:
+        perturb(applied)
+        yield
+
+
+@every_configuration
+@pytest.mark.parametrize("family", LANGUAGE_MODELS)
+def test_generation_is_the_same_with_and_without_a_cache(family: str, modules: str) -> None:
+    if family == "whisper" and modules == "input":
+        pytest.skip("its input is not token ids")
+    model, batch = LANGUAGE_MODELS[family].build(), LANGUAGE_MODELS[family].batch()
+    perturb(apply(model, configuration(modules), batch))
+    inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+    if not model.config.is_encoder_decoder:
+        inputs = {name: tensor[:, :6] for name, tensor in inputs.items()}  # decoders go on where the tokens end: no padding there
+    settings = {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None, "return_dict_in_generate": True, "output_logits": True}
+    cached = model.generate(**inputs, use_cache=True, **settings)
+    plain = model.generate(**inputs, use_cache=False, **settings)
+    torch.testing.assert_close(torch.stack(cached.logits), torch.stack(plain.logits), rtol=1e-3, atol=1e-4)
+    assert torch.equal(cached.sequences, plain.sequences)
+
+
+@every_configuration
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "gpt2", "llama"])
+def test_padding_on_the_right_changes_nothing(family: str, modules: str) -> None:
+    of_family = subject(family)
+    with modified(of_family, modules):
+        padded = logits_of(of_family.model, of_family.batch)[:1]
+        alone = {name: tensor[:1, :6] for name, tensor in of_family.batch.items()}
+        torch.testing.assert_close(logits_of(of_family.model, alone), padded, rtol=1e-4, atol=1e-5)
+
+
+@every_configuration
+@pytest.mark.parametrize("family", ["qwen2", "gemma3", "phi3"])
+def test_a_later_token_changes_nothing_before_it(family: str, modules: str) -> None:
+    of_family = subject(family)
+    tokens = of_family.batch["input_ids"][1:2]
+    other = tokens.clone()
+    other[0, -1] = 5
+    with modified(of_family, modules):
+        first, second = (logits_of(of_family.model, {"input_ids": ids}) for ids in (tokens, other))
+        assert first.shape[1] == tokens.shape[1]
+        torch.testing.assert_close(first[:, :-1], second[:, :-1])
+        assert not torch.equal(first[:, -1], second[:, -1])
+
+
+def test_a_prompt_leaves_the_loss_to_the_caller_s_tokens() -> None:
+    of_family = subject("qwen2")
+    batch = {**of_family.batch, "labels": of_family.batch["input_ids"]}
+    with modified(of_family, "input"):
+        output = of_family.model(**batch)
+        assert output.logits.shape[:2] == batch["input_ids"].shape
+        assert output.loss.isfinite()
