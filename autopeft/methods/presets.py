@@ -54,7 +54,7 @@ PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
         Preset("mam", "a short prefix and a large parallel adapter in every layer", "He et al., 2021, arXiv 2110.04366", _mam),
-        Preset("lora_prefix", "LoRA and a prefix in every layer", "Hu et al., 2021, arXiv 2106.09685, section E", _lora_prefix),
+        Preset("lora_prefix", "LoRA and a prefix in every layer", "Hu et al., 2021, arXiv 2106.09685, appendix E", _lora_prefix),
         Preset(
             "autopeft",
             "serial adapter, parallel adapter and prefix in every layer: the full size of AutoPEFT's space is the hidden size",

@@ -1,0 +1,67 @@
+"""Write docs/methods.md: every PEFT method, and which model families take it.
+
+Run it from the repository's root: python -m docs.generate_methods
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from autopeft.configuration import Configuration
+from autopeft.errors import UnsupportedError
+from autopeft.methods.counting import resolve
+from autopeft.methods.method import Method
+from autopeft.methods.presets import PRESETS
+from autopeft.methods.registry import all_methods
+from tests.methods.families import FAMILIES, subject
+from tests.methods.test_conformance import module_of
+
+PAGE = Path(__file__).parent / "methods.md"
+
+
+def reason_against(method: Method, family: str) -> str:
+    """Return why a family cannot take a method; empty if it can."""
+    topology = subject(family).topology
+    try:
+        resolve(Configuration((module_of(method, topology, {}),)), topology)
+    except UnsupportedError as error:
+        return str(error).split(": ", 1)[-1].rstrip(".")
+    return ""
+
+
+def table(columns: list[str], rows: list[list[str]]) -> Iterator[str]:
+    for cells in (columns, ["---"] * len(columns), *rows):
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def describe(method: Method) -> list[str]:
+    options = ", ".join(f"`{option.name}`" for option in method.options) or "-"
+    merges = "yes" if method.merges else "no"
+    return [f"`{method.name}`", method.kind, method.summary, method.size_name or "-", options, method.needs, merges, method.paper]
+
+
+def page() -> str:
+    methods = all_methods()
+    gaps: dict[str, list[str]] = {}
+    marks = []
+    for method in methods:
+        reasons = {family: reason_against(method, family) for family in FAMILIES}
+        for family, reason in reasons.items():
+            if reason:
+                gaps.setdefault(f"`{method.name}`: {reason}", []).append(family)
+        marks.append([f"`{method.name}`", *("-" if reasons[family] else "yes" for family in FAMILIES)])
+    lines = ["# PEFT methods", "", "<!-- Written by docs/generate_methods.py; a test compares it. -->", ""]
+    lines += [f"{len(methods)} methods, tested on {len(FAMILIES)} families of models.", ""]
+    columns = ["method", "kind", "what is trained", "size", "options", "needs", "merges", "paper"]
+    lines += table(columns, [describe(method) for method in methods])
+    lines += ["## Presets", ""]
+    lines += table(["preset", "what it is", "paper"], [[f"`{preset.name}`", preset.summary, preset.paper] for preset in PRESETS.values()])
+    lines += ["## Which family takes which method", "", "A method with a gap is left out of that family's search space.", ""]
+    lines += table(["method", *FAMILIES], marks)
+    lines += ["### Why not", ""]
+    lines += [f"- {reason} ({', '.join(families)})" for reason, families in gaps.items()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
