@@ -71,9 +71,15 @@ METHODS = (
         count=closed_forms.prefix,
         needs="transformers' attention interface",
         unsupported=no_attention_interface,
+        unfit=lambda module, topology: "an MLP's width is 0 or more" if int(module.options["mlp_width"]) < 0 else "",
         size_name="prefix length",
         sizes=(1, 2, 4, 8, 16, 32),
-        options=(Option("cross", False, "also in attention to the encoder", (False, True)),),
+        options=(
+            Option("cross", False, "also in attention to the encoder", (False, True)),
+            Option(
+                "mlp_width", 0, "width of an MLP that makes the prefix, trained and saved with it; 0 for none, AutoPEFT takes 800", (0, 800)
+            ),
+        ),
         starts_unchanged=False,
     ),
     Method(

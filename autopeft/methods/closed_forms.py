@@ -15,9 +15,17 @@ def bottleneck(module: PeftModule, topology: Topology) -> int:
 
 
 def prefix(module: PeftModule, topology: Topology) -> int:
-    """P * key-value heads * (key width + value width) an attention module."""
-    sites = prefixed(module, topology)
-    return sum(module.size * site.n_key_value_heads * (site.key_size + site.value_size) for site in sites)
+    """P * o an attention module, o = key-value heads * (key width + value width); with an MLP of width m, Ps + (s + 1)m + (m + 1)o.
+
+    There s = key-value heads * key width is the width of the vectors that the MLP starts from.
+    """
+    return sum(_prefix_of(site, module.size, int(module.options["mlp_width"])) for site in prefixed(module, topology))
+
+
+def _prefix_of(site: Attention, length: int, mlp_width: int) -> int:
+    output = site.n_key_value_heads * (site.key_size + site.value_size)
+    source = site.n_key_value_heads * site.key_size
+    return length * source + (source + 1) * mlp_width + (mlp_width + 1) * output if mlp_width else length * output
 
 
 def prefixed(module: PeftModule, topology: Topology) -> Iterator[Attention]:

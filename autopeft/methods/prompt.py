@@ -30,7 +30,7 @@ class Prompt(nn.Module):
 
     def __init__(self, vectors: Tensor, filler: int) -> None:
         super().__init__()
-        self.vectors = nn.Parameter(vectors.clone())
+        self.vectors = nn.Parameter(vectors.float().clone())
         self._filler = filler
         self._is_due = False
         self._n_tokens = 0

@@ -7,7 +7,7 @@ from typing import Any, cast
 import peft
 import torch
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
-from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.tuners.tuners_utils import BaseTunerLayer, cast_adapter_dtype
 from torch import nn
 
 from autopeft.configuration import PeftModule
@@ -34,12 +34,23 @@ def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
         # BOFT's layers say for each linear that they compute without a CUDA extension.
         warnings.filterwarnings("ignore", message="Failed to load the CUDA extension|Setting boft_n_butterfly_factor")
         tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](model, config, _ADAPTER)
+    _train_in_32_bits(model, tuner.prefix)
     # A later tuner would find this one's config on the model and take both for one adapter.
     del model.peft_config
     if differing := {linear.name for linear in linears} ^ set(tuner.targeted_module_names):
         raise VerificationError(f"peft must wrap the linears that {module.method} names and no others", value=sorted(differing))
     for linear in linears:
         model.get_submodule(linear.name).register_forward_hook(_like_a_linear)
+
+
+def _train_in_32_bits(model: nn.Module, prefix: str) -> None:
+    """Widen peft's parameters in a model of 16-bit weights, where small steps would be rounded away."""
+    # Peft leaves AdaLoRA's counters of ranks trainable in such a model; what is to be trained has the tuner's prefix in its name.
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad and prefix in name}
+    cast_adapter_dtype(model, _ADAPTER)
+    # Where it widens a frozen parameter, it puts one that requires gradient in its place.
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in trained)
 
 
 def _like_a_linear(module: nn.Module, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:

@@ -181,6 +181,20 @@ def test_trains_with_checkpointing_and_in_bfloat16(family: str, case: Case) -> N
         assert all(parameter.grad.isfinite().all() for parameter in trained.values())
 
 
+@pytest.mark.parametrize("method", [method for method in all_methods() if method.kind != "mask"], ids=lambda method: method.name)
+@pytest.mark.parametrize("family", ["bert", "llama"])
+def test_a_16_bit_model_trains_in_32_bits(family: str, method: Method) -> None:
+    of_family, configuration = configured(family, ((method.name, {}),))
+    model = FAMILIES[family].build().to(torch.bfloat16)
+    applied = apply(model, configuration, of_family.batch)
+    perturb(applied)
+    assert {parameter.dtype for parameter in applied.module_parameters.values()} == {torch.float32}
+    logits = model(**of_family.batch).logits
+    assert logits.dtype == torch.bfloat16
+    logits.sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in applied.module_parameters.values())
+
+
 @contextmanager
 def checkpointing(model: nn.Module) -> Iterator[None]:
     """Checkpoint in train mode, where alone it acts, with every dropout off."""
