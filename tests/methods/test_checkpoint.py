@@ -11,11 +11,13 @@ from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import InvalidInputError, VerificationError
 from autopeft.methods.checkpoint import load, pack, unpack
 from autopeft.methods.compose import apply
+from autopeft.methods.registry import all_methods
 
 from .families import FAMILIES, logits_of, subject
 from .test_compose import ALL_FOUR
+from .test_conformance import module_of
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 
 
 def trained(family: str, folder: Path, configuration: Configuration = ALL_FOUR) -> torch.Tensor:
@@ -40,17 +42,31 @@ def test_round_trip_is_exact(family: str, tmp_path: Path) -> None:
     assert torch.equal(logits_of(model, batch), expected)
 
 
-def test_a_new_process_computes_the_same(tmp_path: Path) -> None:
-    expected = trained("bert", tmp_path)
-    code = (
-        "import sys, torch; from methods.families import FAMILIES, logits_of; from autopeft.methods.checkpoint import load; "
-        "family = FAMILIES['bert']; model, batch = family.build(), family.batch(); torch.manual_seed(99); "
-        "load(model, sys.argv[1], batch); print(logits_of(model, batch).tolist())"
-    )
+RELOAD = """
+import json, sys, torch
+from pathlib import Path
+from tests.methods.families import logits_of, subject
+from autopeft.methods.checkpoint import load
+of_family, logits = subject("bert"), {}
+torch.manual_seed(99)
+for folder in sorted(Path(sys.argv[1]).iterdir()):
+    applied = load(of_family.model, folder, topology=of_family.topology)
+    logits[folder.name] = logits_of(of_family.model, of_family.batch).tolist()
+    applied.eject()
+print(json.dumps(logits))
+"""
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled:UserWarning")
+def test_a_new_process_computes_the_same_with_every_method(tmp_path: Path) -> None:
+    topology = subject("bert").topology
+    modules = {method.name: module_of(method, topology, {}) for method in all_methods()}
+    expected = {name: trained("bert", tmp_path / name, Configuration((module,))).tolist() for name, module in modules.items()}
     # The same number of threads as here, on which the order of sums depends.
-    environment = {**os.environ, "PYTHONPATH": f"{HERE.parent}:{HERE.parent.parent}", "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, env=environment)
-    assert json.loads(done.stdout) == expected.tolist()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    command = [sys.executable, "-c", RELOAD, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert json.loads(done.stdout.splitlines()[-1]) == expected
 
 
 def test_description_tells_what_it_is_of(tmp_path: Path) -> None:
