@@ -37,6 +37,8 @@ class SearchRequest:
     model: str | None = None
     data_dir: str | None = None
     space: str = "default"
+    plugins: tuple[str, ...] = ()
+    """Own Python files that register methods or tasks; imported in every process of the search."""
     trials: int = 64
     """Total number of trials, those of a resumed run counted."""
     workers: int | None = None
@@ -57,6 +59,7 @@ class SearchRequest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", tuple(self.text))
+        object.__setattr__(self, "plugins", tuple(str(Path(path).expanduser().resolve()) for path in self.plugins))
         for name in ("train", "validation", "test", "data_dir"):  # a run may be resumed or exported from another folder
             if (path := getattr(self, name)) is not None:
                 object.__setattr__(self, name, str(Path(path).expanduser().resolve()))

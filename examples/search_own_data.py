@@ -1,6 +1,6 @@
 """Search on your own files from Python, look at the front, and export its knee.
 
-    python examples/search_own_data.py train.csv --text a,b --label label [--validation FILE] [--model FOLDER] [--trials 16] [--out FOLDER]
+python examples/search_own_data.py train.csv --text a,b --label label [--validation FILE] [--model FOLDER] [--trials 16] [--out FOLDER]
 """
 
 import argparse

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "autopeft"
 
 TIERS: list[set[str]] = [
     {"errors"},
-    {"configuration", "objectives", "budget", "pareto", "provenance", "hub"},
+    {"configuration", "objectives", "budget", "pareto", "provenance", "hub", "plugins"},
     {"space"},
     {"methods", "tasks", "surrogates"},
     {"samplers", "rungs", "training"},

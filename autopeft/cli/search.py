@@ -61,6 +61,9 @@ def search(
     ] = None,
     model: Annotated[str | None, _option("--model", panel=_DATA, text="A hub id or a folder.", show_default="all-MiniLM-L6-v2")] = None,
     space: Annotated[str, _option("--space", panel=_DATA, text="A search space by name, or a YAML file.")] = "default",
+    plugin: Annotated[
+        list[str] | None, _option("--plugin", panel=_DATA, text="An own Python file that registers methods or tasks; may be repeated.")
+    ] = None,
     train_examples: Annotated[
         int | None, _option("--train-examples", panel=_SPENT, text="Training examples.", show_default="the task's")
     ] = None,
@@ -114,9 +117,10 @@ def search(
 def _request(context: typer.Context) -> "SearchRequest":
     from autopeft.request import SearchRequest
 
-    values = {entry.name: context.params[entry.name] for entry in fields(SearchRequest)}
-    columns = tuple(part.strip() for part in values["text"].split(",")) if values["text"] else ()
-    return SearchRequest(**values | {"text": columns})
+    given = dict(context.params)
+    given["text"] = tuple(part.strip() for part in given["text"].split(",")) if given["text"] else ()
+    given["plugins"] = tuple(given.pop("plugin") or ())
+    return SearchRequest(**{entry.name: given[entry.name] for entry in fields(SearchRequest)})
 
 
 def _sources(context: typer.Context) -> dict[str, str]:

@@ -22,6 +22,7 @@ from autopeft.methods.method import Method
 from autopeft.methods.registry import all_methods, get_method
 from autopeft.methods.topology import Topology
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
 from autopeft.request import SearchRequest
 from autopeft.space.definition import MethodTraits
@@ -120,6 +121,8 @@ def _search(
 @contextmanager
 def _prepared(request: SearchRequest) -> Iterator[tuple[SearchPlan, Executor]]:
     """Find all that a request names, cheapest first, and start what will run its trials."""
+    for path in request.plugins:
+        import_plugin(path)
     methods = all_methods()
     definition = read_space(request.space, [method.name for method in methods])
     data = load_data(request)
@@ -218,12 +221,14 @@ def load_data(request: SearchRequest) -> TaskData:
 
 def _make_executor(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> Executor:
     workers = os.cpu_count() or 1 if request.workers is None else request.workers
-    settings = RunnerSettings(backbone, data.task, data.train, data.validation, threads=1 if workers else None)
+    settings = RunnerSettings(backbone, data.task, data.train, data.validation, request.plugins, threads=1 if workers else None)
     make_runner = partial(_make_runner, settings)
     return WorkersExecutor(make_runner, workers, request.address) if workers else InlineExecutor(make_runner)
 
 
 def _make_runner(settings: RunnerSettings) -> Runner:
+    for path in settings.plugins:
+        import_plugin(path)
     from autopeft.training.runner import TrialRunner  # torch is needed where trials run, and that may not be here
 
     return TrialRunner(settings)

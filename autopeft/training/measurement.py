@@ -18,6 +18,8 @@ class RunnerSettings:
     task: Task
     train: Split
     validation: Split
+    plugins: tuple[str, ...] = ()
+    """Own Python files that register the methods to be used."""
     threads: int | None = None
     """CPU threads for torch; None leaves torch's own choice."""
 

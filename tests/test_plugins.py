@@ -1,0 +1,52 @@
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autopeft.errors import InvalidInputError
+from autopeft.loops import search as engine
+from autopeft.methods import registry
+from autopeft.plugins import import_plugin
+from autopeft.request import SearchRequest
+from autopeft.study.study import Study
+from tests.loops.test_search import Log, request_  # noqa: F401 - the fixture
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "own_method.py"
+
+
+def test_a_plugin_is_imported_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text("print('imported')\n")
+    import_plugin(str(tmp_path / "mine.py"))
+    import_plugin(str(tmp_path / "mine.py"))
+    assert capsys.readouterr().out == "imported\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [("none.py", None, "existing Python file"), ("text.txt", "", "existing Python file"), ("bad.py", "1 / 0", "ZeroDivisionError")],
+    ids=["missing", "no Python", "raises"],
+)
+def test_bad_plugins(tmp_path: Path, name: str, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InvalidInputError, match=message):
+        import_plugin(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
+def test_an_own_method_is_searched(
+    request_: SearchRequest,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+) -> None:
+    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+    monkeypatch.delitem(sys.modules, f"autopeft_plugin:{EXAMPLE.resolve()}", raising=False)
+    space = tmp_path / "space.yaml"
+    space.write_text("modules:\n  - {method: output_factor, size: [1]}\ntraining:\n  learning_rate: {low: 1.0e-3, high: 1.0e-2}\n")
+    run = engine.search(replace(request_, plugins=(str(EXAMPLE),), space=str(space), trials=2, workers=workers), Log())
+    records = Study.open(run).records()
+    assert {record.state for record in records} == {"complete"}
+    assert {record.trainable_parameters for record in records} <= {0, 32, 64, 96}
