@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
@@ -53,6 +54,27 @@ def load_model(source: BackboneSource, task: Task, device: torch.device | str = 
     model.config.pad_token_id = tokenizer.pad_token_id
     fresh = tuple(sorted(set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}))
     return LoadedModel(model.to(device), tokenizer, fresh)
+
+
+def start_head(model: nn.Module, names: Sequence[str], seed: int, task: Task, labels: NDArray[Any]) -> None:
+    """Draw a task head anew, from a seed.
+
+    The bias of a regression head starts at the mean of the training targets: from 0, at a small learning rate, Adam would take
+    hundreds of steps to get there, and learn nothing else meanwhile.
+
+    Args:
+        model: The model.
+        names: Names of the head's parameters.
+        seed: Seeds the draw.
+        task: What the head is for.
+        labels: The training targets.
+    """
+    reset_parameters(model, names, seed)
+    if task.kind == "regression":
+        with torch.no_grad():
+            for name in names:
+                if name.endswith("bias") and (bias := model.get_parameter(name)).numel() == 1:
+                    bias.fill_(float(labels.mean()))
 
 
 def reset_parameters(model: nn.Module, names: Sequence[str], seed: int) -> None:

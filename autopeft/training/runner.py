@@ -16,7 +16,7 @@ from autopeft.training.device import has_bfloat16, peak_memory_bytes, pick_devic
 from autopeft.training.evaluate import evaluate
 from autopeft.training.loop import EpochResult, train
 from autopeft.training.measurement import Assignment, BackboneFacts, CurvePoint, Measurement, Outcome, RunnerSettings
-from autopeft.training.model import load_model, reset_parameters
+from autopeft.training.model import load_model, start_head
 from autopeft.training.tokens import TokenisedSplit, collate, tokenise
 
 N_DISCOVERY_EXAMPLES = 2
@@ -81,7 +81,7 @@ class TrialRunner:
             applied = apply(model, assignment.configuration, topology=self._topology)
             try:
                 trainable_parameters = applied.parameter_count
-                reset_parameters(model, self._topology.head, assignment.seed)
+                start_head(model, self._topology.head, assignment.seed, task, train_split.labels)
                 began = time.perf_counter()
                 train(
                     model,

@@ -10,7 +10,7 @@ from autopeft.cli.export import export
 from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.request import SearchRequest
-from autopeft.space import ModuleSlot, SearchSpace
+from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.study import Study
 from autopeft.tasks import get_task
@@ -32,7 +32,7 @@ def run(tmp_path):
             "objectives": [asdict(objective) for objective in objectives],
         }
     )
-    space = SearchSpace("test", (ModuleSlot("prefix", "prefix", (1, 2)),), (), n_layers=2, layers="all")
+    space = SearchSpace("test", (ModuleSlot("prefix", (MethodChoice("prefix", (1, 2)),)),), (), n_layers=2, layers="all")
     study = Study.create(directory, objectives, space, "random", seed=0)
     number, configuration, seed = study.ask()
     directory.write_trial(number, {"adapter/adapter.json": b"{}", "adapter/adapter.safetensors": b"tensors"})

@@ -9,7 +9,7 @@ from autopeft.budget import Budget
 from autopeft.cli.plot import plot
 from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
-from autopeft.space import ModuleSlot, SearchSpace
+from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment, Measurement
@@ -20,7 +20,7 @@ OBJECTIVES = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
 def make_run(path, results):
     directory = RunDirectory.create(path)
     directory.write_settings({"objectives": [vars(objective) for objective in OBJECTIVES]})
-    space = SearchSpace("test", (ModuleSlot("lora", "lora", (1, 2, 4, 8), targets=(("query", "value"),)),), (), n_layers=4)
+    space = SearchSpace("test", (ModuleSlot("lora", (MethodChoice("lora", (1, 2, 4, 8)),), targets=(("query", "value"),)),), (), n_layers=4)
     study = Study.create(directory, OBJECTIVES, space, "random", seed=0)
     for accuracy, parameters in results:
         number, configuration, seed = study.ask()

@@ -68,7 +68,13 @@ def test_a_dry_run_writes_nothing(autopeft: Autopeft, own: list[str], tmp_path: 
 
 
 def test_interrupted_and_resumed(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "autopeft", *own, "--trials", "400"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autopeft", *own, "--trials", "400"],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background has Ctrl-C switched off, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     lines = tmp_path / "run" / "trials.jsonl"
     deadline = time.monotonic() + 120
     while not (lines.exists() and lines.read_text().count("\n") >= 2):

@@ -11,7 +11,7 @@ from autopeft.cli.plot import plot
 from autopeft.cli.show import show
 from autopeft.errors import InvalidInputError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
-from autopeft.space import ModuleSlot, SearchSpace
+from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment, Measurement
@@ -37,7 +37,7 @@ def run(tmp_path):
             "head_parameters": 770,
         }
     )
-    space = SearchSpace("test", (ModuleSlot("lora", "lora", (1, 2, 4, 8), targets=(("query", "value"),)),), (), n_layers=4)
+    space = SearchSpace("test", (ModuleSlot("lora", (MethodChoice("lora", (1, 2, 4, 8)),), targets=(("query", "value"),)),), (), n_layers=4)
     study = Study.create(directory, objectives, space, "random", seed=0)
     for accuracy, parameters in ((0.7, 1000), (0.9, 64_000), (0.6, 2000), (0.5, 4000), (0.65, 70_000), (None, 0)):
         number, configuration, seed = study.ask()

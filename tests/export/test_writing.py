@@ -11,7 +11,7 @@ from autopeft.export.subject import read_trial
 from autopeft.export.writing import export_trial
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.request import SearchRequest
-from autopeft.space import ModuleSlot, SearchSpace
+from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment
@@ -36,7 +36,7 @@ def run(train_trial, data_file, tmp_path):
             "objectives": [asdict(objective) for objective in OBJECTIVES],
         }
     )
-    space = SearchSpace("one", (ModuleSlot("lora", "lora", (2,), (("query",),)),), (), n_layers=12, layers="all")
+    space = SearchSpace("one", (ModuleSlot("lora", (MethodChoice("lora", (2,)),), (("query",),)),), (), n_layers=12, layers="all")
     study = Study.create(directory, OBJECTIVES, space, "random", seed=0)
     assignments = [Assignment(*study.ask()[:2], trial.budget, seed=3) for _ in range(3)]
     directory.write_trial(0, {f"adapter/{path.name}": path.read_bytes() for path in trial.adapter.iterdir()})
@@ -53,7 +53,8 @@ def test_every_target_has_a_writer(name):
 
 def test_a_trial_is_read_with_all_that_an_export_needs(run, data_file):
     trial = read_trial(run, 0)
-    assert trial.data == {"train": str(data_file), "validation": None, "text": ["text"], "label": "label"}
+    nothing = {"validation": None, "test": None, "kind": None}
+    assert trial.data == {"train": str(data_file), "text": ["text"], "label": "label", **nothing}
     assert (trial.run, trial.threads, trial.task.name) == ("my run", 1, "films")
     assert trial.configuration.describe().startswith("lora 2 [query] in 0 1")
 

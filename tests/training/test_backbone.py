@@ -11,7 +11,7 @@ from autopeft.errors import InvalidInputError, UnavailableError
 from autopeft.tasks import TaskData
 from autopeft.training import backbone
 from autopeft.training.backbone import DEFAULT_MODEL, find_backbone
-from autopeft.training.model import load_model, reset_parameters
+from autopeft.training.model import load_model, reset_parameters, start_head
 
 
 def test_a_folder_wins_and_is_fingerprinted(backbone_folder: Path) -> None:
@@ -89,3 +89,17 @@ def test_fresh_parameters_are_the_head_and_are_redrawn_by_seed(backbone_folder: 
         draws.append(loaded.model.get_parameter("classifier.weight").clone())
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
+
+
+def test_a_regression_head_starts_at_the_mean_of_its_targets(backbone_folder: Path, data: TaskData) -> None:
+    import numpy as np
+
+    from autopeft.tasks import get_task
+
+    task = get_task("stsb")
+    loaded = load_model(find_backbone(str(backbone_folder)), task)
+    start_head(loaded.model, loaded.fresh, 0, task, np.array([1.0, 4.0, 4.0]))
+    assert loaded.model.get_parameter("classifier.bias").item() == 3.0
+    classifier = load_model(find_backbone(str(backbone_folder)), data.task)
+    start_head(classifier.model, classifier.fresh, 0, data.task, data.train.labels)
+    assert classifier.model.get_parameter("classifier.bias").tolist() == [0.0, 0.0]
