@@ -167,7 +167,7 @@ def _record(run: RunDirectory, study: Study, outcome: Outcome) -> TrialRecord:
         files |= {f"adapter/{name}": content for name, content in outcome.adapter.items()}
         run.write_trial(assignment.trial, files)
         record = study.tell(assignment, measurement)
-    run.append_trial_line(record.to_row(on_front=False))
+    run.append_trial_line(record.to_row())
     return record
 
 

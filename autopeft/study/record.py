@@ -33,12 +33,12 @@ class TrialRecord:
     error: str = ""
     """Why it failed, in one line."""
 
-    def to_row(self, on_front: bool) -> dict[str, Any]:
-        """Return the flat form that tables, `show --format json` and trials.jsonl use."""
+    def to_row(self, on_front: bool | None = None) -> dict[str, Any]:
+        """Return the flat form that tables, `show --format json` and trials.jsonl use; the last can't know who stays on the front."""
         return {
             "trial": self.number,
             "state": self.state,
-            "on_front": on_front,
+            **({} if on_front is None else {"on_front": on_front}),
             "trainable_parameters": self.trainable_parameters,
             **self.metrics,
             "seconds": None if self.seconds is None else round(self.seconds, 3),
