@@ -61,7 +61,7 @@ def search(
     ] = None,
     model: Annotated[str | None, _option("--model", panel=_DATA, text="A hub id or a folder.", show_default="all-MiniLM-L6-v2")] = None,
     space: Annotated[str, _option("--space", panel=_DATA, text="A search space by name, or a YAML file.")] = "default",
-    plugin: Annotated[
+    plugins: Annotated[
         list[str] | None, _option("--plugin", panel=_DATA, text="An own Python file that registers methods or tasks; may be repeated.")
     ] = None,
     train_examples: Annotated[
@@ -119,7 +119,7 @@ def _request(context: typer.Context) -> "SearchRequest":
 
     given = dict(context.params)
     given["text"] = tuple(part.strip() for part in given["text"].split(",")) if given["text"] else ()
-    given["plugins"] = tuple(given.pop("plugin") or ())
+    given["plugins"] = tuple(given["plugins"] or ())
     return SearchRequest(**{entry.name: given[entry.name] for entry in fields(SearchRequest)})
 
 

@@ -49,12 +49,15 @@ def test_search_show_plot_export(autopeft: Autopeft, own: list[str], tmp_path: P
 
 def test_settings_know_where_they_came_from(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
     (tmp_path / "settings.yaml").write_text("trials: 1\nsampler: random\nseed: 7\n")
-    answer = autopeft(*own, "--config", tmp_path / "settings.yaml", "--seed", "8", AUTOPEFT_DATA=str(tmp_path))
+    (tmp_path / "mine.py").write_text("")
+    flags = ["--seed", "8", "--plugin", tmp_path / "mine.py"]
+    answer = autopeft(*own, "--config", tmp_path / "settings.yaml", *flags, AUTOPEFT_DATA=str(tmp_path))
     assert answer.code == 0, answer.err
     settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
     assert settings["trials"] == {"value": 1, "source": "file"}
     assert settings["sampler"] == {"value": "random", "source": "file"}
     assert settings["seed"] == {"value": 8, "source": "flag"}
+    assert settings["plugins"] == {"value": [str(tmp_path / "mine.py")], "source": "flag"}
     assert settings["data_dir"] == {"value": str(tmp_path), "source": "environment"}
     assert settings["space"] == {"value": "default", "source": "default"}
 
