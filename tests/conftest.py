@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     skip = pytest.mark.skip(reason=f"needs the real data and models in {SHARED}")
     for item in items:
-        if "shared" in item.keywords:
+        if item.get_closest_marker("shared") is not None:
             item.add_marker(skip)
 
 
