@@ -1,0 +1,115 @@
+"""From a study's history to the next point: an initial design first, then the best point of the acquisition function.
+
+Legend:
+    n, p, d, m   observed points, parameters, coordinates, objectives
+    rows         points (see `grid`)
+    inputs       n x (d + number of known objectives): coordinates, then known losses
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autopeft.pareto import non_dominated
+from autopeft.samplers.coverage import most_even
+from autopeft.samplers.history import History
+from autopeft.samplers.scale import KnownScale
+from autopeft.samplers.view import View
+from autopeft.surrogates.acquisition import Evidence, acquisition
+from autopeft.surrogates.local_search import climb
+
+Array = NDArray[np.float64]
+
+N_RANDOM = 500
+N_MUTATED = 500
+N_TRIES = 8
+"""Times that the random pool is drawn before it is taken as it is: some spaces are mostly invalid."""
+MARGIN = 0.1
+"""The reference lies so much of the observed range beyond the worst."""
+
+
+@dataclass(frozen=True)
+class Proposer:
+    """One suggestion in the making."""
+
+    view: View
+    history: History
+    reference: Mapping[int, float]
+    """Values, by objective index, from which on a point is worth nothing."""
+    rng: np.random.Generator
+
+    def cover(self) -> Array:
+        """Return the row that leaves what was tried most evenly spread."""
+        pool = self._random_rows()
+        scales = self._scales(pool)
+        tried = np.array([self.view.grid.read(params) for params in self.history.tried]).reshape(-1, pool.shape[1])
+        summaries = [np.concatenate([self.view.grid.summarise(rows), self._known(rows, scales)], axis=1) for rows in (tried, pool)]
+        best: Array = pool[most_even(*(np.nan_to_num(one).clip(0.0, 1.0) for one in summaries))]
+        return best
+
+    def improve(self) -> Array:
+        """Return the row that promises most; where nothing promises anything, the one that covers most."""
+        pool = self._random_rows()
+        scales = self._scales(pool)
+        evidence = self._evidence(scales)
+        score = acquisition(evidence, self._reference_losses(evidence, scales), int(self.rng.integers(2**31)))
+        best = non_dominated(self._losses(evidence))
+        pool = np.concatenate([pool, self.view.grid.mutate(self.history.observed[best], N_MUTATED, self.rng)])
+
+        def allowed_score(rows: Array) -> Array:
+            allowed = self.view.allowed(rows)
+            scores = np.full(len(rows), -np.inf)
+            if allowed.any():
+                scores[allowed] = score(self._inputs(rows[allowed], scales))
+            return np.where(np.isnan(scores), -np.inf, scores)
+
+        row, height = climb(pool, allowed_score, lambda row: self.view.neighbours(row, self.rng))
+        return row if np.isfinite(height) else self.cover()
+
+    def _random_rows(self) -> Array:
+        """Return random rows that may be proposed; repeats if nothing else may be, and any if nothing may be."""
+        drawn = self.view.grid.sample(N_RANDOM, self.rng)
+        found = drawn[self.view.allowed(drawn)]
+        for _ in range(N_TRIES):
+            if len(found) >= N_RANDOM // 2:
+                return found
+            more = self.view.grid.sample(N_RANDOM, self.rng)
+            found = np.concatenate([found, more[self.view.allowed(more)]])
+        if len(found):
+            return found
+        repeats = drawn[self.view.allowed(drawn, repeats=True)]
+        return repeats if len(repeats) else drawn
+
+    def _scales(self, pool: Array) -> dict[int, KnownScale]:
+        values = self.view.known_values(np.concatenate([pool, self.history.observed]))
+        return {index: KnownScale.over(values[:, index], self.view.signs[index]) for index in self.view.known}
+
+    def _known(self, rows: Array, scales: Mapping[int, KnownScale]) -> Array:
+        values = self.view.known_values(rows)
+        columns = [scale(values[:, index]) for index, scale in scales.items()]
+        return np.array(columns, dtype=np.float64).reshape(len(scales), len(rows)).T
+
+    def _inputs(self, rows: Array, scales: Mapping[int, KnownScale]) -> Array:
+        return np.concatenate([self.view.coordinates(rows), self._known(rows, scales)], axis=1)
+
+    def _evidence(self, scales: Mapping[int, KnownScale]) -> Evidence:
+        # Encoded at once: nothing may run, and a caller's encoding of no points has no width.
+        seen = self._inputs(np.concatenate([self.history.observed, self.history.running]), scales)
+        observed, running = np.split(seen, [len(self.history.observed)])
+        first = observed.shape[1] - len(scales)
+        places = {index: first + at for at, index in enumerate(scales)}
+        return Evidence(observed, self.history.losses, running, tuple(places.get(index) for index in range(len(self.view.signs))))
+
+    def _losses(self, evidence: Evidence) -> Array:
+        """Return n x m losses, the known ones on their scale."""
+        columns = [evidence.losses[:, i] if column is None else evidence.observed[:, column] for i, column in enumerate(evidence.columns)]
+        return np.stack(columns, axis=1)
+
+    def _reference_losses(self, evidence: Evidence, scales: Mapping[int, KnownScale]) -> Array:
+        losses = self._losses(evidence)
+        reference: Array = losses.max(axis=0) + MARGIN * np.ptp(losses, axis=0)
+        for index, value in self.reference.items():
+            reference[index] = scales[index](np.array(value)) if index in scales else value * self.view.signs[index]
+        return reference

@@ -1,0 +1,96 @@
+"""What a sampler may know of a space beyond its distributions, and a space seen through that.
+
+Legend: n rows of p parameters (see `grid`), d coordinates, m objectives.
+"""
+
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autopeft.samplers.grid import Grid
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Parameters = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SpaceHints:
+    """Optional knowledge of a space; everything is a function of trials' parameters."""
+
+    valid: Callable[[Parameters], bool] | None = None
+    """Whether a point may be proposed."""
+    identity: Callable[[Parameters], Hashable] | None = None
+    """What a point means: points of one identity are repeats. None: the point must not be proposed."""
+    encode: Callable[[Sequence[Parameters]], Array] | None = None
+    """Coordinates in [0, 1] of n points, n x d, in place of the distributions' own."""
+    features: Callable[[Sequence[Parameters]], Array] | None = None
+    """More coordinates of about that size, such as the depth of the lowest layer that is on."""
+    neighbours: Callable[[Parameters, np.random.Generator], Sequence[Parameters]] | None = None
+    """Points one step away, in place of the distributions' own."""
+
+
+@dataclass
+class View:
+    """A space as one suggestion sees it; remembers what it worked out of a row."""
+
+    grid: Grid
+    known: Mapping[int, Callable[[Parameters], float]]
+    """Objectives that follow from the parameters."""
+    signs: Array
+    """m: turn values into losses."""
+    hints: SpaceHints
+    tried: Collection[Parameters]
+    """Parameters that are not to be proposed again."""
+    _found: dict[bytes, tuple[Array, Hashable]] = field(default_factory=dict, repr=False)
+    """By row: the known values, and the identity, None if the point must not be proposed."""
+
+    def __post_init__(self) -> None:
+        self.taken = {self._look(self.grid.read(params))[1] for params in self.tried} - {None}
+
+    def known_values(self, rows: Array) -> Array:
+        """Return n x m known values, NaN for what is measured or can't be told."""
+        return np.array([self._look(row)[0] for row in rows], dtype=np.float64).reshape(len(rows), len(self.signs))
+
+    def coordinates(self, rows: Array) -> Array:
+        """Return n x d coordinates, features included."""
+        if self.hints.encode is None and self.hints.features is None:
+            return self.grid.encode(rows)
+        points = [self.grid.write(row) for row in rows]
+        base = self.hints.encode(points) if self.hints.encode else self.grid.encode(rows)
+        more = [self.hints.features(points)] if self.hints.features else []
+        return np.concatenate([base, *more], axis=1)
+
+    def allowed(self, rows: Array, *, repeats: bool = False) -> Mask:
+        """Return which rows may be proposed: valid, of finite known values, and, unless repeats may be, new."""
+        identities = [self._look(row)[1] for row in rows]
+        return np.array([one is not None and (repeats or one not in self.taken) for one in identities], dtype=np.bool_)
+
+    def neighbours(self, row: Array, rng: np.random.Generator) -> Array:
+        """Return the rows one step away."""
+        if self.hints.neighbours is None:
+            return self.grid.neighbours(row)
+        found = [self.grid.read(params) for params in self.hints.neighbours(self.grid.write(row), rng)]
+        return np.array(found, dtype=np.float64).reshape(len(found), len(row))
+
+    def _look(self, row: Array) -> tuple[Array, Hashable]:
+        key = row.tobytes()
+        if key not in self._found:
+            params = self.grid.write(row)
+            values = np.full(len(self.signs), np.nan)
+            for index, function in self.known.items():
+                values[index] = function(params)
+            proposable = all(np.isfinite(values[index]) for index in self.known)
+            if self.hints.valid is not None:
+                proposable = proposable and self.hints.valid(params)
+            self._found[key] = values, self._identity(params, row) if proposable else None
+        return self._found[key]
+
+    def _identity(self, params: Parameters, row: Array) -> Hashable:
+        if self.hints.identity is not None:
+            return self.hints.identity(params)
+        # A hundredth of a range apart is a new point; closer tells nothing that noise doesn't hide.
+        return np.where(self.grid.n_values > 0, row, np.round(row, 2)).tobytes()

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from autopeft.surrogates.acquisition import Evidence, acquisition
+
+RNG = np.random.default_rng(1)
+OBSERVED = RNG.random((20, 3))
+"""The last coordinate is a known loss."""
+MEASURED = (OBSERVED[:, 0] - 0.3) ** 2 - 0.2 * OBSERVED[:, 2]
+CANDIDATES = RNG.random((200, 3))
+NONE = np.empty((0, 3))
+
+
+def evidence(columns: tuple[int | None, ...], running: np.ndarray = NONE) -> Evidence:
+    losses = np.stack([MEASURED, OBSERVED[:, 2], OBSERVED[:, 1]], axis=1)[:, : len(columns)]
+    return Evidence(OBSERVED, losses, running, columns)
+
+
+@pytest.mark.parametrize("columns", [(None,), (2,), (None, 2), (1, 2), (None, None), (None, 2, None), (1, 2, 0)], ids=str)
+def test_every_mix_of_known_and_measured_losses_is_scored(columns: tuple[int | None, ...]) -> None:
+    score = acquisition(evidence(columns), np.full(len(columns), 1.5), seed=0)
+    assert score(CANDIDATES).shape == (200,)
+    assert np.isfinite(score(CANDIDATES)).any()
+    assert (score(CANDIDATES) == acquisition(evidence(columns), np.full(len(columns), 1.5), seed=0)(CANDIDATES)).all()
+
+
+@pytest.mark.parametrize("columns", [(None,), (None, 2), (None, None)], ids=str)
+def test_what_already_runs_is_worth_less(columns: tuple[int | None, ...]) -> None:
+    reference = np.full(len(columns), 1.5)
+    alone = acquisition(evidence(columns), reference, seed=0)
+    best = CANDIDATES[[int(np.argmax(alone(CANDIDATES)))]]
+    assert acquisition(evidence(columns, running=best), reference, seed=0)(best)[0] < alone(best)[0]
+
+
+def test_sampled_and_exact_scores_rank_alike() -> None:
+    exact = acquisition(evidence((None, 2)), np.array([1.0, 1.5]), seed=0)(CANDIDATES)
+    sampled = acquisition(evidence((None, 2, 2)), np.array([1.0, 1.5, 1.5]), seed=0)(CANDIDATES)  # a third axis that repeats the second
+    assert np.corrcoef(np.argsort(np.argsort(exact)), np.argsort(np.argsort(sampled)))[0, 1] > 0.7
