@@ -40,7 +40,7 @@ class Progress(Protocol):
     """Is told how a search goes on."""
 
     def started(self, plan: "SearchPlan", run: RunDirectory, n_done: int) -> None:
-        """The first trial is about to start; so many of an earlier session are done."""
+        """The first trial is about to start; so many are done already."""
 
     def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
         """A trial ended, well or not; so many of so many are done."""
