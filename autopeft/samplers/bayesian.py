@@ -3,7 +3,7 @@
 Legend:
     m, p, d   objectives, parameters, coordinates
     row       p numbers, a point (see `grid`)
-    loss      an objective's value, smaller is better, on a log scale where it is a known positive cost
+    loss      an objective's value, scaled so that smaller is better, on a log scale where it is a cost (see `scale`)
 """
 
 from collections.abc import Callable, Mapping
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from autopeft.errors import InvalidInputError
 from autopeft.samplers.distinct import trial_seed
 from autopeft.samplers.grid import Grid
-from autopeft.samplers.history import loss_signs, read_history, shared_space
+from autopeft.samplers.history import read_history, shared_space
 from autopeft.samplers.proposal import Proposer
 from autopeft.samplers.view import SpaceHints, View
-from autopeft.surrogates.acquisition import NUMERICAL_ERRORS
 
 Parameters = dict[str, Any]
 
@@ -43,7 +43,7 @@ class BayesianSampler(BaseSampler):
     stored yet are ignored. No point is proposed twice as long as there is another that may be.
 
     Args:
-        known: By objective index, the function from a trial's parameters to its value. Positive ones are compared on a log scale.
+        known: By objective index, the function from a trial's parameters to its value. It is trusted over what trials tell.
         seed: Seeds every proposal, with the trial's number.
         distributions: The space of every trial. If left out it is what finished trials share; the first trial of a study
             is then drawn at random.
@@ -88,9 +88,10 @@ class BayesianSampler(BaseSampler):
             return {}
         grid = Grid(search_space)
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        history = read_history(others, grid, study.directions)
+        history = read_history(others, grid, len(study.directions))
         rng = np.random.default_rng(trial_seed(self._seed, trial.number))
-        view = View(grid, self._known, loss_signs(study.directions), self._hints, history.tried)
+        signs = [-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in study.directions]
+        view = View(grid, self._known, signs, self._hints, history.tried)
         return grid.write(self._propose(Proposer(view, history, self._reference, rng)))
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
@@ -104,10 +105,7 @@ class BayesianSampler(BaseSampler):
         history = proposer.history
         if len(history.tried) < self._n_initial or len(history.observed) < MIN_OBSERVED:
             return proposer.cover()
-        try:
-            return proposer.improve()
-        except NUMERICAL_ERRORS:  # a matrix too near to singular must not end a search
-            return proposer.cover()
+        return proposer.improve()
 
     def _require_objectives(self, study: Study) -> None:
         n_objectives = len(study.directions)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from autopeft.samplers.grid import Grid
@@ -27,15 +26,15 @@ class History:
 
     observed: Array
     """n x p: trials that completed with finite values."""
-    losses: Array
-    """n x m: their values, smaller is better."""
+    values: Array
+    """n x m."""
     running: Array
     """Rows of the running trials, any number x p."""
     tried: list[Parameters]
     """Parameters of all trials, however they ended: none is proposed again."""
 
 
-def read_history(trials: Sequence[FrozenTrial], grid: Grid, directions: Sequence[StudyDirection]) -> History:
+def read_history(trials: Sequence[FrozenTrial], grid: Grid, n_objectives: int) -> History:
     """Read a study's trials.
 
     A trial without all parameters is left out (Optuna stores a running trial's one by one, so it isn't asked yet), and so is one that
@@ -44,10 +43,9 @@ def read_history(trials: Sequence[FrozenTrial], grid: Grid, directions: Sequence
     """
     whole = [trial for trial in trials if all(trial.distributions.get(axis.name) == axis.distribution for axis in grid.axes)]
     done = [trial for trial in whole if trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all()]
-    signs = loss_signs(directions)
     return History(
         observed=_rows(grid, done),
-        losses=np.array([trial.values for trial in done], dtype=np.float64).reshape(len(done), len(signs)) * signs,
+        values=np.array([trial.values for trial in done], dtype=np.float64).reshape(len(done), n_objectives),
         running=_rows(grid, [trial for trial in whole if trial.state == TrialState.RUNNING]),
         tried=[trial.params for trial in whole],
     )
@@ -60,11 +58,6 @@ def shared_space(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         return dict(max(running, key=lambda trial: len(trial.distributions)).distributions) if running else {}
     return {name: one for name, one in finished[-1].items() if all(other.get(name) == one for other in finished)}
-
-
-def loss_signs(directions: Sequence[StudyDirection]) -> Array:
-    """Return the m factors that turn values into losses."""
-    return np.array([-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in directions])
 
 
 def _rows(grid: Grid, trials: Sequence[FrozenTrial]) -> Array:

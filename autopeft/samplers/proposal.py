@@ -6,7 +6,7 @@ Legend:
     inputs       n x (d + number of known objectives): coordinates, then known losses
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from autopeft.pareto import non_dominated
 from autopeft.samplers.coverage import most_even
 from autopeft.samplers.history import History
-from autopeft.samplers.scale import KnownScale
+from autopeft.samplers.scale import ObjectiveScale
 from autopeft.samplers.view import View
 from autopeft.surrogates.acquisition import Evidence, acquisition
 from autopeft.surrogates.local_search import climb
@@ -53,10 +53,10 @@ class Proposer:
         """Return the row that promises most; where nothing promises anything, the one that covers most."""
         pool = self._random_rows()
         scales = self._scales(pool)
-        evidence = self._evidence(scales)
-        score = acquisition(evidence, self._reference_losses(evidence, scales), int(self.rng.integers(2**31)))
-        best = non_dominated(self._losses(evidence))
-        pool = np.concatenate([pool, self.view.grid.mutate(self.history.observed[best], N_MUTATED, self.rng)])
+        losses = self._losses(scales)
+        score = acquisition(self._evidence(scales, losses), self._reference_losses(scales, losses))
+        best = self.history.observed[non_dominated(losses)]
+        pool = np.concatenate([pool, self.view.grid.mutate(best, N_MUTATED, self.rng)])
 
         def allowed_score(rows: Array) -> Array:
             allowed = self.view.allowed(rows)
@@ -82,34 +82,37 @@ class Proposer:
         repeats = drawn[self.view.allowed(drawn, repeats=True)]
         return repeats if len(repeats) else drawn
 
-    def _scales(self, pool: Array) -> dict[int, KnownScale]:
-        values = self.view.known_values(np.concatenate([pool, self.history.observed]))
-        return {index: KnownScale.over(values[:, index], self.view.signs[index]) for index in self.view.known}
+    def _scales(self, pool: Array) -> list[ObjectiveScale]:
+        """Return the scale of each objective: of a known one over all points at hand, of a measured one over what was observed."""
+        known = self.view.known_values(np.concatenate([pool, self.history.observed]))
+        signs = enumerate(self.view.signs)
+        return [ObjectiveScale.over((known if i in self.view.known else self.history.values)[:, i], sign) for i, sign in signs]
 
-    def _known(self, rows: Array, scales: Mapping[int, KnownScale]) -> Array:
+    def _known(self, rows: Array, scales: Sequence[ObjectiveScale]) -> Array:
         values = self.view.known_values(rows)
-        columns = [scale(values[:, index]) for index, scale in scales.items()]
-        return np.array(columns, dtype=np.float64).reshape(len(scales), len(rows)).T
+        columns = [scales[index](values[:, index]) for index in self.view.known]
+        # An observed point may have no finite value by now: it counts as dear.
+        return np.nan_to_num(np.array(columns, dtype=np.float64).reshape(len(columns), len(rows)).T, nan=1.0, posinf=1.0, neginf=1.0)
 
-    def _inputs(self, rows: Array, scales: Mapping[int, KnownScale]) -> Array:
+    def _inputs(self, rows: Array, scales: Sequence[ObjectiveScale]) -> Array:
         return np.concatenate([self.view.coordinates(rows), self._known(rows, scales)], axis=1)
 
-    def _evidence(self, scales: Mapping[int, KnownScale]) -> Evidence:
+    def _losses(self, scales: Sequence[ObjectiveScale]) -> Array:
+        """Return n x m losses; known ones are worked out, not read."""
+        known = self.view.known_values(self.history.observed)
+        values = np.where(np.isfinite(known), known, self.history.values)
+        return np.stack([scale(values[:, index]) for index, scale in enumerate(scales)], axis=1)
+
+    def _evidence(self, scales: Sequence[ObjectiveScale], losses: Array) -> Evidence:
         # Encoded at once: nothing may run, and a caller's encoding of no points has no width.
         seen = self._inputs(np.concatenate([self.history.observed, self.history.running]), scales)
-        observed, running = np.split(seen, [len(self.history.observed)])
-        first = observed.shape[1] - len(scales)
-        places = {index: first + at for at, index in enumerate(scales)}
-        return Evidence(observed, self.history.losses, running, tuple(places.get(index) for index in range(len(self.view.signs))))
+        observed, running = np.split(seen, [len(losses)])
+        first = seen.shape[1] - len(self.view.known)
+        places = {index: first + at for at, index in enumerate(self.view.known)}
+        return Evidence(observed, losses, running, tuple(places.get(index) for index in range(len(scales))))
 
-    def _losses(self, evidence: Evidence) -> Array:
-        """Return n x m losses, the known ones on their scale."""
-        columns = [evidence.losses[:, i] if column is None else evidence.observed[:, column] for i, column in enumerate(evidence.columns)]
-        return np.stack(columns, axis=1)
-
-    def _reference_losses(self, evidence: Evidence, scales: Mapping[int, KnownScale]) -> Array:
-        losses = self._losses(evidence)
+    def _reference_losses(self, scales: Sequence[ObjectiveScale], losses: Array) -> Array:
         reference: Array = losses.max(axis=0) + MARGIN * np.ptp(losses, axis=0)
         for index, value in self.reference.items():
-            reference[index] = scales[index](np.array(value)) if index in scales else value * self.view.signs[index]
+            reference[index] = scales[index](np.array(value))
         return reference

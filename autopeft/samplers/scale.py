@@ -1,4 +1,4 @@
-"""Known values as losses of about [0, 1], on a log scale where they are costs."""
+"""Objectives as losses of about [0, 1], on a log scale where they are costs."""
 
 from dataclasses import dataclass
 
@@ -7,29 +7,38 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+COST_RATIO = 10.0
+"""A minimised objective whose values are positive and whose largest is so many times its smallest is a cost: ratios matter."""
+
+FLOOR_RATIO = 1000.0
+"""A cost smaller by more than this than all that were seen counts as this much smaller: 0 has no logarithm."""
+
 
 @dataclass(frozen=True)
-class KnownScale:
-    """The scale of one known objective: logarithmic if all its values are positive, as parameters and bytes are."""
+class ObjectiveScale:
+    """Turns values of one objective into losses."""
 
     sign: float
-    """Turns a value into a loss."""
-    floor: float
-    """Smallest value that the logarithm takes; 0 for a linear scale."""
-    low: float
+    """1 if smaller values are better, else -1."""
+    floor: float = 0.0
+    """Smallest value that the logarithm takes, below all that were seen; 0 for a linear scale."""
+    low: float = 0.0
     """Loss that becomes 0."""
-    width: float
+    width: float = 1.0
     """Range of losses that becomes 1."""
 
     @classmethod
-    def over(cls, values: Array, sign: float) -> "KnownScale":
+    def over(cls, values: Array, sign: float) -> "ObjectiveScale":
         """Return the scale over which the finite values among those given reach from 0 to 1."""
         finite = values[np.isfinite(values)]
         if not len(finite):
-            return cls(sign, 0.0, 0.0, 1.0)
-        floor = max(0.0, float(finite.min()))
-        raw = cls(sign, floor, 0.0, 1.0)(finite)
-        return cls(sign, floor, float(raw.min()), float(np.ptp(raw)) or 1.0)
+            return cls(sign)
+        is_cost = sign > 0 and finite.min() > 0 and finite.min() * COST_RATIO <= finite.max()
+        floor = float(finite.min()) / FLOOR_RATIO if is_cost else 0.0
+        raw = cls(sign, floor)(finite)
+        with np.errstate(over="ignore"):
+            width = float(np.ptp(raw))
+        return cls(sign, floor, float(raw.min()), width if 0 < width < np.inf else 1.0)
 
     def __call__(self, values: Array) -> Array:
         """Return the losses of values."""

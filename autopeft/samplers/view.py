@@ -40,8 +40,8 @@ class View:
     grid: Grid
     known: Mapping[int, Callable[[Parameters], float]]
     """Objectives that follow from the parameters."""
-    signs: Array
-    """m: turn values into losses."""
+    signs: Sequence[float]
+    """m: 1 where smaller is better, else -1."""
     hints: SpaceHints
     tried: Collection[Parameters]
     """Parameters that are not to be proposed again."""

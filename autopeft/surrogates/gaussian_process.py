@@ -19,6 +19,7 @@ arXiv:2402.02229, section 5): log l ~ N(sqrt(2) + log(d) / 2, sqrt(3)); BoTorch 
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,7 +36,30 @@ Array = NDArray[np.float64]
 LARGEST = 1e100
 """Losses are clipped here: their squares must stay finite."""
 MIN_VARIANCE = 1e-10
-MAX_ITERATIONS = 200
+MIN_PER_SLOPE = 4
+"""A trend needs more losses than this for each of its coordinates."""
+MAX_ITERATIONS = 60
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A least-squares plane over a few coordinates."""
+
+    along: tuple[int, ...]
+    coefficients: Array
+    """The mean, then one slope a coordinate."""
+
+    @classmethod
+    def fit(cls, inputs: Array, losses: Array, along: Sequence[int]) -> "Trend":
+        """Fit to n losses; without enough of them, just their mean."""
+        used = tuple(along) if len(losses) > MIN_PER_SLOPE * len(along) else ()
+        coefficients: Array = np.linalg.lstsq(_plane(inputs, used), losses, rcond=None)[0].astype(np.float64)
+        return cls(used, coefficients)
+
+    def __call__(self, points: Array) -> Array:
+        """Return the trend at N points."""
+        result: Array = _plane(points, self.along) @ self.coefficients
+        return result
 
 
 @dataclass(frozen=True)
@@ -43,32 +67,40 @@ class GaussianProcess:
     """A fitted process; `fit` makes one."""
 
     model: SingleTaskGP
-    """The same process for BoTorch's acquisition functions."""
+    """Holds the hyper-parameters."""
     inputs: Tensor
     """X."""
     targets: Tensor
     """y."""
-    centre: float
-    """Mean of the losses before scaling."""
+    trend: Trend
+    """What was taken off the losses before scaling."""
     scale: float
-    """Standard deviation of the losses before scaling."""
+    """Standard deviation of what was left."""
 
     @classmethod
-    def fit(cls, inputs: Array, losses: Array) -> "GaussianProcess":
-        """Fit to n losses; where the fit fails, the hyper-parameters stay at their priors' modes."""
+    def fit(cls, inputs: Array, losses: Array, along: Sequence[int] = ()) -> "GaussianProcess":
+        """Fit to n losses; where the fit fails, the hyper-parameters stay at their priors' modes.
+
+        Args:
+            inputs: X.
+            losses: Losses in any unit.
+            along: Coordinates along which the losses may have a linear trend: far from all data it goes on, not back to the mean.
+        """
         clipped = np.clip(losses, -LARGEST, LARGEST)
-        centre, scale = float(clipped.mean()), float(clipped.std()) or 1.0
-        x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((clipped - centre) / scale, dtype=torch.double)
+        trend = Trend.fit(inputs, clipped, along)
+        left = clipped - trend(inputs)
+        scale = float(left.std()) or 1.0
+        x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor(left / scale, dtype=torch.double)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # constant data, or a fit that stops early: still good enough to propose with
             model = SingleTaskGP(x, y[:, None], outcome_transform=None)
             _fit_or_keep(model)
-        return cls(model.eval(), x, y, centre, scale)
+        return cls(model.eval(), x, y, trend, scale)
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Return means and standard deviations (without noise) of the losses at N points, in their own unit."""
         mean, deviation = self._predict(torch.as_tensor(points, dtype=torch.double))
-        return self.centre + self.scale * mean.numpy(), self.scale * deviation.numpy()
+        return self.trend(points) + self.scale * mean.numpy(), self.scale * deviation.numpy()
 
     def believing(self, points: Array) -> "GaussianProcess":
         """Return the process after seeing, at points still running, what it expects there (Ginsbourger et al., 2010: the believer).
@@ -95,6 +127,10 @@ class GaussianProcess:
     def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
         scales = self.model.covar_module.lengthscale.detach()
         return torch.cdist(a / scales, b / scales, compute_mode="donot_use_mm_for_euclid_dist").square().mul(-0.5).exp()
+
+
+def _plane(points: Array, along: Sequence[int]) -> Array:
+    return np.concatenate([np.ones((len(points), 1)), points[:, list(along)]], axis=1)
 
 
 def _fit_or_keep(model: SingleTaskGP) -> None:

@@ -18,21 +18,22 @@ def evidence(columns: tuple[int | None, ...], running: np.ndarray = NONE) -> Evi
 
 @pytest.mark.parametrize("columns", [(None,), (2,), (None, 2), (1, 2), (None, None), (None, 2, None), (1, 2, 0)], ids=str)
 def test_every_mix_of_known_and_measured_losses_is_scored(columns: tuple[int | None, ...]) -> None:
-    score = acquisition(evidence(columns), np.full(len(columns), 1.5), seed=0)
+    score = acquisition(evidence(columns), np.full(len(columns), 1.5))
     assert score(CANDIDATES).shape == (200,)
     assert np.isfinite(score(CANDIDATES)).any()
-    assert (score(CANDIDATES) == acquisition(evidence(columns), np.full(len(columns), 1.5), seed=0)(CANDIDATES)).all()
 
 
 @pytest.mark.parametrize("columns", [(None,), (None, 2), (None, None)], ids=str)
 def test_what_already_runs_is_worth_less(columns: tuple[int | None, ...]) -> None:
     reference = np.full(len(columns), 1.5)
-    alone = acquisition(evidence(columns), reference, seed=0)
+    alone = acquisition(evidence(columns), reference)
     best = CANDIDATES[[int(np.argmax(alone(CANDIDATES)))]]
-    assert acquisition(evidence(columns, running=best), reference, seed=0)(best)[0] < alone(best)[0]
+    assert acquisition(evidence(columns, running=best), reference)(best)[0] < alone(best)[0]
 
 
-def test_sampled_and_exact_scores_rank_alike() -> None:
-    exact = acquisition(evidence((None, 2)), np.array([1.0, 1.5]), seed=0)(CANDIDATES)
-    sampled = acquisition(evidence((None, 2, 2)), np.array([1.0, 1.5, 1.5]), seed=0)(CANDIDATES)  # a third axis that repeats the second
-    assert np.corrcoef(np.argsort(np.argsort(exact)), np.argsort(np.argsort(sampled)))[0, 1] > 0.7
+def test_a_lucky_measurement_is_no_incumbent() -> None:
+    repeated = np.repeat(OBSERVED[:2], 15, axis=0)
+    losses = np.random.default_rng(0).normal([[0.0], [3.0]], 1.0, size=(2, 15)).reshape(30, 1)
+    score = acquisition(Evidence(repeated, losses, NONE, (None,)), np.array([5.0]))
+    # The lowest of fifteen noisy values lies far below their mean; the mean is what has to be beaten, and it can be.
+    assert score(OBSERVED[:1])[0] > -4
