@@ -33,6 +33,11 @@ class Budget:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InvalidInputError(f"the budget's {name} must be a whole number of 1 or more", value=value)
 
+    @property
+    def epoch_ends(self) -> tuple[float, ...]:
+        """Shares of the budget's steps at which its epochs end."""
+        return tuple(epoch / self.epochs for epoch in range(1, self.epochs + 1))
+
     def with_overrides(self, **values: int | None) -> Self:
         """Return a copy in which every value given (not None) replaces the old one."""
         return replace(self, **{name: value for name, value in values.items() if value is not None})

@@ -144,7 +144,7 @@ def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor,
     while True:
         while n_running < executor.capacity and n_done + n_running < plan.request.trials and time.monotonic() < deadline:
             number, configuration, seed = study.ask()
-            executor.submit(Assignment(number, configuration, plan.budget, seed))
+            executor.submit(Assignment(number, configuration, plan.budget, seed, plan.budget.epoch_ends))
             n_running += 1
         if not n_running:
             return

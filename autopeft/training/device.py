@@ -1,5 +1,6 @@
 """What this machine trains on, how precisely, and how much memory that takes."""
 
+import time
 from pathlib import Path
 
 import torch
@@ -20,6 +21,29 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cpu":
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False
+
+
+class Clock:
+    """What a stretch of work has cost since the clock was made."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._has_gpu = device.type == "cuda"
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds."""
+        return time.perf_counter() - self._wall
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor seconds of all threads of this process."""
+        return time.process_time() - self._cpu
+
+    @property
+    def gpu_seconds(self) -> float:
+        """Wall-clock seconds with a GPU at hand; 0 without one."""
+        return self.seconds if self._has_gpu else 0.0
 
 
 def reset_peak_memory(device: torch.device) -> None:

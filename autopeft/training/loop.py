@@ -1,16 +1,18 @@
 """The training loop of a search: AdamW, linear warm-up and decay, gradient clipping, length-bucketed batches."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from safetensors.torch import load as read_tensors
+from safetensors.torch import save as write_tensors
+from torch import Tensor, nn
 from torch.nn import functional
 
-from autopeft.errors import AutopeftError
+from autopeft.errors import AutopeftError, VerificationError
 from autopeft.tasks import Task
 from autopeft.training.tokens import Batch, TokenisedSplit, collate, training_batches
 
@@ -18,42 +20,36 @@ MAX_GRADIENT_NORM = 1.0
 DEFAULTS: Mapping[str, float] = {"learning_rate": 1e-3, "weight_decay": 0.0, "warmup_fraction": 0.06}
 """Values of the hyper-parameters that a configuration leaves out."""
 
+_RANDOM_STATE = "random_state"
+_STEP = "steps_done"
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""What AdamW keeps of a parameter."""
+
 
 class DivergedError(AutopeftError, ArithmeticError):
     """The training loss is not a finite number any more."""
 
 
 @dataclass(frozen=True)
-class EpochResult:
-    """What one epoch of training did."""
+class Stretch:
+    """What a stretch of training did."""
 
-    epoch: int
-    """Epochs done, from 1."""
+    step: int
+    """Optimiser steps done since the start of training."""
     examples_seen: int
-    """Training examples done since the start, repeats counted."""
+    """Training examples done since the start of training, repeats counted."""
     train_loss: float
-    """Mean loss per example over the epoch."""
+    """Mean loss per example over the stretch; NaN if it had no step."""
 
 
-def train(
-    model: nn.Module,
-    trainable: Iterable[nn.Parameter],
-    tokenizer: Any,
-    task: Task,
-    split: TokenisedSplit,
-    *,
-    hyper_parameters: Mapping[str, float],
-    epochs: int,
-    batch_size: int,
-    seed: int,
-    bfloat16: bool,
-    after_epoch: Callable[[EpochResult], None],
-) -> None:
-    """Train the given parameters of a model in place.
+class Training:
+    """The training of one model, in place. It can stop after any step and go on, here or in another process, as if it never had.
+
+    Dropout draws from torch's global generator: seed it before a training starts.
 
     Args:
         model: A sequence classifier with its modules injected.
-        trainable: The parameters to update.
+        trainable: The parameters to update, by name.
         tokenizer: Pads batches.
         task: Decides the loss: cross-entropy, or mean squared error for regression.
         split: Training examples.
@@ -62,43 +58,114 @@ def train(
         batch_size: Examples in one step.
         seed: Orders the batches.
         bfloat16: Multiply in bfloat16 (autocast); parameters and optimiser stay in float32.
-        after_epoch: Called at the end of every epoch.
-
-    Raises:
-        DivergedError: The loss became NaN or infinite.
     """
-    parameters = [parameter for parameter in trainable if parameter.requires_grad]
-    settings = {**DEFAULTS, **hyper_parameters}
-    device = next(model.parameters()).device
+
+    def __init__(
+        self,
+        model: nn.Module,
+        trainable: Mapping[str, nn.Parameter],
+        tokenizer: Any,
+        task: Task,
+        split: TokenisedSplit,
+        *,
+        hyper_parameters: Mapping[str, float],
+        epochs: int,
+        batch_size: int,
+        seed: int,
+        bfloat16: bool,
+    ) -> None:
+        self._model, self._tokenizer, self._task, self._split = model, tokenizer, task, split
+        self._trainable = {name: parameter for name, parameter in trainable.items() if parameter.requires_grad}
+        self._settings = {**DEFAULTS, **hyper_parameters}
+        self._optimizer = torch.optim.AdamW(self._trainable.values(), weight_decay=self._settings["weight_decay"])
+        self._batch_size, self._bfloat16 = batch_size, bfloat16
+        self._device = next(model.parameters()).device
+        self._batches = _batches(split, batch_size, seed)
+        self._examples_seen = 0
+        self.n_steps = epochs * math.ceil(len(split) / batch_size)
+        """Steps of the whole training."""
+        self.step = 0
+        """Steps done."""
+
+    def advance(self, step: int) -> Stretch:
+        """Train until so many steps are done since the start.
+
+        Raises:
+            DivergedError: The loss became NaN or infinite.
+        """
+        self._model.train()
+        before, total = self._examples_seen, 0.0
+        while self.step < step:
+            indices = next(self._batches)
+            total += self._update(indices) * len(indices)
+            self._examples_seen += len(indices)
+            self.step += 1
+        seen = self._examples_seen - before
+        return Stretch(self.step, self._examples_seen, total / seen if seen else math.nan)
+
+    def state(self) -> bytes:
+        """Return all that `restore` needs to go on: trained tensors, the optimiser's moments, steps done, torch's random state."""
+        tensors = {_STEP: torch.tensor(self.step), f"{_RANDOM_STATE}.cpu": torch.get_rng_state()}
+        if self._device.type == "cuda":
+            tensors[f"{_RANDOM_STATE}.cuda"] = torch.cuda.get_rng_state(self._device)
+        for name, parameter in self._trainable.items():
+            tensors[f"parameter.{name}"] = parameter.detach().cpu().contiguous()
+            kept = self._optimizer.state.get(parameter, {})  # nothing of a parameter that no loss has reached yet
+            tensors |= {f"{moment}.{name}": kept[moment].cpu().contiguous() for moment in _MOMENTS if moment in kept}
+        content: bytes = write_tensors(tensors)
+        return content
+
+    def restore(self, state: bytes) -> None:
+        """Go on where `state` was taken: on a fresh training of the same model, parameters, data and settings.
+
+        Raises:
+            VerificationError: The state is of other parameters.
+        """
+        tensors = read_tensors(state)
+        parameters = {name.removeprefix("parameter."): tensor for name, tensor in tensors.items() if name.startswith("parameter.")}
+        if {name: tensor.shape for name, tensor in parameters.items()} != {name: one.shape for name, one in self._trainable.items()}:
+            raise VerificationError("a paused training must go on with the parameters it had", value=sorted(parameters)[:3])
+        for name, parameter in self._trainable.items():
+            parameter.data.copy_(parameters[name])
+            if f"{_MOMENTS[0]}.{name}" in tensors:
+                self._optimizer.state[parameter] = {moment: tensors[f"{moment}.{name}"].to(self._device) for moment in _MOMENTS}
+        while self.step < int(tensors[_STEP]):
+            self._examples_seen += len(next(self._batches))
+            self.step += 1
+        torch.set_rng_state(tensors[f"{_RANDOM_STATE}.cpu"])
+        if f"{_RANDOM_STATE}.cuda" in tensors and self._device.type == "cuda":
+            torch.cuda.set_rng_state(tensors[f"{_RANDOM_STATE}.cuda"], self._device)
+
+    def _update(self, indices: list[int]) -> float:
+        """Take one optimiser step and return the batch's mean loss."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._settings["learning_rate"] * linear_schedule(self.step, self.n_steps, self._settings["warmup_fraction"])
+        batch = {name: tensor.to(self._device) for name, tensor in collate(self._tokenizer, self._split, indices).items()}
+        labels = torch.as_tensor(self._split.labels[indices]).to(self._device)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bfloat16):
+            loss = task_loss(self._model, self._task, batch, labels)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise DivergedError(
+                "training diverged: the loss is not finite",
+                value=value,
+                remedy=f"It happened in step {self.step + 1} of {self.n_steps}; lower the learning rate.",
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._trainable.values(), MAX_GRADIENT_NORM)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return value
+
+
+def _batches(split: TokenisedSplit, batch_size: int, seed: int) -> Iterator[list[int]]:
+    """Yield the batches of one epoch after another."""
     rng = np.random.default_rng(seed)
-    n_steps = epochs * math.ceil(len(split) / batch_size)
-    optimizer = torch.optim.AdamW(parameters, lr=settings["learning_rate"], weight_decay=settings["weight_decay"])
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: linear_schedule(step, n_steps, settings["warmup_fraction"]))
-    model.train()
-    for epoch in range(1, epochs + 1):
-        total = 0.0
-        for indices in training_batches(split, batch_size, rng):
-            batch = {name: tensor.to(device) for name, tensor in collate(tokenizer, split, indices).items()}
-            labels = torch.as_tensor(split.labels[indices]).to(device)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
-                loss = task_loss(model, task, batch, labels)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise DivergedError(
-                    "training diverged: the loss is not finite",
-                    value=value,
-                    remedy=f"It happened in epoch {epoch}; lower the learning rate.",
-                )
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT_NORM)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-            total += value * len(indices)
-        after_epoch(EpochResult(epoch, epoch * len(split), total / len(split)))
+    while True:
+        yield from training_batches(split, batch_size, rng)
 
 
-def task_loss(model: nn.Module, task: Task, batch: Batch, labels: torch.Tensor) -> torch.Tensor:
+def task_loss(model: nn.Module, task: Task, batch: Batch, labels: Tensor) -> Tensor:
     """Return the mean loss of a batch, in float32: cross-entropy of the logits, or mean squared error for regression."""
     logits = model(**batch).logits.float()
     if task.kind == "regression":

@@ -22,6 +22,8 @@ class RunnerSettings:
     """Own Python files that register the methods to be used."""
     threads: int | None = None
     """CPU threads for torch; None leaves torch's own choice."""
+    latency: bool = False
+    """Whether to time a forward pass after training."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class Assignment:
     budget: Budget
     seed: int
     """Seeds the head's and the modules' initial values, the order of batches and dropout."""
+    measure_at: tuple[float, ...] = (1.0,)
+    """Shares of the budget's steps after which to measure, rising. The trial pauses after the last of them, unless that is 1."""
+    paused: "Outcome | None" = None
+    """How an earlier assignment of the same trial paused; this one goes on from there."""
 
 
 @dataclass(frozen=True)
@@ -56,24 +62,26 @@ class BackboneFacts:
 class CurvePoint:
     """One evaluation during training."""
 
-    epoch: int
-    """Epochs done, from 1."""
+    epoch: float
+    """Epochs done."""
+    progress: float
+    """Share of the budget's steps done, up to 1."""
     examples_seen: int
     """Training examples done, repeats counted."""
     train_loss: float
-    """Mean loss per example over the epoch."""
+    """Mean loss per example since the point before."""
     metrics: Mapping[str, float]
-    """Validation metrics by name."""
+    """Validation metrics by name; those before the end are computed as fast as the machine can, which may be in bfloat16."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What training one configuration gave and cost."""
+    """What training one configuration gave and cost, all its assignments together."""
 
     metrics: Mapping[str, float]
-    """Validation metrics by name, after the last epoch."""
+    """Validation metrics by name, after the last step."""
     curve: tuple[CurvePoint, ...]
-    """One point per epoch; the last has the same metrics."""
+    """One point per measurement, at least one; the last has the same metrics."""
     trainable_parameters: int
     """Parameters of the PEFT modules, as built; the task head is not counted."""
     head_parameters: int
@@ -86,16 +94,26 @@ class Measurement:
     """Largest memory in use during the trial: allocated on the GPU, or resident in the process on the CPU."""
     examples_seen: int
     """Training examples processed, repeats counted."""
+    cpu_seconds: float = 0.0
+    """Processor time of the worker, all its threads together."""
+    gpu_seconds: float = 0.0
+    """Wall-clock seconds with a GPU at hand; 0 on a machine without."""
+    latency_seconds: float | None = None
+    """Seconds of one forward pass, where `RunnerSettings.latency` asks for it."""
+    progress: float = 1.0
+    """Share of the budget's steps done: 1 for a final measurement, less for a paused trial's."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended: with a measurement and its adapter, or with an error."""
+    """How an assignment ended: with a measurement and what training left, or with an error."""
 
     assignment: Assignment
     measurement: Measurement | None = None
     adapter: Mapping[str, bytes] = field(default_factory=dict)
-    """The trained adapter's files by name, as `autopeft.methods.checkpoint` packs them; workers share no file system."""
+    """The trained adapter's files by name, as `autopeft.methods.checkpoint` packs them; workers share no file system. Empty if paused."""
+    state: bytes = b""
+    """What training needs to go on, if the trial is paused."""
     error: str = ""
     """One line that says what went wrong; empty if nothing did."""
     traceback: str = ""

@@ -3,6 +3,7 @@
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,9 +13,10 @@ from autopeft.errors import AutopeftError
 from autopeft.methods.checkpoint import pack
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
-from autopeft.training.device import has_bfloat16, peak_memory_bytes, pick_device, reset_peak_memory
+from autopeft.training.device import Clock, has_bfloat16, peak_memory_bytes, pick_device, reset_peak_memory
 from autopeft.training.evaluate import evaluate
-from autopeft.training.loop import EpochResult, train
+from autopeft.training.latency import latency_seconds
+from autopeft.training.loop import Training
 from autopeft.training.measurement import Assignment, BackboneFacts, CurvePoint, Measurement, Outcome, RunnerSettings
 from autopeft.training.model import load_model, start_head
 from autopeft.training.tokens import TokenisedSplit, collate, tokenise
@@ -61,43 +63,35 @@ class TrialRunner:
             return Outcome(assignment, error=reason, traceback=traceback.format_exc())
 
     def _run(self, assignment: Assignment) -> Outcome:
-        model, tokenizer, task = self._loaded.model, self._loaded.tokenizer, self._settings.task
-        train_split, validation = self._data(assignment.budget)  # tokenised once, and not by the first trial's clock
-        start = time.perf_counter()
+        model, task, budget = self._loaded.model, self._settings.task, assignment.budget
+        train_split, validation = self._data(budget)  # tokenised once, and not by the first trial's clock
+        clock = Clock(self._device)
         reset_peak_memory(self._device)
-        curve: list[CurvePoint] = []
-        evaluation_seconds = 0.0
-
-        def after_epoch(result: EpochResult) -> None:
-            nonlocal evaluation_seconds
-            began = time.perf_counter()
-            last = result.epoch == assignment.budget.epochs  # the numbers that are kept must come out the same anywhere
-            metrics = evaluate(model, tokenizer, task, validation, bfloat16=self._bfloat16 and not last)
-            curve.append(CurvePoint(result.epoch, result.examples_seen, result.train_loss, metrics))
-            evaluation_seconds += time.perf_counter() - began
-
         with torch.random.fork_rng():
             torch.manual_seed(assignment.seed)
             applied = apply(model, assignment.configuration, topology=self._topology)
             try:
                 trainable_parameters = applied.parameter_count
                 start_head(model, self._topology.head, assignment.seed, task, train_split.labels)
-                began = time.perf_counter()
-                train(
+                training = Training(
                     model,
-                    applied.trainable_parameters().values(),
-                    tokenizer,
+                    applied.trainable_parameters(),
+                    self._loaded.tokenizer,
                     task,
                     train_split,
                     hyper_parameters=assignment.configuration.training,
-                    epochs=assignment.budget.epochs,
-                    batch_size=assignment.budget.batch_size,
+                    epochs=budget.epochs,
+                    batch_size=budget.batch_size,
                     seed=assignment.seed,
                     bfloat16=self._bfloat16,
-                    after_epoch=after_epoch,
                 )
-                train_seconds = time.perf_counter() - began - evaluation_seconds
-                adapter = pack(applied, self._metadata(assignment, curve[-1].metrics))
+                if assignment.paused is not None:
+                    training.restore(assignment.paused.state)
+                curve, train_seconds = self._train(training, assignment, validation)
+                done = curve[-1].progress == 1
+                adapter = pack(applied, self._metadata(assignment, curve[-1].metrics)) if done else {}
+                state = b"" if done else training.state()
+                latency = latency_seconds(applied, self._loaded.tokenizer, validation) if done and self._settings.latency else None
             finally:
                 applied.eject()
         measurement = Measurement(
@@ -105,12 +99,32 @@ class TrialRunner:
             curve=tuple(curve),
             trainable_parameters=trainable_parameters,
             head_parameters=self._topology.head_size,
-            seconds=time.perf_counter() - start,
+            seconds=clock.seconds,
             train_seconds=train_seconds,
             peak_bytes=peak_memory_bytes(self._device),
             examples_seen=curve[-1].examples_seen,
+            cpu_seconds=clock.cpu_seconds,
+            gpu_seconds=clock.gpu_seconds,
+            latency_seconds=latency,
+            progress=curve[-1].progress,
         )
-        return Outcome(assignment, measurement, adapter)
+        return Outcome(assignment, _joined(assignment.paused, measurement), adapter, state=state)
+
+    def _train(self, training: Training, assignment: Assignment, validation: TokenisedSplit) -> tuple[list[CurvePoint], float]:
+        """Train and measure as the assignment says; return a point per measurement, and the seconds of the steps alone."""
+        curve, seconds = [], 0.0
+        steps_per_epoch = training.n_steps // assignment.budget.epochs
+        for progress in assignment.measure_at:
+            began = time.perf_counter()
+            stretch = training.advance(max(1, round(progress * training.n_steps)))
+            seconds += time.perf_counter() - began
+            # The numbers that are kept must come out the same anywhere; those on the way need only be cheap.
+            metrics = evaluate(
+                self._loaded.model, self._loaded.tokenizer, self._settings.task, validation, bfloat16=self._bfloat16 and progress < 1
+            )
+            epoch = stretch.step / steps_per_epoch
+            curve.append(CurvePoint(epoch, progress, stretch.examples_seen, stretch.train_loss, metrics))
+        return curve, seconds
 
     def _data(self, budget: Budget) -> tuple[TokenisedSplit, TokenisedSplit]:
         if budget not in self._splits:
@@ -134,3 +148,18 @@ class TrialRunner:
             "budget": assignment.budget.to_dict(),
             "metrics": dict(metrics),
         }
+
+
+def _joined(paused: Outcome | None, later: Measurement) -> Measurement:
+    """Return what all assignments of a trial measured and cost together."""
+    if paused is None or (earlier := paused.measurement) is None:
+        return later
+    return replace(
+        later,
+        curve=earlier.curve + later.curve,
+        seconds=earlier.seconds + later.seconds,
+        train_seconds=earlier.train_seconds + later.train_seconds,
+        peak_bytes=max(earlier.peak_bytes, later.peak_bytes),
+        cpu_seconds=earlier.cpu_seconds + later.cpu_seconds,
+        gpu_seconds=earlier.gpu_seconds + later.gpu_seconds,
+    )

@@ -85,7 +85,7 @@ def train_trial(model_folder, data_file, tmp_path_factory):
         data = load_files(file, text="text", label="label")
         backbone = find_backbone(str(model_folder(family)))
         outcome = TrialRunner(RunnerSettings(backbone, data.task, data.train, data.validation, threads=1)).run(
-            Assignment(5, configuration, BUDGET, seed=3)
+            Assignment(5, configuration, BUDGET, seed=3, measure_at=BUDGET.epoch_ends)
         )
         assert outcome.measurement is not None, outcome.traceback
         folder = tmp_path_factory.mktemp("adapter")

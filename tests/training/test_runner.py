@@ -1,5 +1,7 @@
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,8 +10,9 @@ from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.methods.checkpoint import unpack
 from autopeft.tasks import TaskData
+from autopeft.training.backbone import find_backbone
 from autopeft.training.evaluate import evaluate
-from autopeft.training.measurement import Assignment, Outcome
+from autopeft.training.measurement import Assignment, Outcome, RunnerSettings
 from autopeft.training.runner import TrialRunner
 from autopeft.training.tokens import tokenise
 
@@ -40,7 +43,7 @@ def state(runner: TrialRunner) -> str:
 
 
 def run(runner: TrialRunner, configuration: Configuration, seed: int = 0, budget: Budget = BUDGET) -> Outcome:
-    return runner.run(Assignment(0, configuration, budget, seed))
+    return runner.run(Assignment(0, configuration, budget, seed, budget.epoch_ends))
 
 
 @every_configuration
@@ -51,7 +54,8 @@ def test_a_trial_measures_and_leaves_the_backbone_as_it_was(runner: TrialRunner,
     assert outcome.error == ""
     found = outcome.measurement
     assert found is not None
-    assert [point.epoch for point in found.curve] == [1, 2]
+    assert [(point.epoch, point.progress) for point in found.curve] == [(1, 0.5), (2, 1)]
+    assert found.cpu_seconds > 0
     assert found.metrics == found.curve[-1].metrics
     assert found.examples_seen == 2 * len(runner._settings.train)
     assert found.head_parameters == 2 * 32 + 2
@@ -95,6 +99,44 @@ def test_the_adapter_gives_the_stored_metrics(runner: TrialRunner, configuration
     finally:
         applied.eject()
     assert again == dict(outcome.measurement.metrics)
+
+
+@every_configuration
+def test_pausing_changes_nothing(runner: TrialRunner, configuration: Configuration) -> None:
+    """Not even within an epoch, nor when the modules use dropout: the backbone here has dropout of its own."""
+    points = (0.2, 0.5, 1.0)
+    assignment = Assignment(0, configuration, BUDGET, 0, points)
+    whole = runner.run(assignment)
+    outcome: Outcome | None = None
+    for point in points:
+        outcome = runner.run(replace(assignment, measure_at=(point,), paused=outcome))
+        assert bool(outcome.state) == (point < 1)
+        run(runner, CONFIGURATIONS["lora"], seed=9)  # another trial comes in between
+    assert whole.measurement is not None
+    assert outcome is not None
+    assert outcome.measurement is not None
+    assert outcome.measurement.curve == whole.measurement.curve
+    assert outcome.adapter["adapter.safetensors"] == whole.adapter["adapter.safetensors"]
+    assert outcome.measurement.progress == 1
+
+
+def test_a_paused_trial_goes_on_only_with_its_own_parameters(runner: TrialRunner) -> None:
+    first = Assignment(0, CONFIGURATIONS["lora"], BUDGET, 0, (0.5,))
+    paused = runner.run(first)
+    outcome = runner.run(replace(first, configuration=CONFIGURATIONS["composite"], measure_at=(1.0,), paused=paused))
+    assert "must go on with the parameters it had" in outcome.error
+
+
+def test_latency_is_measured_when_asked_for(backbone_folder: Path, data: TaskData) -> None:
+    settings = RunnerSettings(find_backbone(str(backbone_folder)), data.task, data.train, data.validation, threads=1, latency=True)
+    runner = TrialRunner(settings)
+    before = state(runner)
+    for name in ("lora", "composite"):
+        found = run(runner, CONFIGURATIONS[name]).measurement
+        assert found is not None
+        assert found.latency_seconds is not None
+        assert 0 < found.latency_seconds < 1
+    assert state(runner) == before
 
 
 def test_failures_are_outcomes_and_leave_the_backbone_as_it_was(runner: TrialRunner) -> None:
