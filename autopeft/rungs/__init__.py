@@ -1,0 +1,1 @@
+"""Which trials go on and which stop, from partial measurements of several objectives."""
