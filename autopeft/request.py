@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnknownNameError
-from autopeft.samplers.registry import make_sampler
+from autopeft.samplers.registry import require_sampler
 
 KINDS = ("classification", "regression")
 
@@ -79,7 +79,7 @@ class SearchRequest:
         if self.time_limit is not None and not self.time_limit > 0:
             raise InvalidInputError("--time-limit must be more than 0 minutes", value=self.time_limit)
         self.budget(Budget())
-        make_sampler(self.sampler, self.seed)
+        require_sampler(self.sampler)
 
     def budget(self, default: Budget) -> Budget:
         """Return the task's default budget with what the request sets instead."""

@@ -17,7 +17,7 @@ from autopeft.errors import AutopeftError, UnsupportedError
 from autopeft.executors.base import Executor, Runner
 from autopeft.executors.inline import InlineExecutor
 from autopeft.executors.workers import WorkersExecutor
-from autopeft.methods.counting import resolve
+from autopeft.methods.counting import count_parameters
 from autopeft.methods.method import Method
 from autopeft.methods.registry import all_methods, get_method
 from autopeft.methods.topology import Topology
@@ -108,7 +108,7 @@ def _search(
     with _prepared(request) as (plan, executor):
         run = open_run()
         _write_settings(run, plan, sources, command)
-        study = Study.create(run, plan.objectives, plan.space, request.sampler, request.seed, partial(_fits, plan.facts.topology))
+        study = Study.create(run, plan.objectives, plan.space, request.sampler, request.seed, partial(_known_values, plan.facts.topology))
         study.requeue_running()
         progress.started(plan, run, len(study.records()))
         _loop(plan, run, study, executor, progress)
@@ -194,13 +194,12 @@ def supported_part(space: SearchSpace, topology: Topology) -> tuple[SearchSpace,
     return replace(space, slots=tuple(slot for slot in slots if slot.choices)), left_out
 
 
-def _fits(topology: Topology, configuration: Configuration) -> bool:
-    """Return whether the backbone can take a configuration, such as a block size that divides its width."""
+def _known_values(topology: Topology, configuration: Configuration) -> dict[str, float] | None:
+    """Return what a configuration's known objectives come to; None if the backbone can't take it, as with a width that no block divides."""
     try:
-        resolve(configuration, topology)
+        return {TRAINABLE_PARAMETERS.name: float(count_parameters(configuration, topology))}
     except AutopeftError:
-        return False
-    return True
+        return None
 
 
 def load_data(request: SearchRequest) -> TaskData:

@@ -1,14 +1,28 @@
-"""Samplers by name. Each entry makes an Optuna sampler from a seed."""
+"""Samplers by name. Each entry makes an Optuna sampler from a seed and what is known of the search space."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from autopeft.errors import UnknownNameError
+from autopeft.samplers.view import SpaceHints
 
 NSGA2_POPULATION = 16
 """A search of some 64 trials sees four generations; Optuna's default of 50 would see one."""
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What a search knows of its space before any trial; a sampler takes of it what it can use."""
+
+    distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)
+    """The space of every trial."""
+    known: Mapping[int, Callable[[dict[str, Any]], float]] = field(default_factory=dict)
+    """By objective index, the function from a trial's parameters to its value, NaN if it has none."""
+    hints: SpaceHints = field(default_factory=SpaceHints)
 
 
 @dataclass(frozen=True)
@@ -16,24 +30,45 @@ class SamplerEntry:
     """One sampler of the table."""
 
     summary: str
-    make: Callable[[int], BaseSampler]
-    """Makes a fresh sampler from a seed."""
+    make: Callable[[int, Knowledge], BaseSampler]
+    """Makes a fresh sampler from a seed and what is known."""
+
+
+def _autopeft(seed: int, knowledge: Knowledge) -> BaseSampler:
+    from autopeft.samplers.bayesian import BayesianSampler  # torch is needed by this one alone
+
+    return BayesianSampler(knowledge.known, seed, distributions=knowledge.distributions, hints=knowledge.hints)
 
 
 SAMPLERS: dict[str, SamplerEntry] = {
-    "tpe": SamplerEntry("Tree-structured Parzen estimator (Optuna)", lambda seed: TPESampler(seed=seed, constant_liar=True)),
-    "nsga2": SamplerEntry("NSGA-II, evolutionary (Optuna)", lambda seed: NSGAIISampler(seed=seed, population_size=NSGA2_POPULATION)),
-    "gp": SamplerEntry("Gaussian process, seconds a suggestion (Optuna)", lambda seed: GPSampler(seed=seed)),
-    "random": SamplerEntry("Independent random values (Optuna)", lambda seed: RandomSampler(seed=seed)),
+    "autopeft": SamplerEntry("Bayesian, knows the space and what a configuration costs (ours)", _autopeft),
+    "tpe": SamplerEntry("Tree-structured Parzen estimator (Optuna)", lambda seed, _: TPESampler(seed=seed, constant_liar=True)),
+    "nsga2": SamplerEntry("NSGA-II, evolutionary (Optuna)", lambda seed, _: NSGAIISampler(seed=seed, population_size=NSGA2_POPULATION)),
+    "gp": SamplerEntry("Gaussian process, seconds a suggestion (Optuna)", lambda seed, _: GPSampler(seed=seed)),
+    "random": SamplerEntry("Independent random values (Optuna)", lambda seed, _: RandomSampler(seed=seed)),
 }
 
 
-def make_sampler(name: str, seed: int) -> BaseSampler:
+def require_sampler(name: str) -> None:
+    """Check that there is a sampler, without making it.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+    """
+    if name not in SAMPLERS:
+        raise UnknownNameError("sampler", name, SAMPLERS)
+
+
+def make_sampler(name: str, seed: int, knowledge: Knowledge | None = None) -> BaseSampler:
     """Return a fresh sampler.
+
+    Args:
+        name: One of the table.
+        seed: Seeds its proposals.
+        knowledge: What is known of the space; without it, what a study's record tells.
 
     Raises:
         UnknownNameError: There is no sampler of that name.
     """
-    if name not in SAMPLERS:
-        raise UnknownNameError("sampler", name, SAMPLERS)
-    return SAMPLERS[name].make(seed)
+    require_sampler(name)
+    return SAMPLERS[name].make(seed, knowledge or Knowledge())

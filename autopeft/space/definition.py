@@ -8,8 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 
 from autopeft.configuration import TRAINING_PARAMETERS
 from autopeft.errors import UnknownNameError
+from autopeft.space.layers import LayerRule
 from autopeft.space.parameter import Parameter, Real
-from autopeft.space.space import LayerPolicy, MethodChoice, ModuleSlot, SearchSpace
+from autopeft.space.space import LayerSharing, MethodChoice, ModuleSlot, SearchSpace
 
 Size = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
 OptionValue = StrictBool | StrictInt | StrictFloat | StrictStr
@@ -35,6 +36,18 @@ def _as_choices(data: Any) -> Any:
 
 def _as_list(data: Any) -> Any:
     return data if isinstance(data, list) else [data]
+
+
+_LAYER_WORDS = {"shared": {"shared": "mask"}, "per_module": {"per_module": "mask"}, "all": {"shared": "all"}}
+
+
+def _as_layers(data: Any) -> Any:
+    """A bare word is short for who shares a free mask, or for every layer."""
+    if not isinstance(data, str):
+        return data
+    if data not in _LAYER_WORDS:
+        raise ValueError(str(UnknownNameError("choice of layers", data, _LAYER_WORDS)))
+    return _LAYER_WORDS[data]
 
 
 def _as_method_list(data: Any) -> Any:
@@ -90,6 +103,8 @@ class ModuleDefinition(_Strict):
     size: Annotated[SizeDefinition, BeforeValidator(_as_values)]
     targets: Annotated[list[Annotated[list[StrictStr], Field(min_length=1)]], BeforeValidator(_as_choices)] = []
     options: dict[StrictStr, Annotated[list[OptionValue], Field(min_length=1), BeforeValidator(_as_list)]] = {}
+    layers: LayerRule | None = None
+    """A set of layers of its own, under this rule; without it, what the space says."""
 
     @model_validator(mode="after")
     def _several(self) -> Self:
@@ -111,7 +126,30 @@ class ModuleDefinition(_Strict):
             MethodChoice(method, self.size.resolve(hidden_size, one), one.placed_in_layers, one.takes_targets) for method, one in found
         )
         options = tuple((option, tuple(values)) for option, values in self.options.items())
-        return ModuleSlot(self.slot_name, choices, tuple(tuple(choice) for choice in self.targets), options)
+        return ModuleSlot(self.slot_name, choices, tuple(tuple(choice) for choice in self.targets), options, self.layers)
+
+
+class LayersDefinition(_Strict):
+    """Who shares a set of layers, and the rule that it is chosen by: mask, span, top, every or all."""
+
+    shared: LayerRule | None = None
+    per_module: LayerRule | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.shared is None) == (self.per_module is None):
+            raise ValueError("layers needs one of: shared, per_module")
+        return self
+
+    @property
+    def sharing(self) -> LayerSharing:
+        """Who shares a set."""
+        return "shared" if self.per_module is None else "per_module"
+
+    @property
+    def rule(self) -> LayerRule:
+        """How a set is chosen."""
+        return self.per_module or self.shared or "mask"
 
 
 class RangeDefinition(_Strict):
@@ -139,7 +177,7 @@ class SpaceDefinition(_Strict):
     """A search space as written, before it is bound to a backbone."""
 
     description: StrictStr = ""
-    layers: LayerPolicy = "shared"
+    layers: Annotated[LayersDefinition, BeforeValidator(_as_layers)] = LayersDefinition(shared="mask")
     modules: list[ModuleDefinition] = Field(min_length=1)
     training: dict[StrictStr, Annotated[RangeDefinition, BeforeValidator(_as_values)]]
 
@@ -172,4 +210,4 @@ class SpaceDefinition(_Strict):
                 fixed.append((key, entry.values[0]))
             elif entry.low is not None and entry.high is not None:
                 searched.append(Real(key, entry.low, entry.high, entry.log))
-        return SearchSpace(name, slots, tuple(searched), n_layers, self.layers, tuple(fixed))
+        return SearchSpace(name, slots, tuple(searched), n_layers, self.layers.sharing, self.layers.rule, tuple(fixed))

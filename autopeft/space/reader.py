@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from autopeft.errors import InvalidInputError, UnknownNameError
-from autopeft.space.definition import ModuleDefinition, RangeDefinition, SizeDefinition, SpaceDefinition
+from autopeft.space.definition import LayersDefinition, ModuleDefinition, RangeDefinition, SizeDefinition, SpaceDefinition
 
 MAX_FILE_BYTES = 1_000_000
 Lines = dict[tuple[str | int, ...], int]
@@ -141,6 +141,8 @@ def _known_keys(path: tuple[str | int, ...]) -> list[str]:
     owner: type[BaseModel] = SpaceDefinition
     if path[:1] == ("modules",):
         owner = SizeDefinition if "size" in path else ModuleDefinition
+    elif path[:1] == ("layers",):
+        owner = LayersDefinition
     elif path[:1] == ("training",):
         owner = RangeDefinition
     return [*owner.model_fields]

@@ -7,6 +7,7 @@ a surrogate sees every trial; points that mean the same read as the same configu
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 
 from autopeft.configuration import Configuration, PeftModule, Scalar
 from autopeft.errors import InvalidInputError
+from autopeft.space.layers import LayerRule, LayerSet, layer_set
 from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real
 
 Point = Mapping[str, Scalar]
 """A value for every parameter, by name."""
-LayerPolicy = Literal["shared", "per_module", "all"]
+LayerSharing = Literal["shared", "per_module"]
 
 TARGET_SEPARATOR = "+"
 
@@ -51,14 +53,20 @@ class ModuleSlot:
     """Choices of target roles. One choice is fixed, several are searched, none leaves each method's default."""
     options: tuple[tuple[str, tuple[Scalar, ...]], ...] = ()
     """Choices of each option; one choice is fixed."""
+    layers: LayerRule | None = None
+    """Rule of a set of layers of its own; None: what the space says."""
 
     @property
     def placed_in_layers(self) -> bool:
         """Whether the layer mask concerns any of its methods."""
         return any(choice.placed_in_layers for choice in self.choices)
 
-    def parameters(self) -> Iterator[Parameter]:
-        """Yield what is searched: the method and its level or its size, and targets and options with more than one choice."""
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What is searched: the method and its level or its size, and targets and options with more than one choice."""
+        return tuple(self._parameters())
+
+    def _parameters(self) -> Iterator[Parameter]:
         if len(self.choices) > 1:
             yield Categorical(f"{self.name}.method", tuple(choice.method for choice in self.choices))
             yield Ordinal(f"{self.name}.level", tuple(range(max(len(choice.sizes) for choice in self.choices))))
@@ -80,6 +88,19 @@ class ModuleSlot:
             choice.method, size, layers if choice.placed_in_layers else None, targets if choice.takes_targets else (), options
         )
 
+    def canonical(self, point: Point, layers: tuple[int, ...]) -> dict[str, Scalar]:
+        """Return its parameters, the same for all points that mean the same module in the given layers."""
+        own = {parameter.name: point[parameter.name] for parameter in self.parameters}
+        if self.module(point, layers).is_off:
+            off = {parameter.name: _first(parameter) for parameter in self.parameters}
+            return off if self.module(off, layers).is_off else own
+        choice, size = self._choose(point)
+        if len(self.choices) > 1:
+            own[f"{self.name}.level"] = choice.sizes.index(size)
+        if len(self.targets) > 1 and not choice.takes_targets:
+            own[f"{self.name}.targets"] = TARGET_SEPARATOR.join(self.targets[0])
+        return own
+
     def _choose(self, point: Point) -> tuple[MethodChoice, int]:
         if len(self.choices) == 1:
             return self.choices[0], int(point[f"{self.name}.size"])
@@ -99,8 +120,10 @@ class SearchSpace:
     slots: tuple[ModuleSlot, ...]
     training: tuple[Parameter, ...]
     n_layers: int
-    layers: LayerPolicy = "shared"
-    """One mask for all modules, one for each, or every layer for every module."""
+    sharing: LayerSharing = "shared"
+    """One set of layers for all modules, or one for each."""
+    rule: LayerRule = "mask"
+    """How these sets are written."""
     fixed_training: tuple[tuple[str, float], ...] = ()
     """Training hyper-parameters that are set and not searched."""
 
@@ -112,17 +135,19 @@ class SearchSpace:
         if twice := {name for name in names if names.count(name) > 1}:
             raise InvalidInputError("every parameter of a space needs a name of its own", value=min(twice))
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """All parameters: the slots', the layer flags', the training hyper-parameters'."""
-        found = [parameter for slot in self.slots for parameter in slot.parameters()]
-        flags = [Ordinal(name, (0, 1)) for mask in self._masks() for name in self._flags(mask)]
-        return (*found, *flags, *self.training)
+        """All parameters: the slots', those of the sets of layers, the training hyper-parameters'."""
+        slots = [parameter for slot in self.slots for parameter in slot.parameters]
+        layers = [parameter for one in self._layer_sets.values() for parameter in one.parameters]
+        return (*slots, *layers, *self.training)
 
-    @property
+    @cached_property
     def size(self) -> float:
-        """Number of points, counting a real interval as one value."""
-        return math.prod(parameter.n_values for parameter in self.parameters if not isinstance(parameter, Real))
+        """Number of points, counting a real interval as one value and what names the same layers once."""
+        own = [parameter.n_values for slot in self.slots for parameter in slot.parameters]
+        trained = [parameter.n_values for parameter in self.training if not isinstance(parameter, Real)]
+        return math.prod((*own, *(one.size for one in self._layer_sets.values()), *trained))
 
     @property
     def width(self) -> int:
@@ -136,7 +161,7 @@ class SearchSpace:
             InvalidInputError: A parameter has no value or one outside its range.
         """
         self._require(point)
-        modules = tuple(slot.module(point, self._layers_on(slot, point)) for slot in self.slots)
+        modules = tuple(slot.module(point, self._layers_of(slot, point)) for slot in self.slots)
         training = {parameter.name: float(point[parameter.name]) for parameter in self.training}
         return Configuration(modules, dict(self.fixed_training) | training)
 
@@ -144,12 +169,27 @@ class SearchSpace:
         """Draw a point, every parameter independently."""
         return {parameter.name: parameter.sample(rng) for parameter in self.parameters}
 
-    def neighbours(self, point: Point, rng: np.random.Generator) -> list[dict[str, Scalar]]:
-        """Return every point that differs from this one by one step of one parameter."""
+    def canonical(self, point: Point) -> dict[str, Scalar]:
+        """Return the one point that stands for all that read as the same configuration: what is moot has its first value."""
         self._require(point)
-        return [
-            {**point, parameter.name: value} for parameter in self.parameters for value in parameter.neighbours(point[parameter.name], rng)
-        ]
+        found = dict(point)
+        for slot in self.slots:
+            found |= slot.canonical(point, self._layers_of(slot, point))
+        for key, one in self._layer_sets.items():
+            modules = [slot.module(point, one.layers(point)) for slot in self.slots if self._layer_key(slot) == key]
+            used = any(module.layers is not None and not module.is_off for module in modules)
+            found |= one.canonical(point) if used else {parameter.name: _first(parameter) for parameter in one.parameters}
+        return found
+
+    def neighbours(self, point: Point, rng: np.random.Generator) -> list[dict[str, Scalar]]:
+        """Return every point that differs from this one by one step of one parameter, and some in which a layer makes way for another."""
+        self._require(point)
+        steps = [{parameter.name: value} for parameter in self._unplaced for value in parameter.neighbours(point[parameter.name], rng)]
+        for one in self._layer_sets.values():
+            single = [{parameter.name: value} for parameter in one.parameters for value in parameter.neighbours(point[parameter.name], rng)]
+            here = one.layers(point)
+            steps += [step for step in (*single, *one.moves(point, rng)) if one.layers({**point, **step}) != here]
+        return [{**point, **step} for step in steps]
 
     def encode(self, points: Sequence[Point]) -> NDArray[np.float64]:
         """Return the n x d matrix of coordinates of n points."""
@@ -168,16 +208,42 @@ class SearchSpace:
                 raise InvalidInputError(f"a point needs a value for {parameter.name}", value=dict(point))
             parameter.encode(point[parameter.name])
 
-    def _masks(self) -> tuple[str, ...]:
-        placed = tuple(slot.name for slot in self.slots if slot.placed_in_layers)
-        return {"all": (), "shared": ("",) if placed else (), "per_module": placed}[self.layers]
+    def layer_features(self, points: Sequence[Point]) -> NDArray[np.float64]:
+        """Return, for each module that stands in layers, the share of layers that it stands in and their mean depth.
 
-    def _flags(self, mask: str) -> list[str]:
-        prefix = f"{mask}." if mask else ""
-        return [f"{prefix}layers.{layer}" for layer in range(self.n_layers)]
+        Both lie in [0, 1]; the depth is 0 at the input, 1 at the head and 1/2 of no layers.
 
-    def _layers_on(self, slot: ModuleSlot, point: Point) -> tuple[int, ...]:
-        if self.layers == "all":
-            return tuple(range(self.n_layers))
-        flags = self._flags(slot.name if self.layers == "per_module" else "")
-        return tuple(layer for layer, name in enumerate(flags) if slot.placed_in_layers and point[name])
+        Returns:
+            n x 2k for k slots that are placed in layers.
+        """
+        placed = [slot for slot in self.slots if slot.placed_in_layers]
+        rows = [[number for slot in placed for number in self._share_and_depth(slot, point)] for point in points]
+        return np.array(rows, dtype=np.float64).reshape(len(points), 2 * len(placed))
+
+    def _share_and_depth(self, slot: ModuleSlot, point: Point) -> tuple[float, float]:
+        layers = self._layers_of(slot, point)
+        if not layers or slot.module(point, layers).is_off:
+            return 0.0, 0.5
+        return len(layers) / self.n_layers, sum(layers) / len(layers) / max(1, self.n_layers - 1)
+
+    @cached_property
+    def _layer_sets(self) -> dict[str, LayerSet]:
+        """Each set of layers by the prefix of its parameters."""
+        placed = [slot for slot in self.slots if slot.placed_in_layers]
+        return {self._layer_key(slot): layer_set(slot.layers or self.rule, self._layer_key(slot), self.n_layers) for slot in placed}
+
+    @cached_property
+    def _unplaced(self) -> tuple[Parameter, ...]:
+        """All parameters but those of the sets of layers."""
+        return (*(parameter for slot in self.slots for parameter in slot.parameters), *self.training)
+
+    def _layer_key(self, slot: ModuleSlot) -> str:
+        return "" if slot.layers is None and self.sharing == "shared" else f"{slot.name}."
+
+    def _layers_of(self, slot: ModuleSlot, point: Point) -> tuple[int, ...]:
+        return self._layer_sets[self._layer_key(slot)].layers(point) if slot.placed_in_layers else ()
+
+
+def _first(parameter: Parameter) -> Scalar:
+    """Return the value at the beginning of a parameter's range."""
+    return parameter.decode(parameter.width * [0.0])

@@ -2,12 +2,11 @@
 
 import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -15,10 +14,11 @@ from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError
 from autopeft.objectives import Objective
 from autopeft.samplers.distinct import DistinctSampler, trial_seed
-from autopeft.samplers.registry import make_sampler
+from autopeft.samplers.registry import make_sampler, require_sampler
 from autopeft.space.space import SearchSpace
 from autopeft.study import coding
 from autopeft.study.directory import RunDirectory
+from autopeft.study.foresight import Foresight, KnownValues
 from autopeft.study.record import State, TrialRecord
 from autopeft.training.measurement import Assignment, Measurement
 
@@ -48,7 +48,7 @@ class Study:
         space: SearchSpace,
         sampler: str,
         seed: int,
-        fits: Callable[[Configuration], bool] = lambda configuration: True,
+        known: KnownValues,
     ) -> "Study":
         """Start the record of a new run, or go on with the one that is there.
 
@@ -58,16 +58,24 @@ class Study:
             space: What to choose from.
             sampler: Name of a sampler.
             seed: Seeds proposals and trials.
-            fits: Whether a configuration can be built; those that can't are not proposed.
+            known: The known objectives' values of a configuration, None if it can't be built: it is not proposed then.
 
         Raises:
             UnknownNameError: There is no sampler of that name.
         """
-        make_sampler(sampler, seed)  # an unknown name must fail before the database exists
+        require_sampler(sampler)  # an unknown name must fail before the database exists
+        foresight = Foresight(space, objectives, known)
+        knowledge = foresight.knowledge()
         study = optuna.create_study(
             study_name=STUDY_NAME,
             storage=f"sqlite:///{run.storage_path}",
-            sampler=_distinct(sampler, seed, space, fits),
+            sampler=DistinctSampler(
+                lambda one: make_sampler(sampler, one, knowledge),
+                seed,
+                knowledge.distributions,
+                foresight.identity,
+                foresight.neighbours,
+            ),
             directions=[objective.direction for objective in objectives],
             load_if_exists=True,
         )
@@ -156,20 +164,6 @@ class Study:
             peak_bytes=attributes.get("peak_bytes"),
             error=attributes.get("error", ""),
         )
-
-
-def _distinct(sampler: str, seed: int, space: SearchSpace, fits: Callable[[Configuration], bool]) -> BaseSampler:
-    def identity(params: dict[str, Any]) -> str | None:
-        configuration = space.configuration(coding.to_point(space, params))
-        if not fits(configuration):
-            return None
-        # A head-only trial costs as much as any other and has one place on the front, whatever its learning rate.
-        return configuration.id if configuration.modules else "head only"
-
-    def step(params: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
-        return [coding.to_params(space, point) for point in space.neighbours(coding.to_point(space, params), rng)]
-
-    return DistinctSampler(lambda trial: make_sampler(sampler, trial), seed, coding.distributions(space), identity, step)
 
 
 def _value(objective: Objective, measurement: Measurement) -> float:

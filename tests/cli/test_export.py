@@ -32,8 +32,8 @@ def run(tmp_path):
             "objectives": [asdict(objective) for objective in objectives],
         }
     )
-    space = SearchSpace("test", (ModuleSlot("prefix", (MethodChoice("prefix", (1, 2)),)),), (), n_layers=2, layers="all")
-    study = Study.create(directory, objectives, space, "random", seed=0)
+    space = SearchSpace("test", (ModuleSlot("prefix", (MethodChoice("prefix", (1, 2)),)),), (), n_layers=2, rule="all")
+    study = Study.create(directory, objectives, space, "random", 0, lambda _: {})
     number, configuration, seed = study.ask()
     directory.write_trial(number, {"adapter/adapter.json": b"{}", "adapter/adapter.safetensors": b"tensors"})
     study.tell(Assignment(number, configuration, Budget(), seed), Measurement({"accuracy": 0.75}, (), 64, 770, 1.0, 1.0, 1, 1))

@@ -21,7 +21,7 @@ def make_run(path, results):
     directory = RunDirectory.create(path)
     directory.write_settings({"objectives": [vars(objective) for objective in OBJECTIVES]})
     space = SearchSpace("test", (ModuleSlot("lora", (MethodChoice("lora", (1, 2, 4, 8)),), targets=(("query", "value"),)),), (), n_layers=4)
-    study = Study.create(directory, OBJECTIVES, space, "random", seed=0)
+    study = Study.create(directory, OBJECTIVES, space, "random", 0, lambda _: {})
     for accuracy, parameters in results:
         number, configuration, seed = study.ask()
         found = Measurement({"accuracy": accuracy}, (), parameters, 770, 3.25, 3.0, 10**6, 100)

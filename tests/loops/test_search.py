@@ -71,7 +71,9 @@ def test_a_search_leaves_a_whole_run(request_: SearchRequest) -> None:
         assert (run.adapter_path(record.number) / "adapter.safetensors").is_file()
 
 
-def test_stopped_and_resumed_is_the_same_as_never_stopped(request_: SearchRequest, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sampler", "trials"), [("tpe", 6), ("autopeft", 18)])
+def test_stopped_and_resumed_is_the_same_as_never_stopped(request_: SearchRequest, tmp_path: Path, sampler: str, trials: int) -> None:
+    request_ = replace(request_, sampler=sampler, trials=trials)
     whole = engine.search(replace(request_, out=str(tmp_path / "whole")), Log())
     with pytest.raises(KeyboardInterrupt):
         engine.search(request_, Log(stop_after=2))

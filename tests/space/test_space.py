@@ -1,10 +1,14 @@
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 
-from autopeft.configuration import PeftModule
+from autopeft.configuration import PeftModule, Scalar
 from autopeft.errors import InvalidInputError
+from autopeft.space.layers import LayerRule, layer_set
 from autopeft.space.parameter import Real
-from autopeft.space.space import LayerPolicy, MethodChoice, ModuleSlot, SearchSpace
+from autopeft.space.space import LayerSharing, MethodChoice, ModuleSlot, SearchSpace
 
 SLOTS = (
     ModuleSlot("serial_adapter", (MethodChoice("serial_adapter", (0, 4, 16)),)),
@@ -18,8 +22,19 @@ SLOTS = (
 )
 
 
-def space(layers: LayerPolicy = "shared") -> SearchSpace:
-    return SearchSpace("test", SLOTS, (Real("learning_rate", 1e-4, 1e-2, log=True),), 3, layers, (("weight_decay", 0.01),))
+CHOICES = (
+    MethodChoice("lora", (0, 2, 4, 8)),
+    MethodChoice("ia3", (0, 1)),
+    MethodChoice("prompt", (0, 5), placed_in_layers=False, takes_targets=False),
+)
+WAYS: list[tuple[LayerSharing, LayerRule]] = [
+    (sharing, rule) for sharing in ("shared", "per_module") for rule in ("mask", "span", "top", "every", "all")
+]
+every_way = pytest.mark.parametrize(("sharing", "rule"), WAYS)
+
+
+def space(sharing: LayerSharing = "shared", rule: LayerRule = "mask", n_layers: int = 3) -> SearchSpace:
+    return SearchSpace("test", SLOTS, (Real("learning_rate", 1e-4, 1e-2, log=True),), n_layers, sharing, rule, (("weight_decay", 0.01),))
 
 
 POINT = {
@@ -43,23 +58,57 @@ def test_moot_settings_don_t_change_the_meaning() -> None:
     assert space().configuration(off) == space().configuration({**off, "lora.dora": False, "lora.targets": "query+value"})
 
 
-@pytest.mark.parametrize(("layers", "n_flags"), [("shared", 3), ("per_module", 6), ("all", 0)])
-def test_layer_policies(layers: LayerPolicy, n_flags: int) -> None:
-    found = space(layers)
+@pytest.mark.parametrize(("sharing", "n_flags"), [("shared", 3), ("per_module", 6)])
+def test_a_free_mask_has_a_flag_for_each_layer(sharing: LayerSharing, n_flags: int) -> None:
+    found = space(sharing)
     flags = [parameter.name for parameter in found.parameters if "layers." in parameter.name]
     assert len(flags) == n_flags
     assert found.size == 3 * 2 * 2 * 2 * 2 * 2**n_flags
     point = {**found.sample(np.random.default_rng(0)), "serial_adapter.size": 4}
-    on = tuple(
-        layer for layer in range(3) if layers == "all" or point[("" if layers == "shared" else "serial_adapter.") + f"layers.{layer}"]
-    )
+    on = tuple(layer for layer in range(3) if point[("" if sharing == "shared" else "serial_adapter.") + f"layers.{layer}"])
     serial = [module for module in found.configuration(point).modules if module.method == "serial_adapter"]
     assert [module.layers for module in serial] == ([on] if on else [])
 
 
-@pytest.mark.parametrize("layers", ["shared", "per_module", "all"])
-def test_encoding_round_trip_keeps_the_meaning(layers: LayerPolicy) -> None:
-    found, rng = space(layers), np.random.default_rng(1)
+@pytest.mark.parametrize(
+    ("rule", "values", "layers"),
+    [
+        ("span", {"layers.first": 1, "layers.length": 3}, (1, 2, 3)),
+        ("span", {"layers.first": 4, "layers.length": 6}, (4, 5)),
+        ("top", {"layers.top": 2}, (4, 5)),
+        ("every", {"layers.stride": 2, "layers.offset": 1}, (1, 3, 5)),
+        ("every", {"layers.stride": 1, "layers.offset": 2}, (0, 1, 2, 3, 4, 5)),
+        ("all", {}, (0, 1, 2, 3, 4, 5)),
+    ],
+)
+def test_rules_of_layers(rule: LayerRule, values: dict[str, int], layers: tuple[int, ...]) -> None:
+    found = space(rule=rule, n_layers=6).configuration({**POINT, **values})
+    assert {module.layers for module in found.modules if module.method != "prompt"} == {layers}
+
+
+@pytest.mark.parametrize("n_layers", [1, 2, 5, 6])
+@pytest.mark.parametrize("rule", ["mask", "span", "top", "every", "all"])
+def test_the_size_counts_different_sets_of_layers(rule: LayerRule, n_layers: int) -> None:
+    found = layer_set(rule, "", n_layers)
+    names = [parameter.name for parameter in found.parameters]
+    points = [dict(zip(names, values, strict=True)) for values in product(*(parameter.values for parameter in found.parameters))]
+    assert len({found.layers(point) for point in points}) == found.size
+    assert all(found.layers(found.canonical(point)) == found.layers(point) for point in points)
+    assert len({tuple(found.canonical(point).values()) for point in points}) == found.size
+
+
+def test_a_module_may_have_a_rule_of_its_own() -> None:
+    slots = (replace(SLOTS[0], layers="span"), SLOTS[1])
+    found = SearchSpace("test", slots, (), 4)
+    assert [parameter.name for parameter in found.parameters if "layers" in parameter.name] == [
+        "serial_adapter.layers.first", "serial_adapter.layers.length", "layers.0", "layers.1", "layers.2", "layers.3",
+    ]  # fmt: skip
+    assert found.size == 3 * 2 * 2 * 2 * (4 * 5 / 2) * 2**4
+
+
+@every_way
+def test_encoding_round_trip_keeps_the_meaning(sharing: LayerSharing, rule: LayerRule) -> None:
+    found, rng = space(sharing, rule), np.random.default_rng(1)
     points = [found.sample(rng) for _ in range(30)]
     encoded = found.encode(points)
     assert encoded.shape == (30, found.width)
@@ -68,10 +117,38 @@ def test_encoding_round_trip_keeps_the_meaning(layers: LayerPolicy) -> None:
         assert decoded["learning_rate"] == pytest.approx(point["learning_rate"])
 
 
-def test_neighbours_differ_in_one_parameter() -> None:
-    neighbours = space().neighbours(POINT, np.random.default_rng(0))
-    assert all(sum(point[name] != POINT[name] for name in POINT) == 1 for point in neighbours)
-    assert {name for point in neighbours for name in POINT if point[name] != POINT[name]} == set(POINT)
+@every_way
+def test_one_canonical_point_for_each_configuration(sharing: LayerSharing, rule: LayerRule) -> None:
+    slots = (SLOTS[0], ModuleSlot("weight", CHOICES, targets=(("query",), ("value",)), options=(("alpha", (8, 16)),)))
+    found = SearchSpace("test", slots, (), 2, sharing, rule)
+    rng = np.random.default_rng(2)
+    by_meaning: dict[str, dict[str, Scalar]] = {}
+    for _ in range(600):
+        point = found.sample(rng)
+        canonical = found.canonical(point)
+        assert found.configuration(canonical) == found.configuration(point)
+        assert by_meaning.setdefault(found.configuration(point).id, canonical) == canonical
+    assert len({tuple(point.values()) for point in by_meaning.values()}) == len(by_meaning)
+
+
+@every_way
+def test_neighbours_are_other_points_of_the_space(sharing: LayerSharing, rule: LayerRule) -> None:
+    found, rng = space(sharing, rule, n_layers=80), np.random.default_rng(3)
+    changed: set[str] = set()
+    for _ in range(5):
+        point = found.sample(rng)
+        neighbours = found.neighbours(point, rng)
+        found.encode(neighbours)  # refuses what is outside
+        for neighbour in neighbours:
+            names = {name for name in point if neighbour[name] != point[name]}
+            assert len(names) == 1 or (rule == "mask" and len(names) == 2 and all("layers." in name for name in names))
+            changed |= names
+    assert changed == set(point)
+
+
+def test_layer_features_are_share_and_depth() -> None:
+    features = space().layer_features([POINT, {**POINT, "lora.size": 0}, {**POINT, "layers.0": 0}])
+    assert features == pytest.approx(np.array([[2 / 3, 0.5, 2 / 3, 0.5], [2 / 3, 0.5, 0, 0.5], [1 / 3, 1, 1 / 3, 1]]))
 
 
 def test_incomplete_points_are_refused() -> None:
@@ -88,12 +165,7 @@ def test_spaces_that_cannot_be_are_refused() -> None:
 
 
 def test_a_slot_of_several_methods_has_one_level() -> None:
-    lora, ia3, prompt = (
-        MethodChoice("lora", (0, 2, 4, 8)),
-        MethodChoice("ia3", (0, 1)),
-        MethodChoice("prompt", (0, 5), placed_in_layers=False, takes_targets=False),
-    )
-    found = SearchSpace("one of", (ModuleSlot("weight", (lora, ia3, prompt), targets=(("query",),)),), (), 2, "all")
+    found = SearchSpace("one of", (ModuleSlot("weight", CHOICES, targets=(("query",),)),), (), 2, rule="all")
     assert [parameter.name for parameter in found.parameters] == ["weight.method", "weight.level"]
     assert found.size == 3 * 4
 

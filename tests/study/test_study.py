@@ -2,6 +2,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from autopeft.budget import Budget
@@ -21,6 +22,10 @@ SPACE = SearchSpace(
 )
 
 
+def known(configuration: Configuration) -> dict[str, float]:
+    return {"trainable_parameters": sum(10.0 * module.size * len(module.layers or ()) for module in configuration.modules)}
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
     run = RunDirectory.create(tmp_path / "run")
@@ -29,7 +34,7 @@ def run(tmp_path: Path) -> RunDirectory:
 
 
 def open_study(run: RunDirectory, sampler: str = "random", seed: int = 0) -> Study:
-    return Study.create(run, OBJECTIVES, SPACE, sampler, seed)
+    return Study.create(run, OBJECTIVES, SPACE, sampler, seed, known)
 
 
 def measurement(accuracy: float, parameters: int = 100) -> Measurement:
@@ -84,7 +89,7 @@ def test_running_trials_of_a_dead_process_come_again(run: RunDirectory) -> None:
     assert resumed.requeue_running() == 0
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("sampler", ["random", "tpe", "autopeft"])
 def test_interrupted_and_resumed_is_the_same_as_uninterrupted(tmp_path: Path, sampler: str) -> None:
     def search(folder: str, stops: set[int]) -> list[TrialRecord]:
         run = RunDirectory.create(tmp_path / folder)
@@ -99,19 +104,31 @@ def test_interrupted_and_resumed_is_the_same_as_uninterrupted(tmp_path: Path, sa
     assert search("whole", set()) == search("broken", {5, 12})
 
 
-def test_head_only_is_tried_once(run: RunDirectory) -> None:
-    study = open_study(run)
-    configurations = [study.ask()[1] for _ in range(30)]
-    assert sum(not configuration.modules for configuration in configurations) <= 1
-
-
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_what_can_t_be_built_is_not_proposed(run: RunDirectory, sampler: str) -> None:
-    def even(configuration: Configuration) -> bool:
-        return all(module.size % 2 == 0 for module in configuration.modules)
+@pytest.mark.parametrize("sampler", ["random", "tpe", "autopeft"])
+def test_what_can_t_be_built_and_what_is_empty_is_not_proposed(run: RunDirectory, sampler: str) -> None:
+    def even(configuration: Configuration) -> dict[str, float] | None:
+        return known(configuration) if all(module.size % 2 == 0 for module in configuration.modules) else None
 
     study = Study.create(run, OBJECTIVES, SPACE, sampler, 0, even)
-    assert all(even(study.ask()[1]) for _ in range(30))
+    proposed = [study.ask()[1] for _ in range(30)]
+    assert all(even(one) and one.modules for one in proposed)
+    assert len(set(proposed)) == 30
+
+
+def test_our_sampler_takes_known_objectives_from_the_closed_form(run: RunDirectory) -> None:
+    """What trials tell of the parameters is nonsense here, so a sampler that believed it would see no difference in size."""
+
+    def mean_parameters(folder: Path, weight: float) -> float:
+        def costs(configuration: Configuration) -> dict[str, float]:
+            return {"trainable_parameters": 1.0 + weight * known(configuration)["trainable_parameters"]}
+
+        study = Study.create(RunDirectory.create(folder), OBJECTIVES, SPACE, "autopeft", 0, costs)
+        for _ in range(26):
+            assignment = ask(study)
+            study.tell(assignment, measurement(0.5, 100))
+        return float(np.mean([known(record.configuration)["trainable_parameters"] for record in study.records()[16:]]))
+
+    assert mean_parameters(run.path / "dear", 1.0) < 0.5 * mean_parameters(run.path / "free", 0.0)
 
 
 def test_unknown_sampler_leaves_no_database(run: RunDirectory) -> None:
