@@ -36,7 +36,7 @@ def run(train_trial, data_file, tmp_path):
             "objectives": [asdict(objective) for objective in OBJECTIVES],
         }
     )
-    space = SearchSpace("one", (ModuleSlot("lora", (MethodChoice("lora", (2,)),), (("query",),)),), (), n_layers=12, layers="all")
+    space = SearchSpace("one", (ModuleSlot("lora", (MethodChoice("lora", (2,)),), (("query",),)),), (), n_layers=12, rule="all")
     study = Study.create(directory, OBJECTIVES, space, "random", 0, lambda _: {})
     assignments = [Assignment(*study.ask()[:2], trial.budget, seed=3) for _ in range(3)]
     directory.write_trial(0, {f"adapter/{path.name}": path.read_bytes() for path in trial.adapter.iterdir()})
