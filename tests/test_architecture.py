@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "autopeft"
 
 TIERS: list[set[str]] = [
     {"errors"},
-    {"configuration", "objectives", "budget", "pareto", "provenance", "hub", "plugins"},
+    {"configuration", "objectives", "amounts", "budget", "inference", "pareto", "provenance", "hub", "plugins"},
     {"space"},
     {"methods", "tasks", "surrogates"},
     {"samplers", "rungs", "training"},
@@ -27,7 +27,7 @@ TIERS: list[set[str]] = [
 TIER = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}
 OWNERS = {
     "pydantic": {"space"},
-    "yaml": {"space", "cli"},
+    "yaml": {"space", "cli", "export"},
     "peft": {"methods"},
     "datasets": {"tasks"},
     "botorch": {"surrogates"},

@@ -9,10 +9,18 @@ import typer
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo.")],
     trial: Annotated[int, typer.Option(min=0, help="Number of the trial; see: autopeft show RUN.")],
-    to: Annotated[str, typer.Option(help="What to make of it; see: autopeft list targets.")],
+    to: Annotated[str | None, typer.Option(help="What to make of it; see: autopeft list targets.", show_default=False)] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Fold the modules into the backbone's weights; short for --to merged.")] = False,
+    lossy: Annotated[
+        bool, typer.Option("--lossy", help="Go on where the target can't express all of the trial; LOST.md lists what is not in it.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder to write, new or empty.", show_default="RUN/exports/<trial>-<target>")] = None,
 ) -> None:
-    """Export a trial: peft makes a folder that PeftModel.from_pretrained loads, script a training script with the saved adapter.
+    """Export a trial, whole, or say what would be lost.
+
+    peft and adapters make a folder that PeftModel or AdapterHub's library loads, merged a plain transformers model, script a training
+    script with the saved adapter, which can express every trial. trl, axolotl, llamafactory and unsloth train language models: they get
+    the trial's LoRA and its data to train anew, without the task head, so they need --lossy.
 
     Prints the folder written.
 
@@ -20,8 +28,12 @@ def export(
       autopeft export runs/demo --trial 7 --to script
 
       autopeft export runs/demo --trial 12 --to peft --out my-adapter
+
+      autopeft export runs/demo --trial 12 --merge
     """
     from autopeft.export.writing import export_trial
     from autopeft.study.directory import RunDirectory
 
-    typer.echo(export_trial(RunDirectory.open(run), trial, to, out))
+    if merge == (to is not None):
+        raise typer.BadParameter("give either --to TARGET or --merge")
+    typer.echo(export_trial(RunDirectory.open(run), trial, to or "merged", out, lossy=lossy))

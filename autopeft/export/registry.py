@@ -3,16 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 
 from autopeft.errors import UnknownNameError
+from autopeft.export.plan import ExportPlan
 from autopeft.export.subject import FinishedTrial
 
-Writer = Callable[[FinishedTrial, Path], None]
-"""Writes a trial into an empty folder.
+Planner = Callable[[FinishedTrial], ExportPlan]
+"""Says what a trial would lose in a target's form, and how to write what is left.
 
 Raises:
-    UnsupportedError: The target can't express the trial's configuration; names everything that would be lost.
+    UnsupportedError: Nothing of use would be left.
 """
 
 
@@ -21,20 +21,25 @@ class Target:
     """One thing that a trial can become."""
 
     summary: str
-    location: str
-    """Where its writer is found when it is first used: "module:function"."""
+    module: str
+    """The module of `autopeft.export` whose function `plan` makes it; imported when it is first used."""
 
     @property
-    def writer(self) -> Writer:
-        """The function that writes it."""
-        module, _, function = self.location.partition(":")
-        writer: Writer = getattr(import_module(module), function)
-        return writer
+    def planner(self) -> Planner:
+        """The function that plans it."""
+        planner: Planner = import_module(f"autopeft.export.{self.module}").plan
+        return planner
 
 
 TARGETS: Mapping[str, Target] = {
-    "peft": Target("LoRA and head as a folder that PeftModel.from_pretrained loads", "autopeft.export.peft_adapter:write"),
-    "script": Target("any adapter with a training script on transformers.Trainer", "autopeft.export.trainer_script:write"),
+    "peft": Target("LoRA and head as a folder that PeftModel.from_pretrained loads", "peft_adapter"),
+    "script": Target("any adapter with a training script on transformers.Trainer", "trainer_script"),
+    "merged": Target("a plain transformers model, for methods that fold into its weights", "merged_model"),
+    "adapters": Target("adapters, prefixes, LoRA and head as a folder that AdapterHub's adapters loads", "adapterhub_adapter"),
+    "trl": Target("a configuration for trl sft, to train a language model anew", "trl_recipe"),
+    "axolotl": Target("a configuration for axolotl train, to train a language model anew", "axolotl_recipe"),
+    "llamafactory": Target("a configuration for llamafactory-cli train, to train a language model anew", "llamafactory_recipe"),
+    "unsloth": Target("a script on unsloth's FastLanguageModel, to train a language model anew", "unsloth_recipe"),
 }
 
 

@@ -8,10 +8,11 @@ from typing import Any
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError
+from autopeft.plugins import import_plugin
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
 from autopeft.study.study import Study
-from autopeft.tasks import Task
+from autopeft.tasks import Task, TaskData, load, load_files
 from autopeft.training.backbone import BackboneSource
 
 
@@ -33,6 +34,10 @@ class FinishedTrial:
     """CPU threads that torch had. Sums are taken in another order with another number, so digits depend on it."""
     versions: Mapping[str, str]
     """Versions of the packages that ran the search."""
+    data_notes: tuple[str, ...] = ()
+    """Where each split came from, one sentence each."""
+    plugins: tuple[str, ...] = ()
+    """The user's own Python files that register methods or tasks."""
 
     @property
     def configuration(self) -> Configuration:
@@ -42,17 +47,35 @@ class FinishedTrial:
     @property
     def model_reference(self) -> str:
         """What finds the backbone again: the hub id, or the full path of a folder."""
-        return self.backbone.path if Path(self.backbone.name).expanduser().exists() else self.backbone.name
+        return self.backbone.path if self.model_is_folder else self.backbone.name
+
+    @property
+    def model_is_folder(self) -> bool:
+        """Whether the backbone is a folder of the user's, which no hub knows."""
+        return Path(self.backbone.name).expanduser().exists()
+
+    def load_data(self) -> TaskData:
+        """Read training and validation examples from where the search had them.
+
+        Raises:
+            AutopeftError: They are not there any more.
+        """
+        if "task" in self.data:
+            return load(self.data["task"], data_dir=self.data["data_dir"])
+        return load_files(**self.data)
 
 
 def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
     """Collect a trial out of its run.
 
     Raises:
-        InvalidInputError: The run has no such trial, or it is not complete, or its adapter is gone.
+        InvalidInputError: The run has no such trial, or it is not complete, or its adapter or a plugin is gone.
     """
     settings = run.settings()
     asked = {name: entry["value"] for name, entry in settings["settings"].items()}
+    plugins = tuple(asked.get("plugins") or ())
+    for path in plugins:
+        import_plugin(path)
     record = _complete(Study.open(run).records(), number)
     adapter = run.adapter_path(number)
     if not adapter.is_dir():
@@ -67,6 +90,8 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
         data=_data(asked),
         threads=None if asked.get("workers") == 0 else 1,
         versions=settings.get("versions", {}),
+        data_notes=tuple(settings.get("data_notes", ())),
+        plugins=plugins,
     )
 
 

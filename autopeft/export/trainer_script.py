@@ -12,21 +12,32 @@ from string import Template
 from typing import Any
 
 from autopeft.budget import Budget
+from autopeft.export.plan import ExportPlan
 from autopeft.export.subject import FinishedTrial
-from autopeft.export.words import metric_lines
+from autopeft.export.words import measured_on, metric_lines
 
 FULL_EPOCHS = 10
-"""Passes over all training examples when a configuration is trained for good, unless the search made more."""
+"""Passes over all training examples when a configuration is trained for good, unless the search made more.
+
+The best epoch is kept, so more passes cost time and no accuracy; ten are enough for the smallest GLUE tasks.
+"""
 REQUIREMENTS = ("autopeft", "torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy")
 _TEMPLATES = Path(__file__).parent / "template"
 
 
-def write(trial: FinishedTrial, folder: Path) -> None:
-    """Write the adapter, the script and what it reads."""
+def plan(trial: FinishedTrial) -> ExportPlan:
+    """Plan the adapter, the script and what it reads; nothing is lost."""
+    return ExportPlan(lambda folder: _write(trial, folder))
+
+
+def _write(trial: FinishedTrial, folder: Path) -> None:
     shutil.copytree(trial.adapter, folder / "adapter")
     shutil.copyfile(_TEMPLATES / "train.py.txt", folder / "train.py")
     _write_json(folder / "configuration.json", trial.configuration.to_dict())
     _write_json(folder / "settings.json", _settings(trial))
+    for index, path in enumerate(trial.plugins):  # numbered: they are imported in the search's order, and two may share a name
+        (folder / "plugins").mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / "plugins" / f"{index:02d}_{Path(path).name}")
     (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements(trial)), encoding="utf-8")
     (folder / "README.md").write_text(_readme(trial), encoding="utf-8")
 
@@ -76,6 +87,7 @@ def _readme(trial: FinishedTrial) -> str:
         parameters=f"{trial.record.trainable_parameters:,}",
         model=trial.model_reference,
         metrics=metric_lines(trial.record.metrics),
+        measured_on=measured_on(trial),
         full=full_budget(trial.budget).describe(),
         search=trial.budget.describe(),
     )

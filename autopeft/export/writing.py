@@ -3,13 +3,17 @@
 import shutil
 from pathlib import Path
 
-from autopeft.errors import InvalidInputError
+from autopeft.errors import InvalidInputError, UnsupportedError
+from autopeft.export.plan import ExportPlan
 from autopeft.export.registry import get_target
-from autopeft.export.subject import read_trial
+from autopeft.export.subject import FinishedTrial, read_trial
 from autopeft.study.directory import RunDirectory
 
+LOST = "LOST.md"
+"""The file of an export that says what is not in it."""
 
-def export_trial(run: RunDirectory, number: int, target: str, out: Path | None = None) -> Path:
+
+def export_trial(run: RunDirectory, number: int, target: str, out: Path | None = None, *, lossy: bool = False) -> Path:
     """Write a trial in a target's form.
 
     Args:
@@ -17,6 +21,7 @@ def export_trial(run: RunDirectory, number: int, target: str, out: Path | None =
         number: The trial's number.
         target: Name of a target.
         out: Folder to write, which must not exist or be empty. None: `exports/<number>-<target>` in the run.
+        lossy: Go on where the target can't express all of the trial; `LOST.md` in the folder then lists what is not in it.
 
     Returns:
         The folder.
@@ -24,22 +29,35 @@ def export_trial(run: RunDirectory, number: int, target: str, out: Path | None =
     Raises:
         UnknownNameError: There is no such target.
         InvalidInputError: The folder is in use, or the trial can't be exported: unknown, failed, still running.
-        UnsupportedError: The target can't express the trial's configuration.
-        UnavailableError: The trial's backbone is needed and can't be loaded.
+        UnsupportedError: The target can't express all of the trial, and not `lossy`; or nothing of use would be left.
+        UnavailableError: The trial's backbone or data is needed and can't be loaded.
     """
-    writer = get_target(target).writer
+    planner = get_target(target).planner
     out = out or run.exports_path / f"{number:04d}-{target}"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InvalidInputError("the output folder is in use", value=str(out), remedy="Give another --out, or remove it.")
     trial = read_trial(run, number)
+    plan = planner(trial)
+    if plan.lost and not lossy:
+        raise UnsupportedError(
+            f"the {target} form can't express all of trial {number}; it would lose: {'; '.join(plan.lost)}",
+            remedy="Export it with --to script, which keeps everything, or go on with --lossy.",
+        )
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        writer(trial, partial)
+        plan.write(partial)
+        if plan.lost:
+            (partial / LOST).write_text(_losses(trial, target, plan), encoding="utf-8")
         if out.exists():
             out.rmdir()
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return out
+
+
+def _losses(trial: FinishedTrial, target: str, plan: ExportPlan) -> str:
+    heading = f"# What this export lost\n\nTrial {trial.record.number} of the run `{trial.run}` was exported to {target} with --lossy."
+    return f"{heading} It trained `{trial.configuration.describe()}`. Not in this folder:\n\n" + "".join(f"- {one}\n" for one in plan.lost)

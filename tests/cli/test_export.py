@@ -7,11 +7,12 @@ from typer.testing import CliRunner
 
 from autopeft.budget import Budget
 from autopeft.cli.export import export
-from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.errors import InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.request import SearchRequest
 from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
+from autopeft.study.foresight import Foresight
 from autopeft.study.study import Study
 from autopeft.tasks import get_task
 from autopeft.training.backbone import BackboneSource
@@ -33,7 +34,7 @@ def run(tmp_path):
         }
     )
     space = SearchSpace("test", (ModuleSlot("prefix", (MethodChoice("prefix", (1, 2)),)),), (), n_layers=2, rule="all")
-    study = Study.create(directory, objectives, space, "random", 0, lambda _: {})
+    study = Study.create(directory, Foresight(space, objectives, lambda _: {}), "random", 0)
     number, configuration, seed = study.ask()
     directory.write_trial(number, {"adapter/adapter.json": b"{}", "adapter/adapter.safetensors": b"tensors"})
     study.tell(Assignment(number, configuration, Budget(), seed), Measurement({"accuracy": 0.75}, (), 64, 770, 1.0, 1.0, 1, 1))
@@ -69,6 +70,19 @@ def test_an_unknown_trial_is_refused(run):
         call(run, "--trial", 3, "--to", "script")
 
 
-@pytest.mark.parametrize("arguments", [("--to", "script"), ("--trial", "0"), ("--trial", "-1", "--to", "script")])
-def test_trial_and_target_are_needed(run, arguments):
+def test_what_does_not_merge_is_refused(run):
+    with pytest.raises(UnsupportedError, match="these don't: prefix"):
+        call(run, "--trial", 0, "--merge")
+
+
+def test_what_cannot_be_expressed_is_refused(run):
+    with pytest.raises(UnsupportedError, match="has no LoRA that could be expressed: prefix"):
+        call(run, "--trial", 0, "--to", "trl", "--lossy")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--to", "script"), ("--trial", "0"), ("--trial", "-1", "--to", "script"), ("--trial", "0", "--to", "peft", "--merge")],
+)
+def test_a_trial_and_one_target_are_needed(run, arguments):
     assert call(run, *arguments).exit_code == 2

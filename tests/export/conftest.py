@@ -1,6 +1,7 @@
 """Tiny random models on disk, and trials that were really trained on them."""
 
 import random
+from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -11,16 +12,19 @@ from transformers import (
     DistilBertModel,
     GPT2Config,
     GPT2Model,
+    LlamaConfig,
+    LlamaModel,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaModel,
 )
 
 from autopeft.budget import Budget
+from autopeft.configuration import Configuration
 from autopeft.export.subject import FinishedTrial
 from autopeft.study.record import TrialRecord
 from autopeft.tasks import load_files
-from autopeft.training.backbone import find_backbone
+from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.measurement import Assignment, RunnerSettings
 from autopeft.training.runner import TrialRunner
 
@@ -34,6 +38,8 @@ def make_model(family):
         return BertModel(BertConfig(**SMALL | {"num_hidden_layers": 12}), add_pooling_layer=False)
     if family == "roberta":
         return RobertaModel(RobertaConfig(**SMALL, max_position_embeddings=40, pad_token_id=0))
+    if family == "llama":
+        return LlamaModel(LlamaConfig(**SMALL | {"num_hidden_layers": 12}, pad_token_id=0, bos_token_id=1, eos_token_id=2))
     if family == "distilbert":
         return DistilBertModel(DistilBertConfig(vocab_size=20, dim=16, n_layers=3, n_heads=2, hidden_dim=24))
     return GPT2Model(GPT2Config(vocab_size=20, n_embd=16, n_layer=3, n_head=2, n_positions=40, bos_token_id=1, eos_token_id=2))
@@ -98,3 +104,16 @@ def train_trial(model_folder, data_file, tmp_path_factory):
         return FinishedTrial("my run", record, folder, data.task, backbone, BUDGET, source, threads=1, versions={}), found
 
     return train
+
+
+@pytest.fixture
+def untrained(data_file):
+    """Return a function from modules to a trial of them that was never run: enough to say what an export would lose."""
+
+    def make(*modules):
+        configuration = Configuration(modules)
+        record = TrialRecord(5, "complete", configuration, 3)
+        task = load_files(data_file, text="text", label="label").task
+        return FinishedTrial("my run", record, Path("nowhere"), task, BackboneSource("x", "x", ""), BUDGET, {}, threads=1, versions={})
+
+    return make

@@ -4,11 +4,13 @@ import pytest
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import UnsupportedError, VerificationError
-from autopeft.export.peft_adapter import losses, write
+from autopeft.export.low_rank import split_off
+from autopeft.export.peft_adapter import plan
 from autopeft.methods.checkpoint import load
 from autopeft.training.model import load_model
 
@@ -61,7 +63,7 @@ def both(trial, folder):
 @pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
 def test_peft_loads_the_same_modules_and_predicts_the_same(train_trial, configuration, tmp_path):
     trial, _ = train_trial(configuration)
-    write(trial, tmp_path)
+    plan(trial).write(tmp_path)
     ours, theirs = both(trial, tmp_path)
     assert scales(theirs) == scales(ours)
     with torch.no_grad():
@@ -76,7 +78,7 @@ def test_peft_loads_the_same_modules_and_predicts_the_same(train_trial, configur
 def test_other_families_keep_their_heads(train_trial, family, head, tmp_path):
     targets = ("attention_output", "query") if family == "gpt2" else ("query", "ffn_out")
     trial, _ = train_trial(Configuration((lora(2, (0, 1), targets), lora(3, (2,), targets)), TRAINING), family)
-    write(trial, tmp_path)
+    plan(trial).write(tmp_path)
     assert json.loads((tmp_path / "adapter_config.json").read_text())["modules_to_save"] == head
     ours, theirs = both(trial, tmp_path)
     assert scales(theirs) == scales(ours)
@@ -86,7 +88,7 @@ def test_other_families_keep_their_heads(train_trial, family, head, tmp_path):
 
 def test_the_description_is_sorted_and_can_be_trained_further(train_trial, tmp_path):
     trial, _ = train_trial(CONFIGURATIONS["several ranks"])
-    write(trial, tmp_path)
+    plan(trial).write(tmp_path)
     config = json.loads((tmp_path / "adapter_config.json").read_text())
     assert config["target_modules"] == sorted(config["target_modules"])
     assert config["base_model_name_or_path"] == trial.backbone.path
@@ -100,42 +102,43 @@ def test_the_description_is_sorted_and_can_be_trained_further(train_trial, tmp_p
     assert sum("lora_" in name for name in trainable) == 2 * len(config["target_modules"])
 
 
-def test_the_readme_has_metrics_and_a_snippet_that_runs(train_trial, tmp_path):
-    trial, _ = train_trial(CONFIGURATIONS["one rank"])
-    write(trial, tmp_path)
-    text = (tmp_path / "README.md").read_text()
-    assert f"| accuracy | {trial.record.metrics['accuracy']!r} |" in text
-    snippet = text.split("```python\n")[1].split("```")[0].replace("the folder of this file", str(tmp_path))
-    scope = {}
-    exec(snippet, scope)
-    with torch.no_grad():
-        assert scope["model"](**BATCH).logits.shape == (2, 2)
-
-
 @pytest.mark.parametrize(
     ("modules", "lost"),
     [
-        ((), ["a trained head without any LoRA"]),
         ((lora(2, (0,)), PeftModule("prefix", 3, (1,))), ["prefix 3 in 1"]),
-        (
-            (PeftModule("serial_adapter", 4, (0, 1)), PeftModule("prefix", 3, (1,))),
-            ["prefix 3 in 1", "serial_adapter 4 in 0 1", "a trained head without any LoRA"],
-        ),
-        ((lora(2, (0,), dora=True), lora(2, (1,))), ["LoRA's option dora, which differs between layers"]),
-        ((lora(2, (0,), unheard_of=1),), ["LoRA's option unheard_of"]),
-        ((lora(2, (0,)), lora(4, (1,), dropout=0.0, alpha=2.0)), []),
+        ((lora(2, (0, 1)), lora(4, (2,), dora=True)), ["lora 4 [query value] dora in 2 (its options differ from the other LoRA modules')"]),
+        ((lora(2, (0,)), lora(2, (1,), gated=True)), ["lora 2 [query value] gated in 1 (its option gated)"]),
+        ((lora(2, (0,), gated=False), lora(4, (1,), dropout=0.0, alpha=2.0)), []),
     ],
-    ids=["head only", "composite", "no lora", "mixed options", "unknown option", "nothing"],
+    ids=["composite", "mixed options", "gated", "nothing"],
 )
-def test_what_would_be_lost_is_listed_in_full(modules, lost):
-    assert losses(Configuration(modules)) == lost
+def test_what_would_be_lost_is_listed_in_full(untrained, modules, lost):
+    kept, found = split_off(untrained(*modules))
+    assert found == lost
+    assert len(kept.modules) == len(modules) - len(lost)
 
 
-def test_what_cannot_be_expressed_is_refused(train_trial, tmp_path):
-    trial, _ = train_trial(Configuration((PeftModule("serial_adapter", 4, (0, 1)), lora(2, (2,))), TRAINING))
-    with pytest.raises(UnsupportedError, match=r"it would lose: serial_adapter 4 in 0 1\. Export it with --to script"):
-        write(trial, tmp_path)
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("modules", [(), (PeftModule("serial_adapter", 4, (0,)),), (lora(2, (0,), gated=True),)], ids=str)
+def test_without_lora_there_is_nothing_to_export(untrained, modules):
+    with pytest.raises(UnsupportedError, match="has no LoRA that could be expressed"):
+        plan(untrained(*modules))
+
+
+def test_what_is_left_of_a_composite_is_its_lora_and_head(train_trial, tmp_path):
+    trial, _ = train_trial(
+        Configuration((PeftModule("prefix", 2, (0, 1)), PeftModule("ia3", 1, (0,), ("query",)), lora(2, (0, 2))), TRAINING)
+    )
+    planned = plan(trial)
+    assert planned.lost == ("ia3 1 [query] in 0", "prefix 2 in 0 1")
+    planned.write(tmp_path)
+    ours = load_model(trial.backbone, trial.task).model
+    applied = load(ours, trial.adapter, BATCH)
+    theirs = PeftModel.from_pretrained(base_model(trial), tmp_path)
+    names = [f"bert.encoder.layer.{layer}.attention.self.{role}" for layer in (0, 2) for role in ("query", "value")]
+    assert scales(theirs) == dict.fromkeys(names, (2, 4, 2.0))
+    saved = load_file(tmp_path / "adapter_model.safetensors")
+    assert len(saved) == 2 * len(names) + len(applied.head_parameters)
+    assert all(torch.equal(saved[f"base_model.model.{name}"], tensor) for name, tensor in applied.head_parameters.items())
 
 
 def test_an_adapter_of_another_configuration_is_refused(train_trial, tmp_path):
@@ -145,4 +148,4 @@ def test_an_adapter_of_another_configuration_is_refused(train_trial, tmp_path):
     description["configuration"]["modules"][0]["layers"] = [1, 9]
     path.write_text(json.dumps(description))
     with pytest.raises(VerificationError, match="lacks"):
-        write(trial, tmp_path)
+        plan(trial).write(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
-from autopeft.export.trainer_script import full_budget, requirements, write
+from autopeft.export.trainer_script import full_budget, plan, requirements
 
 COMPOSITE = Configuration(
     (
@@ -27,7 +27,7 @@ def composite(train_trial, tmp_path_factory):
     trial, measurement = train_trial(COMPOSITE)
     folder = tmp_path_factory.mktemp("exports") / "script"
     folder.mkdir()
-    write(trial, folder)
+    plan(trial).write(folder)
     return trial, measurement, folder
 
 
@@ -68,7 +68,7 @@ def test_training_with_the_search_budget_repeats_the_search(composite):
 @pytest.mark.slow
 def test_regression_evaluates_exactly_too(train_trial, score_file, tmp_path):
     trial, measurement = train_trial(COMPOSITE, file=score_file)
-    write(trial, tmp_path)
+    plan(trial).write(tmp_path)
     assert trial.task.kind == "regression"
     assert json.loads(run_script(tmp_path, "--evaluate")) == dict(measurement.metrics)
 

@@ -4,8 +4,10 @@ from dataclasses import asdict
 import pytest
 from peft import PeftConfig
 
+import autopeft
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import InvalidInputError, UnknownNameError, UnsupportedError
+from autopeft.export.plan import ExportPlan
 from autopeft.export.registry import TARGETS, get_target
 from autopeft.export.subject import read_trial
 from autopeft.export.writing import export_trial
@@ -13,6 +15,7 @@ from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.request import SearchRequest
 from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
+from autopeft.study.foresight import Foresight
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment
 
@@ -37,7 +40,7 @@ def run(train_trial, data_file, tmp_path):
         }
     )
     space = SearchSpace("one", (ModuleSlot("lora", (MethodChoice("lora", (2,)),), (("query",),)),), (), n_layers=12, rule="all")
-    study = Study.create(directory, OBJECTIVES, space, "random", 0, lambda _: {})
+    study = Study.create(directory, Foresight(space, OBJECTIVES, lambda _: {}), "random", 0)
     assignments = [Assignment(*study.ask()[:2], trial.budget, seed=3) for _ in range(3)]
     directory.write_trial(0, {f"adapter/{path.name}": path.read_bytes() for path in trial.adapter.iterdir()})
     study.tell(assignments[0], measurement)
@@ -46,8 +49,8 @@ def run(train_trial, data_file, tmp_path):
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_every_target_has_a_writer(name):
-    assert callable(get_target(name).writer)
+def test_every_target_has_a_planner(name):
+    assert callable(get_target(name).planner)
     assert TARGETS[name].summary
 
 
@@ -112,11 +115,37 @@ def test_an_unknown_target_is_refused_with_the_nearest(run):
 
 
 def test_a_writer_that_fails_leaves_nothing_behind(run, monkeypatch):
-    def fail(trial, folder):
+    def fail(folder):
         (folder / "half").write_text("x")
         raise UnsupportedError("no")
 
-    monkeypatch.setattr("autopeft.export.trainer_script.write", fail)
+    monkeypatch.setattr("autopeft.export.trainer_script.plan", lambda trial: ExportPlan(fail))
     with pytest.raises(UnsupportedError, match="no"):
         export_trial(run, 0, "script")
     assert not list(run.exports_path.iterdir())
+
+
+def test_what_would_be_lost_is_refused_and_with_lossy_written_down(run, monkeypatch):
+    plan = ExportPlan(lambda folder: (folder / "half").write_text("x"), ("the first half", "the label"))
+    monkeypatch.setattr("autopeft.export.trainer_script.plan", lambda trial: plan)
+    with pytest.raises(UnsupportedError, match=r"it would lose: the first half; the label\..*--lossy"):
+        export_trial(run, 0, "script")
+    assert not run.exports_path.exists()
+    out = export_trial(run, 0, "script", lossy=True)
+    assert (out / "half").read_text() == "x"
+    assert (out / "LOST.md").read_text().endswith("\n- the first half\n- the label\n")
+
+
+def test_a_faithful_export_has_no_list_of_losses(run):
+    assert not (export_trial(run, 0, "script", lossy=True) / "LOST.md").exists()
+
+
+def test_plugins_are_imported_and_go_with_the_script(run, tmp_path):
+    plugin = tmp_path / "own.py"
+    plugin.write_text("import autopeft\nautopeft.ran = __file__\n")
+    settings = run.settings()
+    settings["settings"]["plugins"] = {"value": [str(plugin)], "source": "flag"}
+    run.write_settings(settings)
+    out = export_trial(run, 0, "script")
+    assert autopeft.ran == str(plugin)
+    assert (out / "plugins" / "00_own.py").read_text() == plugin.read_text()

@@ -1,0 +1,196 @@
+"""Export as a folder that AdapterHub's adapters library loads: bottleneck adapters, a prefix, LoRA, and the task head.
+
+Symbols of the formulas are those of `autopeft.methods.block_deltas`: the library's serial adapter with both norms and its parallel one
+compute the same. A prefix is kept there for all layers together, a LoRA and a prefix once for all layers.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from autopeft.configuration import Configuration, PeftModule
+from autopeft.errors import UnsupportedError
+from autopeft.export.card import write_card
+from autopeft.export.low_rank import whole
+from autopeft.export.plan import ExportPlan
+from autopeft.export.subject import FinishedTrial
+from autopeft.export.trained import TrainedModel, load_trained
+from autopeft.methods.topology import ALL_ROLES, Block
+
+VERSION = "adapters.1.3.0"
+"""The version of the library whose format is written."""
+NAME = "autopeft"
+_PLACES = {
+    "bert": ("output.adapters", "self_prefix"),
+    "roberta": ("output.adapters", "self_prefix"),
+    "xlm-roberta": ("output.adapters", "self_prefix"),
+    "electra": ("output.adapters", "self_prefix"),
+    "distilbert": ("output_adapters.adapters", "self"),
+}
+"""For each family, where the library keeps a block's adapters, and what it calls the prefixes of self-attention."""
+_ROLES = {"query": "q", "key": "k", "value": "v"}
+_OTHER_ROLES = {"ffn_in": "intermediate_lora", "ffn_out": "output_lora"}
+_OPTIONS = {
+    "serial_adapter": {"scale", "activation"},
+    "parallel_adapter": {"scale", "activation"},
+    "prefix": {"cross", "mlp_width"},
+    "lora": {"alpha", "dropout"},
+}
+
+
+def plan(trial: FinishedTrial) -> ExportPlan:
+    """Plan `adapter_config.json`, the tensors of adapter and head, and a model card.
+
+    Raises:
+        UnsupportedError: The backbone is of a family for which the names are not known here, or nothing can be expressed.
+        UnavailableError: The backbone can't be loaded.
+    """
+    kept, lost = _split(trial.configuration)
+    if not kept:
+        words = trial.configuration.describe()
+        raise UnsupportedError(f"the adapters form can express nothing of trial {trial.record.number}: {words}", remedy="Use --to script.")
+    trained = load_trained(trial)
+    family = str(trained.model.config.model_type)  # type: ignore[union-attr]
+    if family not in _PLACES:
+        raise UnsupportedError(f"the adapters form is written for {', '.join(_PLACES)}", value=family, remedy="Use --to script.")
+    return ExportPlan(lambda folder: _write(trial, kept, trained, family, folder), tuple(lost))
+
+
+def _split(configuration: Configuration) -> tuple[list[PeftModule], list[str]]:
+    """Return the modules that the library has, and in words the others."""
+    kept: list[PeftModule] = []
+    lost = []
+    # Serial adapters come after parallel ones in the configuration's order, and of two in a layer the serial one stays.
+    for module in sorted(configuration.modules, key=lambda module: module.method == "parallel_adapter"):
+        if why := _why_lost(module, kept):
+            lost.append(Configuration((module,)).describe() + why)
+        else:
+            kept.append(module)
+    return kept, lost
+
+
+def _why_lost(module: PeftModule, kept: Sequence[PeftModule]) -> str | None:
+    """Return why the library can't hold a module beside others, in parentheses; None if it can."""
+    if module.method not in _OPTIONS:
+        return ""
+    wrong = [name for name, value in module.options.items() if value is not False and name not in _OPTIONS[module.method]]
+    if module.options.get("cross") or module.options.get("mlp_width"):
+        wrong.append("cross" if module.options.get("cross") else "mlp_width")
+    if wrong:
+        return f" (its option {', '.join(wrong)})"
+    if module.method in ("lora", "prefix") and any(other.method == module.method for other in kept):
+        return f" (a second {module.method})"
+    if others := set(module.targets) - {*_ROLES, *_OTHER_ROLES} - {ALL_ROLES}:
+        return f" (on {', '.join(sorted(others))})"
+    if ALL_ROLES in module.targets:
+        return " (on every linear)"
+    beside = [other for other in kept if other.method.endswith("_adapter") and module.method.endswith("_adapter")]
+    if any(set(other.layers or ()) & set(module.layers or ()) for other in beside):
+        return " (beside a serial adapter in the same layer)"
+    return None
+
+
+def _write(trial: FinishedTrial, kept: Sequence[PeftModule], trained: TrainedModel, family: str, folder: Path) -> None:
+    model: Any = trained.model
+    topology = trained.applied.topology
+    configs: list[dict[str, Any]] = []
+    tensors: dict[str, Tensor] = {}
+    for module in kept:
+        blocks = topology.placed(module.layers)
+        left_out = [block.index for block in topology.blocks if block not in blocks]
+        configs.append({**_config(module, topology.hidden_size), "leave_out": left_out})
+        tensors.update(_tensors(module, blocks, trained, family))
+    config = configs[0] if len(configs) == 1 else {"architecture": "union", "configs": configs}
+    about = {
+        "hidden_size": topology.hidden_size,
+        "model_class": type(model).__name__,
+        "model_name": trial.model_reference,
+        "model_type": family,
+        "version": VERSION,
+    }
+    labels = {label: index for index, label in enumerate(trial.task.labels)} or None
+    head = {name: tensor.detach().clone() for name, tensor in trained.applied.head_parameters.items()}
+    # A fresh pooler inside the backbone is loaded along with the adapter, what stands on top with the head.
+    inside = {name: tensor for name, tensor in head.items() if name.startswith(f"{model.base_model_prefix}.")}
+    save_file({**tensors, **inside}, folder / "adapter.safetensors")
+    save_file({name: tensor for name, tensor in head.items() if name not in inside}, folder / "model_head.safetensors")
+    _write_json(folder / "adapter_config.json", {"config": config, "name": NAME, **about})
+    _write_json(
+        folder / "head_config.json",
+        {"config": None, "name": None, "label2id": labels, "num_labels": trial.task.n_outputs, **about},
+    )
+    write_card(trial, folder, "adapters")
+
+
+def reduction_factor(hidden_size: int, size: int) -> float:
+    """Return the factor from which the library computes the bottleneck size, as int(hidden_size // factor)."""
+    exact = hidden_size / size
+    return exact if int(hidden_size // exact) == size else hidden_size / (size + 0.5)
+
+
+def _config(module: PeftModule, hidden_size: int) -> dict[str, Any]:
+    """Return a module in the library's words, without its layers."""
+    options = module.options
+    if module.method == "prefix":
+        # Its own default would put an MLP before the prefix.
+        return {"architecture": "prefix_tuning", "prefix_length": module.size, "flat": True}
+    if module.method == "lora":
+        targets = module.targets or ("query", "value")
+        return {
+            "architecture": "lora",
+            "r": module.size,
+            "alpha": whole(float(options.get("alpha", 2 * module.size))),
+            "dropout": options.get("dropout", 0.0),
+            "selfattn_lora": any(role in _ROLES for role in targets),
+            "attn_matrices": [letter for role, letter in _ROLES.items() if role in targets],
+            **{name: role in targets for role, name in _OTHER_ROLES.items()},
+        }
+    is_parallel = module.method == "parallel_adapter"
+    return {
+        "mh_adapter": False,
+        "output_adapter": True,
+        "reduction_factor": reduction_factor(hidden_size, module.size),
+        "non_linearity": options.get("activation", "relu"),
+        "is_parallel": is_parallel,
+        "original_ln_before": not is_parallel,
+        "scaling": float(options.get("scale", 4.0 if is_parallel else 1.0)),
+        **({"init_weights": "mam_adapter"} if is_parallel else {}),
+    }
+
+
+def _tensors(module: PeftModule, blocks: Sequence[Block], trained: TrainedModel, family: str) -> Mapping[str, Tensor]:
+    """Return what a module learnt, under the library's names."""
+    place, prefixes = _PLACES[family]
+    found: dict[str, Tensor] = {}
+    for block in blocks:
+        if module.method.endswith("_adapter"):
+            kind = module.method.removesuffix("_adapter")
+            for part, name in (("down", "adapter_down.0"), ("up", "adapter_up")):
+                for leaf in ("weight", "bias"):
+                    tensor = trained.model.get_parameter(f"{block.name}.autopeft.{kind}.{module.method}.{part}.{leaf}")
+                    found[f"{block.name}.{place}.{NAME}.{name}.{leaf}"] = tensor
+        elif module.method == "lora":
+            for linear in block.select(module.targets or ("query", "value")):
+                layer: Any = trained.model.get_submodule(linear.name)
+                for part in ("lora_A", "lora_B"):
+                    ((_, factor),) = getattr(layer, part).items()
+                    found[f"{linear.name}.loras.{NAME}.{part}"] = factor.weight
+    if module.method == "prefix":
+        pairs = []
+        for block in blocks:
+            (attention,) = block.attentions
+            prefix: Any = trained.model.get_submodule(f"{attention.name}.autopeft.prefixes.prefix")
+            pairs += [prefix.key, prefix.value]
+        # The library has one vector: positions x (key and value of each layer) x heads x width.
+        pool = f"{trained.model.base_model_prefix}.prefix_tuning.prefix_tunings.{NAME}.{prefixes}.control_trans"
+        found[pool] = torch.stack(pairs).permute(2, 0, 1, 3).flatten()
+    return {name: tensor.detach().clone().contiguous() for name, tensor in found.items()}
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,77 @@
+"""The model card of an exported adapter or model: the README.md that the Hugging Face hub shows and reads metadata from."""
+
+from pathlib import Path
+from string import Template
+from typing import Any, Literal
+
+import yaml
+
+from autopeft.export.subject import FinishedTrial
+from autopeft.export.words import data_lines, measured_on, metric_lines
+from autopeft.tasks.registry import find
+
+Form = Literal["peft", "merged", "adapters"]
+
+_HUB_METRICS = {"pearson": "pearsonr", "spearman": "spearmanr"}
+"""The names of the hub's `evaluate` library where they differ from ours."""
+_TEMPLATES = Path(__file__).parent / "template"
+_WHAT = {
+    "peft": "A LoRA adapter with its task head, in the format of the peft library",
+    "merged": "A model with its adapter folded into the weights",
+    "adapters": "An adapter with its task head, in the format of AdapterHub's adapters library",
+}
+_LIBRARY = {"peft": "peft", "merged": "transformers", "adapters": "adapters"}
+
+
+def write_card(trial: FinishedTrial, folder: Path, form: Form) -> None:
+    """Write README.md: metadata, what it is, metrics, data, configuration, and a snippet that loads it."""
+    snippet = Template((_TEMPLATES / f"load_{form}.py.txt").read_text(encoding="utf-8")).substitute(
+        model=repr(trial.model_reference),
+        n_labels=trial.task.n_outputs,
+        texts=", ".join(repr(f"The {column}.") for column in trial.task.text_columns),
+        max_length=trial.budget.max_length,
+        answer="logits[0, 0].item()" if trial.task.kind == "regression" else f"{list(trial.task.labels)!r}[logits.argmax().item()]",
+    )
+    card = Template((_TEMPLATES / "card.md").read_text(encoding="utf-8")).substitute(
+        metadata=yaml.safe_dump(_metadata(trial, form), sort_keys=False, allow_unicode=True).strip(),
+        title=f"{trial.task.name}: {trial.configuration.describe()}",
+        what=_WHAT[form],
+        run=trial.run,
+        trial=trial.record.number,
+        model=trial.model_reference,
+        parameters=f"{trial.record.trainable_parameters:,}",
+        metrics=metric_lines(trial.record.metrics),
+        measured_on=measured_on(trial),
+        budget=trial.budget.describe(),
+        data=data_lines(trial),
+        label=trial.task.label_column,
+        labels=", ".join(f"`{label}`" for label in trial.task.labels) or "a number",
+        configuration=trial.configuration.to_json(),
+        snippet=snippet.strip(),
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _metadata(trial: FinishedTrial, form: Form) -> dict[str, Any]:
+    """Return the metadata block that the hub's model cards begin with."""
+    task = trial.task
+    hub = find(task.name).hub if "task" in trial.data else None
+    dataset: dict[str, Any] = {"name": task.name, "type": hub.id if hub else task.name, "split": "validation"}
+    if hub and hub.configuration:
+        dataset["config"] = hub.configuration
+    metrics = [{"type": _HUB_METRICS.get(name, name), "name": name, "value": value} for name, value in trial.record.metrics.items()]
+    kind = {"type": "text-classification", "name": task.kind}
+    return {
+        # A folder of the user's would be refused as a hub id.
+        **({} if trial.model_is_folder else {"base_model": trial.backbone.name}),
+        **({"datasets": [hub.id]} if hub else {}),
+        "library_name": _LIBRARY[form],
+        "pipeline_tag": "text-classification",
+        "tags": ["autopeft", *sorted({module.method for module in trial.configuration.modules})],
+        "model-index": [
+            {
+                "name": f"{task.name}, trial {trial.record.number} of {trial.run}",
+                "results": [{"task": kind, "dataset": dataset, "metrics": metrics}],
+            }
+        ],
+    }

@@ -1,0 +1,209 @@
+"""What the trainers of causal language models have in common: a recipe of LoRA and hyper-parameters, and the task as texts to continue.
+
+They have no task head. A trial's LoRA is written as a recipe to train anew, and its task as prompts that end where the label is to be
+written; so what a trial learnt is always lost, and its metrics say nothing of the result.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from autopeft.budget import Budget
+from autopeft.configuration import Configuration, Scalar
+from autopeft.errors import UnsupportedError
+from autopeft.export.low_rank import COMMON_OPTIONS, LowRank, low_ranks, split_off, whole
+from autopeft.export.plan import ExportPlan
+from autopeft.export.subject import FinishedTrial
+from autopeft.export.trained import TrainedModel, load_trained
+from autopeft.export.trainer_script import full_budget
+from autopeft.tasks import Split, Task
+from autopeft.training.loop import DEFAULTS
+
+LABEL_TOKENS = 64
+"""Room in a sequence for the names of the columns and the label, besides the texts."""
+_CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to train, and how."""
+
+    model: str
+    """Hub id or folder."""
+    linears: Mapping[str, LowRank]
+    """By the end of the linear's name that tells it from all others, such as "layers.4.self_attn.q_proj"."""
+    common: LowRank
+    """The update that most linears have."""
+    options: Mapping[str, Scalar]
+    """The value of each of `COMMON_OPTIONS`."""
+    transposed: bool
+    """Whether a linear keeps its weight transposed (Conv1D)."""
+    training: Mapping[str, float]
+    """Every training hyper-parameter."""
+    budget: Budget
+    seed: int
+    n_train: int
+
+    @property
+    def special(self) -> dict[str, LowRank]:
+        """The linears whose update is not the common one."""
+        return {name: linear for name, linear in self.linears.items() if linear != self.common}
+
+    @property
+    def alpha(self) -> float:
+        """The common alpha, as an int where it is one."""
+        return whole(self.common.alpha)
+
+    @property
+    def sequence_length(self) -> int:
+        """Tokens of a prompt with its label."""
+        return self.budget.max_length + LABEL_TOKENS
+
+    @property
+    def warmup_steps(self) -> int:
+        """Optimiser steps over which the learning rate rises."""
+        return round(self.training["warmup_fraction"] * self.budget.epochs * math.ceil(self.n_train / self.budget.batch_size))
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A trainer of causal language models, and what it can say of LoRA."""
+
+    name: str
+    version: str
+    """The version that its files were checked against."""
+    command: str
+    """What trains, in the folder of the export."""
+    files: Callable[[Recipe], Mapping[str, str]]
+    """Returns the trainer's own files, name to content."""
+    options: Sequence[str] = COMMON_OPTIONS
+    per_linear: bool = False
+    """Whether linears may differ in rank and alpha."""
+    whole_alpha: bool = False
+    """Whether alpha must be a whole number."""
+
+
+def plan(trial: FinishedTrial, trainer: Trainer) -> ExportPlan:
+    """Plan a recipe for a trainer.
+
+    Raises:
+        UnsupportedError: The trial has no LoRA that the trainer can express, or its backbone is no causal language model.
+        UnavailableError: The backbone can't be loaded.
+    """
+    kept, lost = split_off(trial, trainer.options)
+    trained = load_trained(trial)
+    _require_causal(trained, trial, trainer)
+    return ExportPlan(
+        lambda folder: _write(trial, trainer, kept, trained, folder), (*_learnt(trial, trainer), *lost, *_scales(kept, trainer))
+    )
+
+
+def prompts(task: Task, split: Split, tokenizer: Any, max_length: int) -> Iterator[dict[str, str]]:
+    """Yield a split as prompts and completions: the columns by name, cut to what a trial saw of them, then the label in words."""
+    for start in range(0, len(split), _CHUNK):
+        texts = [column[start : start + _CHUNK] for column in split.texts]
+        labels = split.labels[start : start + _CHUNK]
+        encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_offsets_mapping=tokenizer.is_fast)
+        for index, label in enumerate(labels):
+            columns = [
+                f"{name}: {column[index][: _end(encoded, index, place)]}"
+                for place, (name, column) in enumerate(zip(task.text_columns, texts, strict=True))
+            ]
+            answer = task.labels[label] if task.labels else f"{label:g}"
+            yield {"prompt": "\n".join([*columns, f"{task.label_column}:"]), "completion": f" {answer}"}
+
+
+def _end(encoded: Any, index: int, place: int) -> int | None:
+    """Return after how many characters a text was cut; None where the tokenizer can't tell."""
+    if "offset_mapping" not in encoded:
+        return None
+    places = encoded.sequence_ids(index)
+    return max((end for (_, end), one in zip(encoded["offset_mapping"][index], places, strict=True) if one == place), default=0)
+
+
+def _require_causal(trained: TrainedModel, trial: FinishedTrial, trainer: Trainer) -> None:
+    attentions = [attention for block in trained.applied.topology.blocks for attention in block.attentions]
+    modules = [trained.model.get_submodule(attention.name) for attention in attentions]
+    if not modules or not all(getattr(module, "is_causal", False) for module in modules):
+        raise UnsupportedError(
+            f"{trainer.name} trains causal language models, and {trial.model_reference} is none: its tokens see those after them",
+            remedy="Export it with --to peft or --to script.",
+        )
+
+
+def _learnt(trial: FinishedTrial, trainer: Trainer) -> list[str]:
+    head = "predicts a number" if trial.task.kind == "regression" else f"chooses among {len(trial.task.labels)} labels"
+    return [
+        f"the task head, which {head}: {trainer.name} trains the language model to write the label",
+        f"what the trial learnt: {trainer.name} trains anew, and the trial's metrics don't carry over",
+    ]
+
+
+def _scales(kept: Configuration, trainer: Trainer) -> list[str]:
+    """Return what a trainer can't say of ranks and alphas."""
+    scales = sorted({(module.size, float(module.options.get("alpha", 2 * module.size))) for module in kept.modules})
+    lost = []
+    if len(scales) > 1 and not trainer.per_linear:
+        words = ", ".join(f"rank {rank} with alpha {alpha:g}" for rank, alpha in scales)
+        lost.append(f"ranks and alphas that differ between linears ({words}): all get what most linears have")
+    if trainer.whole_alpha and (fractions := [alpha for _, alpha in scales if alpha != int(alpha)]):
+        lost.append(
+            f"the fraction of alpha ({', '.join(f'{alpha:g}' for alpha in fractions)}), which {trainer.name} takes as a whole number"
+        )
+    return lost
+
+
+def _write(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained: TrainedModel, folder: Path) -> None:
+    data = trial.load_data()
+    (folder / "data").mkdir()
+    for name, split in (("train", data.train), ("validation", data.validation)):
+        with (folder / "data" / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+            for row in prompts(trial.task, split, trained.tokenizer, trial.budget.max_length):
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    recipe = _recipe(trial, trainer, kept, trained, len(data.train))
+    for name, content in trainer.files(recipe).items():
+        (folder / name).write_text(content, encoding="utf-8")
+    (folder / "README.md").write_text(_readme(trial, trainer, recipe), encoding="utf-8")
+
+
+def _recipe(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained: TrainedModel, n_train: int) -> Recipe:
+    updates = low_ranks(kept, trained.applied.topology)
+    # A language model has the same backbone under another name in some families, so the prefix stays away.
+    prefix = f"{trained.model.base_model_prefix}."
+    linears = {name.removeprefix(prefix): _rounded(linear, trainer) for name, linear in updates.linears.items()}
+    common = _rounded(updates.common, trainer)
+    return Recipe(
+        model=trial.model_reference,
+        linears=linears if trainer.per_linear else dict.fromkeys(linears, common),
+        common=common,
+        options=updates.options,
+        transposed=updates.transposed,
+        training={**DEFAULTS, **trial.configuration.training},
+        budget=full_budget(trial.budget),
+        seed=trial.record.seed,
+        n_train=n_train,
+    )
+
+
+def _rounded(linear: LowRank, trainer: Trainer) -> LowRank:
+    return LowRank(linear.rank, max(1, round(linear.alpha))) if trainer.whole_alpha else linear
+
+
+def _readme(trial: FinishedTrial, trainer: Trainer, recipe: Recipe) -> str:
+    template = Template((Path(__file__).parent / "template" / "recipe.md").read_text(encoding="utf-8"))
+    return template.substitute(
+        trainer=trainer.name,
+        version=trainer.version,
+        command=trainer.command,
+        files=", ".join(f"`{name}`" for name in trainer.files(recipe)),
+        trial=trial.record.number,
+        run=trial.run,
+        task=trial.task.name,
+        configuration=trial.configuration.describe(),
+        model=trial.model_reference,
+        linears="\n".join(f"| {name} | {one.rank} | {whole(one.alpha)} |" for name, one in recipe.linears.items()),
+    )

@@ -1,0 +1,57 @@
+"""Export as a plain transformers model, the PEFT modules folded into its weights."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autopeft.configuration import Configuration
+from autopeft.errors import UnsupportedError, VerificationError
+from autopeft.export.card import write_card
+from autopeft.export.plan import ExportPlan
+from autopeft.export.subject import FinishedTrial
+from autopeft.export.trained import load_trained
+from autopeft.methods.registry import get_method
+
+_TOLERANCE = 1e-3
+"""By how much a logit may move, as a share of the largest: the order of sums changes, in float32."""
+
+
+def plan(trial: FinishedTrial) -> ExportPlan:
+    """Plan a folder that AutoModelForSequenceClassification and AutoTokenizer load.
+
+    Raises:
+        UnsupportedError: A module can't be folded; what was trained beside it is of no use without it.
+    """
+    modules = trial.configuration.modules
+    if lasting := [Configuration((module,)).describe() for module in modules if not get_method(module.method).merges]:
+        raise UnsupportedError(
+            f"a trial merges only if each of its modules folds into the weights; in trial {trial.record.number} these don't: "
+            f"{'; '.join(lasting)}",
+            remedy="Export it with --to script, or choose a trial of methods that merge: autopeft list methods.",
+        )
+    return ExportPlan(lambda folder: _write(trial, folder))
+
+
+def _write(trial: FinishedTrial, folder: Path) -> None:
+    trained = load_trained(trial)
+    model: Any = trained.model
+    model.eval()
+    unmerged = _logits(model, trained.example_batch)
+    trained.applied.merge()
+    difference = (_logits(model, trained.example_batch) - unmerged).abs().max() / unmerged.abs().max()
+    if not difference < _TOLERANCE:
+        raise VerificationError("the merged model must predict what the adapter did; its logits are off by", value=float(difference))
+    if trial.task.labels:
+        model.config.id2label = dict(enumerate(trial.task.labels))
+        model.config.label2id = {label: index for index, label in enumerate(trial.task.labels)}
+    model.save_pretrained(folder)
+    trained.tokenizer.save_pretrained(folder)
+    write_card(trial, folder, "merged")
+
+
+@torch.no_grad()
+def _logits(model: nn.Module, batch: dict[str, Any]) -> Tensor:
+    logits: Tensor = model(**batch).logits
+    return logits
