@@ -1,6 +1,6 @@
 import pytest
 
-from autopeft.budget import Budget
+from autopeft.budget import FULL_EPOCHS, Budget
 from autopeft.errors import InvalidInputError
 
 
@@ -12,6 +12,13 @@ def test_round_trip_and_words() -> None:
     budget = Budget(train_examples=2000, epochs=2, evaluation_examples=None)
     assert Budget.from_dict(budget.to_dict()) == budget
     assert budget.describe() == "2,000 training examples x 2 epochs, batch 32, at most 128 tokens, all validation examples"
+
+
+def test_training_for_good_takes_all_data() -> None:
+    low = Budget(train_examples=100, epochs=2, evaluation_examples=50, batch_size=16, max_length=64)
+    assert low.full() == Budget(epochs=FULL_EPOCHS, batch_size=16, max_length=64)
+    assert low.with_overrides(epochs=FULL_EPOCHS + 1).full().epochs == FULL_EPOCHS + 1
+    assert low.full(epochs=1).epochs == 1
 
 
 @pytest.mark.parametrize("field", ["train_examples", "epochs", "evaluation_examples", "batch_size", "max_length"])
