@@ -24,7 +24,12 @@ class LoadedModel:
     tokenizer: Any
     """A transformers tokenizer."""
     fresh: tuple[str, ...]
-    """Names of the parameters that the checkpoint did not have: the head, and on some models a pooler."""
+    """Names of the parameters that every trial draws anew and trains: those that the checkpoint did not have, and the pooler.
+
+    On most families the dense layer between the last block and the classifier is part of the fresh head. BERT's pooler is the same
+    layer, pretrained to tell whether two sentences follow each other; frozen, it hides from the classifier most of what the modules
+    learn (benchmarks/LOG.md).
+    """
 
 
 def load_model(source: BackboneSource, task: Task, device: torch.device | str = "cpu") -> LoadedModel:
@@ -52,8 +57,13 @@ def load_model(source: BackboneSource, task: Task, device: torch.device | str = 
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
-    fresh = tuple(sorted(set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}))
-    return LoadedModel(model.to(device), tokenizer, fresh)
+    fresh = set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}
+    return LoadedModel(model.to(device), tokenizer, tuple(sorted(fresh | _pooler(model))))
+
+
+def _pooler(model: nn.Module) -> set[str]:
+    pooler = getattr(model.base_model, "pooler", None)
+    return {f"{model.base_model_prefix}.pooler.{name}" for name, _ in pooler.named_parameters()} if isinstance(pooler, nn.Module) else set()
 
 
 def start_head(model: nn.Module, names: Sequence[str], seed: int, task: Task, labels: NDArray[Any]) -> None:

@@ -78,11 +78,11 @@ def test_broken_weights_are_one_clear_error(backbone_folder: Path, tmp_path: Pat
         load_model(find_backbone(str(folder)), data.task)
 
 
-def test_fresh_parameters_are_the_head_and_are_redrawn_by_seed(backbone_folder: Path, data: TaskData) -> None:
+def test_fresh_parameters_are_pooler_and_head_and_are_redrawn_by_seed(backbone_folder: Path, data: TaskData) -> None:
     import torch
 
     loaded = load_model(find_backbone(str(backbone_folder)), data.task)
-    assert loaded.fresh == ("classifier.bias", "classifier.weight")
+    assert loaded.fresh == ("bert.pooler.dense.bias", "bert.pooler.dense.weight", "classifier.bias", "classifier.weight")
     draws = []
     for seed in (1, 1, 2):
         reset_parameters(loaded.model, loaded.fresh, seed)

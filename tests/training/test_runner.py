@@ -58,7 +58,7 @@ def test_a_trial_measures_and_leaves_the_backbone_as_it_was(runner: TrialRunner,
     assert found.cpu_seconds > 0
     assert found.metrics == found.curve[-1].metrics
     assert found.examples_seen == 2 * len(runner._settings.train)
-    assert found.head_parameters == 2 * 32 + 2
+    assert found.head_parameters == (32 * 32 + 32) + (2 * 32 + 2)  # pooler and classifier
     assert found.peak_bytes > 0
     assert 0 < found.train_seconds < found.seconds
 
