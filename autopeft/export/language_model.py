@@ -19,7 +19,6 @@ from autopeft.export.low_rank import COMMON_OPTIONS, LowRank, low_ranks, split_o
 from autopeft.export.plan import ExportPlan
 from autopeft.export.subject import FinishedTrial
 from autopeft.export.trained import TrainedModel, load_trained
-from autopeft.export.trainer_script import full_budget
 from autopeft.tasks import Split, Task
 from autopeft.training.loop import DEFAULTS
 
@@ -183,7 +182,7 @@ def _recipe(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained
         options=updates.options,
         transposed=updates.transposed,
         training={**DEFAULTS, **trial.configuration.training},
-        budget=full_budget(trial.budget),
+        budget=trial.budget.full(),
         seed=trial.record.seed,
         n_train=n_train,
     )

@@ -5,22 +5,16 @@ The script is the same file for every trial; what differs stands in the JSON fil
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from autopeft.budget import Budget
 from autopeft.export.plan import ExportPlan
 from autopeft.export.subject import FinishedTrial
 from autopeft.export.words import measured_on, metric_lines
 
-FULL_EPOCHS = 10
-"""Passes over all training examples when a configuration is trained for good, unless the search made more.
-
-The best epoch is kept, so more passes cost time and no accuracy; ten are enough for the smallest GLUE tasks.
-"""
 REQUIREMENTS = ("autopeft", "torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy")
 _TEMPLATES = Path(__file__).parent / "template"
 
@@ -40,11 +34,6 @@ def _write(trial: FinishedTrial, folder: Path) -> None:
         shutil.copyfile(path, folder / "plugins" / f"{index:02d}_{Path(path).name}")
     (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements(trial)), encoding="utf-8")
     (folder / "README.md").write_text(_readme(trial), encoding="utf-8")
-
-
-def full_budget(budget: Budget) -> Budget:
-    """Return what training for good may spend: all examples, and more epochs than a trial."""
-    return replace(budget, train_examples=None, evaluation_examples=None, epochs=max(FULL_EPOCHS, budget.epochs))
 
 
 def requirements(trial: FinishedTrial) -> list[str]:
@@ -68,7 +57,7 @@ def _settings(trial: FinishedTrial) -> dict[str, Any]:
         "data": dict(trial.data),
         "metric": trial.task.metric,
         "validation_metrics": dict(trial.record.metrics),
-        "budgets": {"full": full_budget(trial.budget).to_dict(), "search": trial.budget.to_dict()},
+        "budgets": {"full": trial.budget.full().to_dict(), "search": trial.budget.to_dict()},
         "search_threads": trial.threads,
     }
 
@@ -88,6 +77,6 @@ def _readme(trial: FinishedTrial) -> str:
         model=trial.model_reference,
         metrics=metric_lines(trial.record.metrics),
         measured_on=measured_on(trial),
-        full=full_budget(trial.budget).describe(),
+        full=trial.budget.full().describe(),
         search=trial.budget.describe(),
     )

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
-from autopeft.export.trainer_script import full_budget, plan, requirements
+from autopeft.export.trainer_script import plan, requirements
 
 COMPOSITE = Configuration(
     (
@@ -104,12 +103,6 @@ def test_the_script_is_tidy(composite):
     command = [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length", "140", "--select", "E,F,I,UP,B,SIM,RUF"]
     result = subprocess.run([*command, str(folder / "train.py")], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
-
-
-def test_training_for_good_takes_all_data():
-    budget = Budget(train_examples=100, epochs=3, evaluation_examples=50, batch_size=16, max_length=64)
-    assert full_budget(budget) == Budget(epochs=10, batch_size=16, max_length=64)
-    assert full_budget(replace(budget, epochs=20)).epochs == 20
 
 
 def test_requirements_name_the_versions_of_the_search(composite):
