@@ -6,6 +6,9 @@ trials.jsonl        one line per finished trial
 trials/0007/        configuration.json, curve.jsonl, adapter/, error.txt
 report/             plots and tables
 exports/            what was exported
+retrained/          what was trained for good, the baselines' best among it: see autopeft.study.retrained
+baselines/          one run per baseline: how it was tuned
+transferred/        what was trained for good on other tasks and backbones, one folder each as retrained/
 """
 
 import json
@@ -85,6 +88,21 @@ class RunDirectory:
     def exports_path(self) -> Path:
         """Where exports go."""
         return self.path / "exports"
+
+    @property
+    def retrained_path(self) -> Path:
+        """Where what is trained for good goes."""
+        return self.path / "retrained"
+
+    @property
+    def baselines_path(self) -> Path:
+        """Where the runs that tuned the baselines are."""
+        return self.path / "baselines"
+
+    @property
+    def transferred_path(self) -> Path:
+        """Where what is trained on other tasks and backbones goes."""
+        return self.path / "transferred"
 
     def trial_path(self, number: int) -> Path:
         """Return a trial's folder."""

@@ -1,0 +1,38 @@
+"""Starts what runs trials: worker processes, or this one."""
+
+import os
+from functools import partial
+
+from autopeft.executors.base import Executor, Runner
+from autopeft.executors.inline import InlineExecutor
+from autopeft.executors.workers import WorkersExecutor
+from autopeft.plugins import import_plugin
+from autopeft.training.measurement import RunnerSettings
+
+
+def count_workers(workers: int | None) -> int:
+    """Return how many worker processes to start; None means one per core, 0 none: trials run in this process."""
+    return os.cpu_count() or 1 if workers is None else workers
+
+
+def start_executor(settings: RunnerSettings, workers: int, address: str | None = None) -> Executor:
+    """Start it; the caller closes it.
+
+    Args:
+        settings: What every worker loads.
+        workers: How many processes; 0 is this one.
+        address: Address of a Ray cluster.
+
+    Raises:
+        UnavailableError: Ray can't start or the cluster can't be reached.
+    """
+    make_runner = partial(_make_runner, settings)
+    return WorkersExecutor(make_runner, workers, address) if workers else InlineExecutor(make_runner)
+
+
+def _make_runner(settings: RunnerSettings) -> Runner:
+    for path in settings.plugins:
+        import_plugin(path)
+    from autopeft.training.runner import TrialRunner  # torch is needed where trials run, and that may not be here
+
+    return TrialRunner(settings)

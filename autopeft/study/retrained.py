@@ -1,0 +1,178 @@
+"""What was trained for good, on disk: the folder retrained/ of a run, and of the same form what was retrained elsewhere.
+
+settings.json                          task, model, budget, where the data came from; the same for all that is in the folder
+<configuration id>/configuration.json  what was trained
+<configuration id>/origin.json         what it is called, and where it was found
+<configuration id>/seed-0/             result.json, curve.jsonl, adapter/; error.txt if it failed
+retrained.json                         all of it in one file, for other programs
+
+A result.json is written last: where there is one, that seed is done and is never trained again.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from autopeft.configuration import Configuration
+from autopeft.errors import InvalidInputError
+from autopeft.study.directory import write_atomically
+
+Kind = Literal["trial", "baseline"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration to train for good."""
+
+    configuration: Configuration
+    name: str
+    """What tables call it, such as "trial 7"."""
+    kind: Kind
+    """Whether the search found it, or it was tuned to compare with."""
+    trial: int
+    """Its number in the run it was found in: the search, or the tuning of the baseline."""
+
+    @property
+    def id(self) -> str:
+        """Id of the configuration that is trained."""
+        return self.configuration.id
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """One training for good."""
+
+    seed: int
+    """Seeds the head's and the modules' initial values, the order of batches and dropout."""
+    epoch: float
+    """The epoch that was kept: the best on validation data."""
+    validation: Mapping[str, float]
+    """Validation metrics of that epoch."""
+    test: Mapping[str, float]
+    """Test metrics of that epoch, measured once."""
+    trainable_parameters: int
+    head_parameters: int
+    seconds: float
+    train_seconds: float
+    peak_bytes: int
+    examples_seen: int
+    cpu_seconds: float
+    gpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A configuration with what its seeds gave."""
+
+    candidate: Candidate
+    results: tuple[SeedResult, ...]
+    """By rising seed."""
+    errors: Mapping[int, str]
+    """Why a seed failed, by seed."""
+
+
+class RetrainedFolder:
+    """Paths and files of what was retrained on one task, backbone and budget. Creating the object touches nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def settings(self) -> dict[str, Any]:
+        """Return settings.json; empty if nothing was retrained yet.
+
+        Raises:
+            InvalidInputError: The file is not JSON.
+        """
+        return _read(self.path / "settings.json") if (self.path / "settings.json").exists() else {}
+
+    def require_same(self, identity: Mapping[str, Any]) -> None:
+        """Check that results can stand in one table with those that are there.
+
+        Args:
+            identity: What all results share: entries of settings.json.
+
+        Raises:
+            InvalidInputError: One of them differs.
+        """
+        earlier = self.settings()
+        for name, value in identity.items():
+            if earlier and earlier[name] != value:
+                raise InvalidInputError(
+                    f"all that is retrained in {self.path} must share one {name}, and what is there has {earlier[name]}",
+                    value=value,
+                    remedy="Ask for the same, or remove the folder.",
+                )
+
+    def prepare(self, settings: Mapping[str, Any], candidates: Sequence[Candidate]) -> None:
+        """Write what is to be trained and on what."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / "settings.json", _json(settings))
+        for candidate in candidates:
+            folder = self.path / candidate.id
+            folder.mkdir(exist_ok=True)
+            if not (folder / "origin.json").exists():
+                write_atomically(folder / "configuration.json", _json(candidate.configuration.to_dict()))
+                write_atomically(folder / "origin.json", _json({"name": candidate.name, "kind": candidate.kind, "trial": candidate.trial}))
+
+    def seed_path(self, configuration_id: str, seed: int) -> Path:
+        """Return the folder of one training."""
+        return self.path / configuration_id / f"seed-{seed}"
+
+    def adapter_path(self, configuration_id: str, seed: int) -> Path:
+        """Return the folder of a retrained adapter."""
+        return self.seed_path(configuration_id, seed) / "adapter"
+
+    def is_done(self, configuration_id: str, seed: int) -> bool:
+        """Whether a training ended well."""
+        return (self.seed_path(configuration_id, seed) / "result.json").is_file()
+
+    def write_result(self, configuration_id: str, result: SeedResult, files: Mapping[str, bytes]) -> None:
+        """Write a training that ended well; file names may hold one slash."""
+        self._write(configuration_id, result.seed, files)
+        (self.seed_path(configuration_id, result.seed) / "error.txt").unlink(missing_ok=True)
+        self._write(configuration_id, result.seed, {"result.json": _json(asdict(result))})
+
+    def write_error(self, configuration_id: str, seed: int, text: str) -> None:
+        """Write why a training failed: one line, then whatever explains it."""
+        self._write(configuration_id, seed, {"error.txt": text.encode()})
+
+    def read(self) -> list[Retrained]:
+        """Return what is there, by rising number of parameters; what has no result yet comes last."""
+        found = [self._read_one(path.parent) for path in sorted(self.path.glob("*/origin.json"))]
+        return sorted(found, key=lambda one: (not one.results, one.results[0].trainable_parameters if one.results else 0, one.candidate.id))
+
+    def write_table(self, table: Mapping[str, Any]) -> None:
+        """Write retrained.json."""
+        write_atomically(self.path / "retrained.json", _json(table))
+
+    def _read_one(self, folder: Path) -> Retrained:
+        candidate = Candidate(Configuration.from_dict(_read(folder / "configuration.json")), **_read(folder / "origin.json"))
+        results = [SeedResult(**_read(path)) for path in folder.glob("seed-*/result.json")]
+        errors = {int(path.parent.name.removeprefix("seed-")): _first_line(path) for path in folder.glob("seed-*/error.txt")}
+        return Retrained(candidate, tuple(sorted(results, key=lambda result: result.seed)), dict(sorted(errors.items())))
+
+    def _write(self, configuration_id: str, seed: int, files: Mapping[str, bytes]) -> None:
+        for name, content in files.items():
+            path = self.seed_path(configuration_id, seed) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=2).encode() + b"\n"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{path.name} can't be read: {error}", value=str(path)) from None
+    if not isinstance(data, dict):
+        raise InvalidInputError(f"{path.name} must hold a JSON object", value=str(path))
+    return data
+
+
+def _first_line(path: Path) -> str:
+    return next(iter(path.read_text(encoding="utf-8").splitlines()), "")

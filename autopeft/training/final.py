@@ -1,0 +1,45 @@
+"""Training for good: of all epochs the one is kept that is best on validation data."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from autopeft.training.loop import DivergedError
+from autopeft.training.measurement import CurvePoint
+
+
+class BestEpoch:
+    """Keeps the trained tensors of the best measurement so far.
+
+    Args:
+        parameters: What is trained, by name.
+        metric: What decides, larger is better; of equals, the lower loss, where it is known: on the majority class all are equal.
+    """
+
+    def __init__(self, parameters: Mapping[str, nn.Parameter], metric: str) -> None:
+        self._parameters, self._metric = parameters, metric
+        self._rank = (-math.inf, -math.inf)
+        self._point: CurvePoint | None = None
+        self._tensors: dict[str, torch.Tensor] = {}
+
+    def offer(self, point: CurvePoint) -> None:
+        """Look at a measurement of the parameters as they are now."""
+        rank = (point.metrics[self._metric], -point.metrics.get("loss", 0.0))
+        if rank > self._rank:
+            self._rank, self._point = rank, point
+            self._tensors = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
+
+    @torch.no_grad()
+    def restore(self) -> CurvePoint:
+        """Give the parameters their best values back and return what was measured with them.
+
+        Raises:
+            DivergedError: No measurement was a finite number.
+        """
+        if self._point is None:
+            raise DivergedError("training diverged: no epoch has finite scores", remedy="Lower the learning rate.")
+        for name, parameter in self._parameters.items():
+            parameter.copy_(self._tensors[name])
+        return self._point
