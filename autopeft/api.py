@@ -11,7 +11,7 @@ from autopeft.objectives import losses
 from autopeft.pareto import knee
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
-from autopeft.study.record import TrialRecord, front
+from autopeft.study.record import TrialRecord, best, front
 from autopeft.study.study import Study
 
 
@@ -39,39 +39,40 @@ class SearchResult:
 
     @property
     def front(self) -> list[TrialRecord]:
-        """The trials that no other dominates, in rising order of trainable parameters."""
+        """The trials within the bounds that no other dominates, in rising order of the last objective."""
         study = self._study()
         return front(study.records(), study.objectives)
 
     def best(self) -> TrialRecord:
-        """Return the trial with the best metric; of equals, the one with the fewest parameters.
+        """Return the trial that is best on the first objective, the metric; of equals, on the second, and so on.
 
         Raises:
-            InvalidInputError: No trial is complete.
+            InvalidInputError: No trial is complete and within the bounds.
         """
-        return self._require_front()[-1]
+        return best(self._require_front(), self._study().objectives)
 
     def knee(self) -> TrialRecord:
         """Return the front's trial that gives up least of each objective.
 
         Raises:
-            InvalidInputError: No trial is complete.
+            InvalidInputError: No trial is complete and within the bounds.
         """
         found = self._require_front()
         return found[knee(losses(self._study().objectives, [record.values for record in found]))]
 
-    def export(self, trial: int, to: str, out: str | Path | None = None) -> Path:
+    def export(self, trial: int, to: str, out: str | Path | None = None, *, lossy: bool = False) -> Path:
         """Export a trial; as `autopeft export`.
 
         Args:
             trial: Its number.
-            to: A target, such as "peft" or "script".
+            to: A target, such as "peft", "merged" or "script".
             out: Folder to write; the run's exports/<trial>-<target> if not given.
+            lossy: Go on where the target can't express all of the trial; LOST.md in the folder lists what is not in it.
 
         Raises:
             AutopeftError: There is no such trial or target, or the target can't express the configuration.
         """
-        return export_trial(RunDirectory.open(self.path), trial, to, Path(out) if out is not None else None)
+        return export_trial(RunDirectory.open(self.path), trial, to, Path(out) if out is not None else None, lossy=lossy)
 
     def _study(self) -> Study:
         return Study.open(RunDirectory.open(self.path))
@@ -79,12 +80,12 @@ class SearchResult:
     def _require_front(self) -> list[TrialRecord]:
         found = self.front
         if not found:
-            raise InvalidInputError("the run has no complete trial", value=str(self.path))
+            raise InvalidInputError("the run has no complete trial within its bounds", value=str(self.path))
         return found
 
 
 def search(*, progress: engine.Progress | None = None, **settings: Any) -> SearchResult:
-    """Search for configurations that trade a task's metric against trainable parameters.
+    """Search for configurations that trade a task's metric against what they cost.
 
     Args:
         progress: Is told of every trial.

@@ -1,18 +1,23 @@
-"""What a search trades off: each objective's name, direction and unit, and whether it is known before training.
+"""What a search trades off and what it keeps to: names, directions, units, and what is known before training.
 
 This is the only place where a sign flips: everything that compares points takes *losses*, in which smaller is better.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autopeft.errors import InvalidInputError
+from autopeft.errors import InvalidInputError, UnknownNameError
 
 Direction = Literal["minimize", "maximize"]
+
+MAX_OBJECTIVES = 4
+BYTES_PER_PARAMETER = 4
+"""A saved adapter holds 32-bit numbers."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,66 @@ class Objective:
 
 
 TRAINABLE_PARAMETERS = Objective("trainable_parameters", "minimize", "parameters", known=True)
+ADAPTER_BYTES = Objective("adapter_bytes", "minimize", "bytes", known=True)
+"""What a saved adapter's tensors take: those of the PEFT modules and of the task head. The file's index of names comes on top."""
+TRAIN_SECONDS = Objective("train_seconds", "minimize", "seconds")
+PEAK_BYTES = Objective("peak_bytes", "minimize", "bytes")
+LATENCY_SECONDS = Objective("latency_seconds", "minimize", "seconds")
+
+COSTS = {cost.name: cost for cost in (TRAINABLE_PARAMETERS, ADAPTER_BYTES, TRAIN_SECONDS, PEAK_BYTES, LATENCY_SECONDS)}
+"""What a trial costs, by name; a task's metrics are the other objectives."""
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """An upper bound on a cost. A configuration above the bound on a known one is never proposed; a trial above another is infeasible.
+
+    Raises:
+        InvalidInputError: The bound is not a finite number above 0.
+    """
+
+    objective: Objective
+    upper: float
+    """Largest value that is allowed."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.upper) and self.upper > 0):
+            raise InvalidInputError(f"the bound on {self.objective.name} must be above 0", value=self.upper)
+
+    def excess(self, value: float) -> float:
+        """Return how far a value lies above the bound, as a share of it; 0 or less if it keeps to it."""
+        return (value - self.upper) / self.upper
+
+
+def choose_objectives(names: Sequence[str], metrics: Collection[str]) -> tuple[Objective, ...]:
+    """Return the objectives of these names, metrics before costs and otherwise in the order given.
+
+    Args:
+        names: Metrics of the task, and names from `COSTS`.
+        metrics: What the task reports.
+
+    Raises:
+        UnknownNameError: A name is neither.
+        InvalidInputError: There are not 2 to 4, one stands twice, or none is a metric.
+    """
+    for name in names:
+        if name not in metrics and name not in COSTS:
+            raise UnknownNameError("objective", name, [*metrics, *COSTS])
+    if not 2 <= len(names) <= MAX_OBJECTIVES or len(set(names)) < len(names):
+        raise InvalidInputError(f"a search has 2 to {MAX_OBJECTIVES} different objectives", value=", ".join(names))
+    scores = [Objective(name, "minimize" if name == "loss" else "maximize") for name in names if name in metrics]
+    if not scores:
+        raise InvalidInputError(
+            "one objective must be a metric of the task, or nothing would tell good from cheap",
+            value=", ".join(names),
+            remedy=f"The task reports {', '.join(metrics)}.",
+        )
+    return (*scores, *(COSTS[name] for name in names if name not in metrics))
+
+
+def adapter_bytes(trainable_parameters: int, head_parameters: int) -> int:
+    """Return the bytes of a saved adapter's tensors."""
+    return BYTES_PER_PARAMETER * (trainable_parameters + head_parameters)
 
 
 def losses(objectives: Sequence[Objective], values: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:

@@ -5,8 +5,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from autopeft.amounts import parse_amount
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.methods.presets import get_preset
+from autopeft.objectives import ADAPTER_BYTES, PEAK_BYTES, TRAIN_SECONDS, TRAINABLE_PARAMETERS, Constraint
 from autopeft.samplers.registry import require_sampler
 
 KINDS = ("classification", "regression")
@@ -45,6 +48,18 @@ class SearchRequest:
     """Worker processes; 0 runs trials in this process. None: the machine's cores."""
     address: str | None = None
     """Address of a Ray cluster."""
+    objectives: tuple[str, ...] = ()
+    """Metrics of the task and costs that are traded off, 2 to 4; none: the task's metric and trainable parameters."""
+    max_params: str | int | None = None
+    """Most trainable parameters: a number, or a percentage of the backbone's such as "0.5%"."""
+    max_adapter_bytes: str | int | None = None
+    """Most bytes of a saved adapter's tensors, such as "2M"."""
+    max_train_seconds: float | None = None
+    """Most seconds of training steps; a trial that takes more is infeasible."""
+    max_memory: str | int | None = None
+    """Most bytes in use at once; a trial that takes more is infeasible."""
+    start: tuple[str, ...] = ()
+    """Presets to try before anything that the sampler proposes."""
     sampler: str = "tpe"
     seed: int = 0
     out: str | None = None
@@ -58,7 +73,8 @@ class SearchRequest:
     offline: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", tuple(self.text))
+        for name in ("text", "objectives", "start"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "plugins", tuple(str(Path(path).expanduser().resolve()) for path in self.plugins))
         for name in ("train", "validation", "test", "data_dir"):  # a run may be resumed or exported from another folder
             if (path := getattr(self, name)) is not None:
@@ -79,11 +95,28 @@ class SearchRequest:
         if self.time_limit is not None and not self.time_limit > 0:
             raise InvalidInputError("--time-limit must be more than 0 minutes", value=self.time_limit)
         self.budget(Budget())
+        self.constraints(backbone_parameters=1)
+        for name in self.start:
+            get_preset(name)
         require_sampler(self.sampler)
 
     def budget(self, default: Budget) -> Budget:
         """Return the task's default budget with what the request sets instead."""
         return default.with_overrides(**{entry.name: getattr(self, entry.name) for entry in fields(Budget)})
+
+    def constraints(self, backbone_parameters: int) -> tuple[Constraint, ...]:
+        """Return what the search keeps to.
+
+        Args:
+            backbone_parameters: What a percentage of parameters refers to.
+        """
+        given = (
+            (TRAINABLE_PARAMETERS, "--max-params", self.max_params, backbone_parameters),
+            (ADAPTER_BYTES, "--max-adapter-bytes", self.max_adapter_bytes, None),
+            (TRAIN_SECONDS, "--max-train-seconds", self.max_train_seconds, None),
+            (PEAK_BYTES, "--max-memory", self.max_memory, None),
+        )
+        return tuple(Constraint(cost, parse_amount(flag, str(bound), whole)) for cost, flag, bound, whole in given if bound is not None)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:

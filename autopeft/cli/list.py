@@ -16,6 +16,7 @@ class Kind(StrEnum):
     METHODS = "methods"
     SPACES = "spaces"
     SAMPLERS = "samplers"
+    PRESETS = "presets"
     TARGETS = "targets"
 
 
@@ -23,7 +24,7 @@ def list_names(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
 ) -> None:
-    """List the tasks, PEFT methods, search spaces, samplers or export targets there are.
+    """List the tasks, PEFT methods, search spaces, samplers, presets or export targets there are.
 
     Example: autopeft list methods --format json
     """
@@ -82,10 +83,23 @@ def _samplers() -> list[dict[str, Any]]:
     return [{"name": name, "summary": entry.summary} for name, entry in SAMPLERS.items()]
 
 
+def _presets() -> list[dict[str, Any]]:
+    from autopeft.methods.presets import PRESETS
+
+    return [{"name": name, "summary": preset.summary, "paper": preset.paper} for name, preset in PRESETS.items()]
+
+
 def _targets() -> list[dict[str, Any]]:
     from autopeft.export.registry import TARGETS
 
     return [{"name": name, "summary": target.summary} for name, target in TARGETS.items()]
 
 
-_ROWS = {Kind.TASKS: _tasks, Kind.METHODS: _methods, Kind.SPACES: _spaces, Kind.SAMPLERS: _samplers, Kind.TARGETS: _targets}
+_ROWS = {
+    Kind.TASKS: _tasks,
+    Kind.METHODS: _methods,
+    Kind.SPACES: _spaces,
+    Kind.SAMPLERS: _samplers,
+    Kind.PRESETS: _presets,
+    Kind.TARGETS: _targets,
+}

@@ -1,6 +1,7 @@
 """How a search tells people how it goes: on standard error, so that standard output holds the result alone."""
 
 import time
+from itertools import islice
 
 import numpy as np
 from rich.console import Console
@@ -10,12 +11,14 @@ from autopeft.methods.counting import count_parameters
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.table import show_tables
-from autopeft.report.words import count, score
+from autopeft.report.words import better, count, score
 from autopeft.study.directory import RunDirectory
-from autopeft.study.record import TrialRecord
+from autopeft.study.record import TrialRecord, best
 from autopeft.study.study import Study
 
 N_EXAMPLES = 5
+MAX_DRAWN = 2000
+"""A tight bound leaves few of the points that are drawn."""
 
 
 class ConsoleProgress:
@@ -45,8 +48,9 @@ class ConsoleProgress:
         """Print what a search would do: the plan, and some configurations with their sizes."""
         self._print_plan(plan)
         rng = np.random.default_rng(plan.request.seed)
-        for _ in range(N_EXAMPLES):
-            configuration = plan.space.configuration(plan.space.sample(rng))
+        allowed = (point for _ in range(MAX_DRAWN) if not plan.foresight.objection(point := plan.space.sample(rng)))
+        for point in islice(allowed, N_EXAMPLES):
+            configuration = plan.space.configuration(point)
             print(f"{count(count_parameters(configuration, plan.facts.topology)):>12} parameters: {configuration.describe()}")
 
     def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
@@ -57,7 +61,8 @@ class ConsoleProgress:
             self._line(f"{head} failed: {record.error}")
         else:
             result = f"{self._metric} {score(record.metrics[self._metric])}  {count(record.trainable_parameters):>11} parameters"
-            self._line(f"{head} {result}  {record.seconds:6.1f} s  {'front' if on_front else '     '}  {record.configuration.describe()}")
+            place = "front" if on_front else "above the bounds" if record.exceeds else "     "
+            self._line(f"{head} {result}  {record.seconds:6.1f} s  {place}  {record.configuration.describe()}")
         per_trial = (time.monotonic() - self._began) / max(1, n_done - self._n_before)
         minutes = per_trial * (n_trials - n_done) / 60
         self._status.update(f"{n_done} of {n_trials} trials, about {minutes:.0f} min left")
@@ -66,9 +71,11 @@ class ConsoleProgress:
         """Print the front on standard output, and what can be done next."""
         self._status.stop()
         study = Study.open(run)
-        show_tables(Leaderboard.of(study.records(), study.objectives), RunHeader.from_settings(run.settings(), run.path.name))
-        best = Leaderboard.of(study.records(), study.objectives).front[-1].number
-        self._line(f"\nNext: autopeft plot {run.path}   or   autopeft export {run.path} --trial {best} --to script")
+        leaderboard = Leaderboard.of(study.records(), study.objectives)
+        show_tables(leaderboard, RunHeader.from_settings(run.settings(), run.path.name))
+        if leaderboard.front:
+            winner = best(leaderboard.front, study.objectives).number
+            self._line(f"\nNext: autopeft plot {run.path}   or   autopeft export {run.path} --trial {winner} --to script")
 
     def stopped(self) -> None:
         """Say that nothing is lost, and how to go on."""
@@ -88,6 +95,11 @@ class ConsoleProgress:
         self._line(f"space    {plan.space.name}: {plan.space.size:,.0f} combinations x learning rate")
         for reason in plan.left_out:
             self._line(f"         {reason}")
+        self._line(f"goal     {', '.join(f'{better(one)} {one.name}' for one in plan.objectives)}")
+        for constraint in plan.foresight.constraints:
+            self._line(f"         {constraint.objective.name} up to {constraint.upper:,.10g} {constraint.objective.unit}")
+        for name, point in plan.start.items():
+            self._line(f"start    {name}: {plan.space.configuration(point).describe()}")
         self._line(f"trial    {plan.budget.describe()}, {facts.precision} on {facts.device}")
 
     def _line(self, text: str) -> None:

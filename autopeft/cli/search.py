@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from autopeft.request import SearchRequest
     from autopeft.study.directory import RunDirectory
 
-_DATA, _SPENT, _WHERE, _RUN = "What to learn", "What a trial may spend", "Where it runs", "The run"
+_DATA, _GOAL, _SPENT, _WHERE, _RUN = "What to learn", "What to trade off", "What a trial may spend", "Where it runs", "The run"
 
 
 def _option(*names: str, panel: str, text: str, **more: Any) -> Any:
@@ -64,6 +64,30 @@ def search(
     plugins: Annotated[
         list[str] | None, _option("--plugin", panel=_DATA, text="An own Python file that registers methods or tasks; may be repeated.")
     ] = None,
+    objectives: Annotated[
+        str | None,
+        _option(
+            "--objectives",
+            panel=_GOAL,
+            text="2 to 4 of the task's metrics, trainable_parameters, adapter_bytes, train_seconds, peak_bytes, latency_seconds: a,b,c.",
+            show_default="the task's metric, trainable_parameters",
+        ),
+    ] = None,
+    max_params: Annotated[
+        str | None, _option("--max-params", panel=_GOAL, text="Most trainable parameters: 200k, or 0.5% of the model's.")
+    ] = None,
+    max_adapter_bytes: Annotated[
+        str | None, _option("--max-adapter-bytes", panel=_GOAL, text="Most bytes of a saved adapter with its head, such as 2M.")
+    ] = None,
+    max_train_seconds: Annotated[
+        float | None, _option("--max-train-seconds", panel=_GOAL, text="Most seconds of training; slower trials are infeasible.")
+    ] = None,
+    max_memory: Annotated[
+        str | None, _option("--max-memory", panel=_GOAL, text="Most bytes in use, such as 8G; trials that take more are infeasible.")
+    ] = None,
+    start: Annotated[
+        str | None, _option("--start", panel=_GOAL, text="Known combinations to try first; see: autopeft list presets. Several: a,b.")
+    ] = None,
     train_examples: Annotated[
         int | None, _option("--train-examples", panel=_SPENT, text="Training examples.", show_default="the task's")
     ] = None,
@@ -89,7 +113,7 @@ def search(
         Path | None, _option("--config", panel=_RUN, is_eager=True, callback=_read_config, text="A YAML file of these settings.")
     ] = None,
 ) -> None:
-    """Search for configurations that trade a task's metric against trainable parameters, and print their Pareto front.
+    """Search for configurations that trade a task's metric against what they cost, and print their Pareto front.
 
     Examples:
       autopeft search --task demo --trials 12
@@ -97,6 +121,8 @@ def search(
       autopeft search --task mrpc --data-dir data --trials 64 --workers 2
 
       autopeft search --train train.csv --text question --label topic
+
+      autopeft search --task mrpc --objectives accuracy,trainable_parameters,latency_seconds --max-params 0.5% --start lora,mam
 
       autopeft search --resume runs/mrpc
     """
@@ -118,7 +144,8 @@ def _request(context: typer.Context) -> "SearchRequest":
     from autopeft.request import SearchRequest
 
     given = dict(context.params)
-    given["text"] = tuple(part.strip() for part in given["text"].split(",")) if given["text"] else ()
+    for name in ("text", "objectives", "start"):
+        given[name] = tuple(part.strip() for part in given[name].split(",")) if given[name] else ()
     given["plugins"] = tuple(given["plugins"] or ())
     return SearchRequest(**{entry.name: given[entry.name] for entry in fields(SearchRequest)})
 

@@ -17,18 +17,20 @@ from autopeft.errors import AutopeftError, UnsupportedError
 from autopeft.executors.base import Executor, Runner
 from autopeft.executors.inline import InlineExecutor
 from autopeft.executors.workers import WorkersExecutor
+from autopeft.loops.start import start_points
 from autopeft.methods.counting import count_parameters
 from autopeft.methods.method import Method
 from autopeft.methods.registry import all_methods, get_method
 from autopeft.methods.topology import Topology
-from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.objectives import ADAPTER_BYTES, LATENCY_SECONDS, TRAINABLE_PARAMETERS, Objective, adapter_bytes, choose_objectives
 from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
 from autopeft.request import SearchRequest
 from autopeft.space.definition import MethodTraits
 from autopeft.space.reader import read_space
-from autopeft.space.space import SearchSpace
+from autopeft.space.space import Point, SearchSpace
 from autopeft.study.directory import RunDirectory, json_lines
+from autopeft.study.foresight import Foresight
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
 from autopeft.tasks import Kind, TaskData, load, load_files
@@ -55,14 +57,22 @@ class SearchPlan:
     backbone: BackboneSource
     budget: Budget
     facts: BackboneFacts
-    space: SearchSpace
+    foresight: Foresight
+    """The space bound to the backbone, the objectives and the constraints."""
+    start: Mapping[str, Point]
+    """Points to try first, by preset."""
     left_out: tuple[str, ...] = ()
     """Why the backbone can't take methods that the space as written has, one sentence each."""
 
     @property
+    def space(self) -> SearchSpace:
+        """What to choose from."""
+        return self.foresight.space
+
+    @property
     def objectives(self) -> tuple[Objective, ...]:
-        """The task's metric, up, and trainable parameters, down."""
-        return (Objective(self.data.task.metric, "maximize"), TRAINABLE_PARAMETERS)
+        """What is traded off."""
+        return self.foresight.objectives
 
 
 def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str] | None = None, command: str = "") -> RunDirectory:
@@ -108,7 +118,8 @@ def _search(
     with _prepared(request) as (plan, executor):
         run = open_run()
         _write_settings(run, plan, sources, command)
-        study = Study.create(run, plan.objectives, plan.space, request.sampler, request.seed, partial(_known_values, plan.facts.topology))
+        study = Study.create(run, plan.foresight, request.sampler, request.seed)
+        study.start_with(plan.start)
         study.requeue_running()
         progress.started(plan, run, len(study.records()))
         _loop(plan, run, study, executor, progress)
@@ -126,6 +137,7 @@ def _prepared(request: SearchRequest) -> Iterator[tuple[SearchPlan, Executor]]:
     methods = all_methods()
     definition = read_space(request.space, [method.name for method in methods])
     data = load_data(request)
+    objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), data.task.metrics)
     backbone = find_backbone(request.model, offline=request.offline)
     with closing(_make_executor(request, backbone, data)) as executor:
         facts = executor.describe()
@@ -133,7 +145,9 @@ def _prepared(request: SearchRequest) -> Iterator[tuple[SearchPlan, Executor]]:
         traits = {method.name: _traits(method) for method in methods}
         bound = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, traits=traits)
         space, left_out = supported_part(bound, topology)
-        yield SearchPlan(request, data, backbone, request.budget(data.task.low_cost), facts, space, left_out), executor
+        foresight = Foresight(space, objectives, partial(_known_costs, facts), request.constraints(facts.backbone_parameters))
+        start = start_points(request.start, foresight, topology)
+        yield SearchPlan(request, data, backbone, request.budget(data.task.low_cost), facts, foresight, start, left_out), executor
 
 
 def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor, progress: Progress) -> None:
@@ -194,12 +208,13 @@ def supported_part(space: SearchSpace, topology: Topology) -> tuple[SearchSpace,
     return replace(space, slots=tuple(slot for slot in slots if slot.choices)), left_out
 
 
-def _known_values(topology: Topology, configuration: Configuration) -> dict[str, float] | None:
-    """Return what a configuration's known objectives come to; None if the backbone can't take it, as with a width that no block divides."""
+def _known_costs(facts: BackboneFacts, configuration: Configuration) -> dict[str, float] | None:
+    """Return what a configuration is known to cost; None if the backbone can't take it, such as blocks that don't divide its width."""
     try:
-        return {TRAINABLE_PARAMETERS.name: float(count_parameters(configuration, topology))}
+        parameters = count_parameters(configuration, facts.topology)
     except AutopeftError:
         return None
+    return {TRAINABLE_PARAMETERS.name: float(parameters), ADAPTER_BYTES.name: float(adapter_bytes(parameters, facts.head_parameters))}
 
 
 def load_data(request: SearchRequest) -> TaskData:
@@ -220,7 +235,15 @@ def load_data(request: SearchRequest) -> TaskData:
 
 def _make_executor(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> Executor:
     workers = os.cpu_count() or 1 if request.workers is None else request.workers
-    settings = RunnerSettings(backbone, data.task, data.train, data.validation, request.plugins, threads=1 if workers else None)
+    settings = RunnerSettings(
+        backbone,
+        data.task,
+        data.train,
+        data.validation,
+        request.plugins,
+        threads=1 if workers else None,
+        latency=LATENCY_SECONDS.name in request.objectives,
+    )
     make_runner = partial(_make_runner, settings)
     return WorkersExecutor(make_runner, workers, request.address) if workers else InlineExecutor(make_runner)
 
@@ -247,6 +270,7 @@ def _write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, s
             "model": asdict(plan.backbone),
             "budget": plan.budget.to_dict(),
             "objectives": [asdict(objective) for objective in plan.objectives],
+            "constraints": [{"name": one.objective.name, "upper": one.upper} for one in plan.foresight.constraints],
             "n_layers": facts.topology.n_layers,
             "hidden_size": facts.topology.hidden_size,
             "space_points": plan.space.size,

@@ -36,6 +36,10 @@ def _everywhere(topology: Topology, *modules: tuple[str, int, Mapping[str, Scala
     return Configuration(tuple(PeftModule(method, size, layers, options=options) for method, size, options in modules))
 
 
+def _lora(topology: Topology) -> Configuration:
+    return _everywhere(topology, ("lora", 8, {}))
+
+
 def _mam(topology: Topology) -> Configuration:
     return _everywhere(topology, ("prefix", 30, {}), ("parallel_adapter", 512, {"scale": 4.0}))
 
@@ -53,6 +57,7 @@ def _autopeft(topology: Topology) -> Configuration:
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
+        Preset("lora", "LoRA of rank 8 on its default targets in every layer", "Hu et al., 2021, arXiv 2106.09685", _lora),
         Preset("mam", "a short prefix and a large parallel adapter in every layer", "He et al., 2021, arXiv 2110.04366", _mam),
         Preset("lora_prefix", "LoRA and a prefix in every layer", "Hu et al., 2021, arXiv 2106.09685, appendix E", _lora_prefix),
         Preset(

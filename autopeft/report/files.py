@@ -17,7 +17,7 @@ def write_report(leaderboard: Leaderboard, header: RunHeader, folder: Path, form
 
     Raises:
         UnknownNameError: A format is not one of `FORMATS`.
-        InvalidInputError: No trial has a result to draw.
+        InvalidInputError: No trial within the bounds has a result to draw.
     """
     for name in formats:
         if name not in FORMATS:
@@ -47,7 +47,7 @@ FORMATS: Mapping[str, Callable[[Picture, Path], None]] = {"html": _write_page, "
 
 
 def _write_csv(leaderboard: Leaderboard, path: Path) -> Path:
-    records = (*leaderboard.front, *leaderboard.dominated, *leaderboard.failed, *leaderboard.running)
+    records = (*leaderboard.front, *leaderboard.dominated, *leaderboard.infeasible, *leaderboard.failed, *leaderboard.running)
     in_words = {record.number: one_line(record.configuration.describe()) for record in records}
     rows = [{**row, "configuration": json.dumps(row["configuration"]), "in_words": in_words[row["trial"]]} for row in leaderboard.rows()]
     columns = list(dict.fromkeys(key for row in rows for key in row))

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autopeft.objectives import Objective
+from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.report.header import RunHeader
-from autopeft.report.words import better, count, finite, one_line, percentage, score, seconds
+from autopeft.report.words import better, count, finite, in_unit, one_line, percentage, score, seconds
 from autopeft.study.record import TrialRecord, front
 
 BRIEF_DOMINATED = 10
@@ -34,13 +34,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """A run's trials, sorted into those on the front, those it dominates, and those without a result."""
+    """A run's trials, sorted into those on the front, those it dominates, those above a bound, and those without a result."""
 
     objectives: tuple[Objective, ...]
     front: tuple[TrialRecord, ...]
     """In rising order of the last objective's loss, so by parameters in an ordinary run."""
     dominated: tuple[TrialRecord, ...]
     """Best first by the first objective."""
+    infeasible: tuple[TrialRecord, ...]
+    """Complete, but above a bound on what they cost; best first."""
     failed: tuple[TrialRecord, ...]
     running: tuple[TrialRecord, ...]
 
@@ -49,21 +51,22 @@ class Leaderboard:
         """Sort trials."""
         on_front = front(records, objectives)
         numbers = {record.number for record in on_front}
-        dominated = [record for record in records if record.state == "complete" and record.number not in numbers]
-        dominated.sort(key=lambda record: _rank(record, objectives[0]))
+        others = [record for record in records if record.state == "complete" and record.number not in numbers]
+        others.sort(key=lambda record: _rank(record, objectives[0]))
+        dominated, infeasible = (tuple(one for one in others if bool(one.exceeds) == exceeds) for exceeds in (False, True))
         failed, running = (tuple(record for record in records if record.state == state) for state in ("failed", "running"))
-        return cls(tuple(objectives), tuple(on_front), tuple(dominated), failed, running)
+        return cls(tuple(objectives), tuple(on_front), dominated, infeasible, failed, running)
 
     @property
     def metric_names(self) -> list[str]:
         """Every metric that a trial reports, the objectives' own first."""
-        reported = {name: None for record in (*self.front, *self.dominated) for name in record.metrics}
+        reported = {name: None for record in (*self.front, *self.dominated, *self.infeasible) for name in record.metrics}
         leading = [objective.name for objective in self.objectives if objective.name in reported]
         return list(dict.fromkeys([*leading, *reported]))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one JSON object per trial: the front, then the others by rank, then the failed and the running."""
-        others = (*self.dominated, *self.failed, *self.running)
+        """Return one JSON object per trial: the front, then the others by rank, the infeasible, the failed and the running."""
+        others = (*self.dominated, *self.infeasible, *self.failed, *self.running)
         return [*self.front_rows(), *(finite(record.to_row(on_front=False)) for record in others)]
 
     def front_rows(self) -> list[dict[str, Any]]:
@@ -78,7 +81,7 @@ def _rank(record: TrialRecord, objective: Objective) -> tuple[bool, float, int]:
 
 
 def tables(leaderboard: Leaderboard, header: RunHeader, *, brief: bool = False) -> list[Table]:
-    """Return the tables that have rows: the front, the dominated trials, the failed ones.
+    """Return the tables that have rows: the front, the dominated trials, the infeasible and the failed ones.
 
     Args:
         leaderboard: The trials.
@@ -88,15 +91,19 @@ def tables(leaderboard: Leaderboard, header: RunHeader, *, brief: bool = False) 
     """
     objectives = {objective.name for objective in leaderboard.objectives}
     names = [name for name in leaderboard.metric_names if name in objectives or not brief]
-    numbers = ("trial", *names, "parameters", "% of model", "seconds")
+    costs = [
+        objective for objective in leaderboard.objectives if objective.name not in (*leaderboard.metric_names, TRAINABLE_PARAMETERS.name)
+    ]
+    numbers = ("trial", *names, "parameters", "% of model", *(cost.name.replace("_", " ") for cost in costs), "seconds")
     columns = (*map(Column, numbers), Column("configuration", is_number=False))
     dominated = leaderboard.dominated[: BRIEF_DOMINATED if brief else None]
     title = f"Dominated trials, best first ({len(leaderboard.dominated)})"
     if len(dominated) < len(leaderboard.dominated):
         title = f"Dominated trials, the best {len(dominated)} of {len(leaderboard.dominated)} (--all shows the rest)"
     found = [
-        Table(f"Pareto front ({len(leaderboard.front)})", columns, _result_rows(leaderboard.front, names, header)),
-        Table(title, columns, _result_rows(dominated, names, header)),
+        Table(f"Pareto front ({len(leaderboard.front)})", columns, _result_rows(leaderboard.front, names, costs, header)),
+        Table(title, columns, _result_rows(dominated, names, costs, header)),
+        _infeasible_table(leaderboard.infeasible, columns, names, costs, header),
         _failed_table(leaderboard.failed),
     ]
     return [table for table in found if table.rows]
@@ -107,7 +114,13 @@ def introduction(leaderboard: Leaderboard, header: RunHeader) -> list[str]:
     task = f", task {one_line(header.task)}" if header.task else ""
     size = f" of {count(header.backbone_parameters)} parameters" if header.backbone_parameters else ""
     model = f", model {one_line(header.model)}{size}" if header.model else ""
-    states = (("complete", (*leaderboard.front, *leaderboard.dominated)), ("failed", leaderboard.failed), ("running", leaderboard.running))
+    complete = (*leaderboard.front, *leaderboard.dominated, *leaderboard.infeasible)
+    states = (
+        ("complete", complete),
+        ("infeasible", leaderboard.infeasible),
+        ("failed", leaderboard.failed),
+        ("running", leaderboard.running),
+    )
     lines = [
         f"Run {one_line(header.name)}{task}{model}",
         f"Budget: {header.budget} a trial" if header.budget else "",
@@ -124,18 +137,30 @@ def head_note(header: RunHeader) -> str:
     return f"Parameters are those of the PEFT modules; the task head is trained in every trial, {head} come on top."
 
 
-def _result_rows(records: Sequence[TrialRecord], names: Sequence[str], header: RunHeader) -> tuple[tuple[str, ...], ...]:
+def _result_rows(
+    records: Sequence[TrialRecord], names: Sequence[str], costs: Sequence[Objective], header: RunHeader
+) -> tuple[tuple[str, ...], ...]:
     return tuple(
         (
             str(record.number),
             *(score(record.metrics.get(name)) for name in names),
             count(record.trainable_parameters),
             percentage(record.trainable_parameters, header.backbone_parameters),
+            *(in_unit(record.values.get(one.name), one) for one in costs),
             seconds(record.seconds),
             one_line(record.configuration.describe()),
         )
         for record in records
     )
+
+
+def _infeasible_table(
+    infeasible: Sequence[TrialRecord], columns: Sequence[Column], names: Sequence[str], costs: Sequence[Objective], header: RunHeader
+) -> Table:
+    above = [", ".join(name.replace("_", " ") for name in record.exceeds) for record in infeasible]
+    rows = [(*row[:-1], why, row[-1]) for row, why in zip(_result_rows(infeasible, names, costs, header), above, strict=True)]
+    columns = (*columns[:-1], Column("above its bound", is_number=False), columns[-1])
+    return Table(f"Infeasible trials, best first ({len(infeasible)})", columns, tuple(rows))
 
 
 def _failed_table(failed: Sequence[TrialRecord]) -> Table:

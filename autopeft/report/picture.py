@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autopeft.errors import InvalidInputError
-from autopeft.objectives import TRAINABLE_PARAMETERS, Objective, losses
+from autopeft.objectives import COSTS, TRAINABLE_PARAMETERS, Objective, losses
 from autopeft.pareto import non_dominated
-from autopeft.report.axis import ParameterAxis
+from autopeft.report.axis import CostAxis
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
-from autopeft.report.words import better, count, one_line, percentage, score, seconds
+from autopeft.report.words import better, count, in_unit, one_line, percentage, score, seconds
 from autopeft.study.record import TrialRecord
 
 
@@ -32,7 +32,7 @@ class Picture:
     subtitle: str
     x_title: str
     y_title: str
-    axis: ParameterAxis
+    axis: CostAxis
     y_limits: tuple[float, float]
     front: tuple[Point, ...]
     dominated: tuple[Point, ...]
@@ -41,30 +41,33 @@ class Picture:
 
 
 def draw(leaderboard: Leaderboard, header: RunHeader) -> Picture:
-    """Lay out the plot of the first measured objective over trainable parameters.
+    """Lay out the plot of the first objective over the first cost that is one; over trainable parameters if none is.
 
     Raises:
-        InvalidInputError: No trial has a result to draw.
+        InvalidInputError: No trial within the bounds has a result to draw.
     """
-    objective = next(one for one in leaderboard.objectives if one.name != TRAINABLE_PARAMETERS.name)
+    objective = leaderboard.objectives[0]
+    cost = next((one for one in leaderboard.objectives[1:] if one.name in COSTS), TRAINABLE_PARAMETERS)
     front, dominated = (_drawable(trials, objective) for trials in (leaderboard.front, leaderboard.dominated))
     if not front:
-        raise InvalidInputError("a plot needs at least one complete trial", remedy="See what happened: autopeft show RUN.")
+        raise InvalidInputError(
+            "a plot needs at least one complete trial within the bounds", remedy="See what happened: autopeft show RUN."
+        )
     drawn = [*front, *dominated]
-    axis = ParameterAxis.over([_parameters(record) for record in drawn], header.backbone_parameters)
+    whole = header.backbone_parameters if cost == TRAINABLE_PARAMETERS else None
+    axis = CostAxis.over([_cost(record, cost) for record in drawn], whole, "head only")
     scores = [record.values[objective.name] for record in drawn]
     margin = 0.06 * (max(scores) - min(scores)) or 0.05
-    share = "; below: share of the model" if header.backbone_parameters else ""
     return Picture(
-        title=one_line(f"{header.task or header.name}: {_axis_name(objective)} against trainable parameters"),
-        subtitle=one_line(_subtitle(leaderboard, header)),
-        x_title=f"trainable parameters without the head (count, log scale{share})",
+        title=one_line(f"{header.task or header.name}: {_axis_name(objective)} against {_axis_name(cost)}"),
+        subtitle=one_line(_subtitle(leaderboard, header, (objective, cost))),
+        x_title=_x_title(cost, whole),
         y_title=one_line(f"{_axis_name(objective)} on validation data ({objective.unit or 'score'}, {better(objective)} is better)"),
         axis=axis,
         y_limits=(min(scores) - margin, max(scores) + margin),
-        front=tuple(_point(record, objective, axis, header) for record in front),
-        dominated=tuple(_point(record, objective, axis, header) for record in dominated),
-        stairs=_stairs(front, objective, axis),
+        front=tuple(_point(record, objective, cost, axis, header) for record in front),
+        dominated=tuple(_point(record, objective, cost, axis, header) for record in dominated),
+        stairs=_stairs(front, objective, cost, axis),
     )
 
 
@@ -72,46 +75,58 @@ def _drawable(records: Sequence[TrialRecord], objective: Objective) -> list[Tria
     return [record for record in records if record.values[objective.name] == record.values[objective.name]]
 
 
-def _parameters(record: TrialRecord) -> int:
-    return int(record.values.get(TRAINABLE_PARAMETERS.name, record.trainable_parameters or 0))
+def _cost(record: TrialRecord, cost: Objective) -> float:
+    return record.values.get(cost.name, record.trainable_parameters or 0)
+
+
+def _x_title(cost: Objective, whole: int | None) -> str:
+    if cost != TRAINABLE_PARAMETERS:
+        return f"{_axis_name(cost)} ({cost.unit}, log scale)"
+    return f"trainable parameters without the head (count, log scale{'; below: share of the model' if whole else ''})"
 
 
 def _axis_name(objective: Objective) -> str:
     return objective.name.replace("_", " ")
 
 
-def _subtitle(leaderboard: Leaderboard, header: RunHeader) -> str:
-    n_complete, n_failed = len(leaderboard.front) + len(leaderboard.dominated), len(leaderboard.failed)
-    trials = f"{n_complete} trial{'' if n_complete == 1 else 's'}" + (f" ({n_failed} failed, left out)" if n_failed else "")
-    return " · ".join(part for part in (header.model, trials, header.budget) if part)
+def _subtitle(leaderboard: Leaderboard, header: RunHeader, shown: tuple[Objective, Objective]) -> str:
+    n_complete = len(leaderboard.front) + len(leaderboard.dominated)
+    left_out = [f"{len(some)} {what}" for some, what in ((leaderboard.infeasible, "infeasible"), (leaderboard.failed, "failed")) if some]
+    trials = f"{n_complete} trial{'' if n_complete == 1 else 's'}" + (f" ({', '.join(left_out)}, left out)" if left_out else "")
+    others = [_axis_name(one) for one in leaderboard.objectives if one not in shown]
+    also = f"the front is that of {len(leaderboard.objectives)} objectives, {' and '.join(others)} not shown" if others else ""
+    return " · ".join(part for part in (header.model, trials, header.budget, also) if part)
 
 
-def _point(record: TrialRecord, objective: Objective, axis: ParameterAxis, header: RunHeader) -> Point:
-    parameters = _parameters(record)
+def _point(record: TrialRecord, objective: Objective, cost: Objective, axis: CostAxis, header: RunHeader) -> Point:
+    parameters = record.trainable_parameters or 0
     share = f" ({percentage(parameters, header.backbone_parameters)} of the model)" if header.backbone_parameters else ""
     configuration = record.configuration
     lines = (
         f"trial {record.number}",
         *(f"{name.replace('_', ' ')} {score(value)}" for name, value in record.metrics.items()),
         f"{count(parameters)} parameters{share}",
+        *(
+            f"{_axis_name(COSTS[name])} {in_unit(value, COSTS[name])}"
+            for name, value in record.values.items()
+            if name in COSTS and name != TRAINABLE_PARAMETERS.name
+        ),
         f"{seconds(record.seconds)} seconds",
         *configuration.describe().split(", "),
     )
-    return Point(record.number, axis.position(parameters), record.values[objective.name], tuple(map(one_line, lines)))
+    return Point(record.number, axis.position(_cost(record, cost)), record.values[objective.name], tuple(map(one_line, lines)))
 
 
-def _stairs(front: Sequence[TrialRecord], objective: Objective, axis: ParameterAxis) -> tuple[tuple[float, float], ...]:
+def _stairs(front: Sequence[TrialRecord], objective: Objective, cost: Objective, axis: CostAxis) -> tuple[tuple[float, float], ...]:
     """Return the staircase's corners from the cheapest trial to the right edge.
 
     With a third objective, some of the front is dominated on these two axes; the stairs run over the rest.
     """
-    points = losses(
-        (TRAINABLE_PARAMETERS, objective), [{**record.values, TRAINABLE_PARAMETERS.name: _parameters(record)} for record in front]
-    )
-    steps = sorted({(parameters, loss) for (parameters, loss), keep in zip(points.tolist(), non_dominated(points), strict=True) if keep})
+    points = losses((cost, objective), [{**record.values, cost.name: _cost(record, cost)} for record in front])
+    steps = sorted({(price, loss) for (price, loss), keep in zip(points.tolist(), non_dominated(points), strict=True) if keep})
     corners: list[tuple[float, float]] = []
-    for parameters, loss in steps:
-        x, y = axis.position(int(parameters)), objective.sign * loss
+    for price, loss in steps:
+        x, y = axis.position(price), objective.sign * loss
         if corners:
             corners.append((x, corners[-1][1]))
         corners.append((x, y))

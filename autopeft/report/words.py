@@ -12,15 +12,15 @@ def count(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def short_count(value: int) -> str:
-    """Write a count for the tick of an axis: "500", "20k", "3M"."""
+def short_number(value: float) -> str:
+    """Write a number for the tick of an axis: "0.02", "500", "20k", "3M"."""
     for size, suffix in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if value >= size:
             return f"{value / size:g}{suffix}"
-    return str(value)
+    return f"{value:g}"
 
 
-def percentage(part: int | None, whole: int | None) -> str:
+def percentage(part: float | None, whole: int | None) -> str:
     """Write a share in percent with two significant digits; "-" if either is unknown."""
     if part is None or not whole:
         return "-"
@@ -36,6 +36,13 @@ def score(value: float | None) -> str:
 def seconds(value: float | None) -> str:
     """Write seconds to a tenth; "-" if unknown."""
     return "-" if value is None else f"{value:,.1f}"
+
+
+def in_unit(value: float | None, objective: Objective) -> str:
+    """Write a cost in its unit to four significant digits; whole units whole; "-" if there is none."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:,.4g}" if objective.unit == "seconds" else f"{value:,.0f}"
 
 
 def better(objective: Objective) -> str:

@@ -19,9 +19,10 @@ class DistinctSampler(BaseSampler):
     Every trial gets a sampler of its own, made from the study's seed and the trial's number: the stream of proposals then depends
     on the study's record alone, so a resumed study goes on where it stopped instead of starting over.
 
-    A proposal that repeats an earlier one is moved by random single steps until it is new. If the space is so small that this
-    fails, the repeat is let through, as a replicate. Failed trials count as seen: trying the same again would fail again. Trials
-    that Optuna holds in its queue are not looked at.
+    A proposal that repeats an earlier one, or that must not be made, is moved by random single steps until it is new; steps that
+    bring it nearer to what is allowed go before others. If the space is so small that this fails, the repeat is let through, as a
+    replicate; what must not be proposed never is, if there is a fallback. Failed trials count as seen: trying the same again would
+    fail again. Trials that Optuna holds in its queue are not looked at.
 
     Args:
         make: Makes the wrapped sampler from a seed.
@@ -29,6 +30,8 @@ class DistinctSampler(BaseSampler):
         distributions: The fixed space of every trial.
         identity: What a point means; two points of the same identity are repeats. None: the point must not be proposed.
         step: Returns the points one step away from a point.
+        excess: How far a point is from being allowed, 0 if bounds don't keep it from being proposed.
+        fallback: A point that may be proposed.
     """
 
     def __init__(
@@ -38,10 +41,13 @@ class DistinctSampler(BaseSampler):
         distributions: Mapping[str, BaseDistribution],
         identity: Callable[[Parameters], str | None],
         step: Callable[[Parameters, np.random.Generator], Sequence[Parameters]],
+        excess: Callable[[Parameters], float] = lambda _: 0.0,
+        fallback: Parameters | None = None,
     ) -> None:
         self._make, self._seed = make, seed
         self._distributions = dict(distributions)
         self._identity, self._step = identity, step
+        self._excess, self._fallback = excess, fallback
         self._seen: dict[int, str | None] = {}
         self._inner = make(seed)
 
@@ -79,15 +85,30 @@ class DistinctSampler(BaseSampler):
         return {None, *self._seen.values()}
 
     def _move_until_new(self, point: Parameters, taken: set[str | None], rng: np.random.Generator) -> Parameters:
-        moved = point
+        found = self._walk(point, taken, rng)
+        if found is None and self._fallback is not None:
+            found = self._walk(self._fallback, taken, rng, stay_allowed=True)
+            point = self._fallback if self._identity(point) is None else point
+        return point if found is None else found
+
+    def _walk(
+        self, point: Parameters, taken: set[str | None], rng: np.random.Generator, *, stay_allowed: bool = False
+    ) -> Parameters | None:
+        """Return the first new point on a random walk, if any."""
         for _ in range(MAX_STEPS):
-            if self._identity(moved) not in taken:
-                return moved
-            candidates = self._step(moved, rng)
-            if not candidates:
-                break
-            moved = candidates[int(rng.integers(len(candidates)))]
-        return point
+            if self._identity(point) not in taken:
+                return point
+            reached = self._step(point, rng)
+            if not reached:
+                return None
+            candidates = [reached[index] for index in rng.permutation(len(reached))]
+            excess = self._excess(point)
+            if stay_allowed:
+                better = (one for one in candidates if self._identity(one) is not None)
+            else:
+                better = (one for one in candidates if excess > 0 and self._excess(one) < excess)
+            point = next(better, point if stay_allowed else candidates[0])
+        return None
 
 
 def trial_seed(seed: int, number: int) -> int:

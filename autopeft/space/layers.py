@@ -11,9 +11,11 @@ Legend: L layers of the backbone, numbered from 0 at the input; the head sits on
 | all | none | all | 1 |
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Literal, Protocol
 
 import numpy as np
@@ -45,6 +47,12 @@ class LayerSet(Protocol):
     def moves(self, point: Mapping[str, Scalar], rng: np.random.Generator) -> list[dict[str, Scalar]]:
         """Return parameters of sets one step away that take more than one parameter's change."""
 
+    def fewest(self) -> list[dict[str, Scalar]]:
+        """Return the parameters of the sets of fewest layers that aren't empty."""
+
+    def nearest(self, layers: Layers) -> dict[str, Scalar]:
+        """Return the parameters of the set that differs from the given layers in fewest."""
+
 
 def layer_set(rule: LayerRule, prefix: str, n_layers: int) -> LayerSet:
     """Return a set of layers; its parameters' names start with the prefix."""
@@ -52,12 +60,36 @@ def layer_set(rule: LayerRule, prefix: str, n_layers: int) -> LayerSet:
 
 
 @dataclass(frozen=True)
-class _Rule:
+class _Rule(ABC):
     prefix: str
     n_layers: int
 
+    @property
+    @abstractmethod
+    def parameters(self) -> tuple[Ordinal, ...]: ...
+
+    @abstractmethod
+    def layers(self, point: Mapping[str, Scalar]) -> Layers: ...
+
+    @abstractmethod
+    def canonical(self, point: Mapping[str, Scalar]) -> dict[str, Scalar]: ...
+
     def moves(self, point: Mapping[str, Scalar], rng: np.random.Generator) -> list[dict[str, Scalar]]:
         return []
+
+    def fewest(self) -> list[dict[str, Scalar]]:
+        counts = [len(self.layers(point)) for point in self._points()]
+        return [point for point, n in zip(self._points(), counts, strict=True) if n == min(counts)]
+
+    def nearest(self, layers: Layers) -> dict[str, Scalar]:
+        return min(self._points(), key=lambda point: len(set(self.layers(point)) ^ set(layers)))
+
+    def _points(self) -> list[dict[str, Scalar]]:
+        """Return every set once."""
+        names = [parameter.name for parameter in self.parameters]
+        values = product(*(parameter.values for parameter in self.parameters))
+        points: list[dict[str, Scalar]] = [dict(zip(names, one, strict=True)) for one in values]
+        return [point for point in points if self.canonical(point) == point]
 
     def _ordinal(self, name: str, first: int, last: int) -> Ordinal:
         return Ordinal(f"{self.prefix}layers.{name}", tuple(range(first, last + 1)))
@@ -86,6 +118,12 @@ class _Mask(_Rule):
             return []
         names = [flag.name for flag in self.parameters]
         return [{names[layer]: 0, names[off[int(rng.integers(len(off)))]]: 1} for layer in on]
+
+    def fewest(self) -> list[dict[str, Scalar]]:
+        return [self.nearest((layer,)) for layer in range(self.n_layers)]
+
+    def nearest(self, layers: Layers) -> dict[str, Scalar]:
+        return {flag.name: int(layer in layers) for layer, flag in enumerate(self.parameters)}
 
 
 class _Span(_Rule):

@@ -4,6 +4,7 @@ Nothing is conditional. A module of size 0 is absent and its other settings are 
 a surrogate sees every trial; points that mean the same read as the same configuration.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,11 +63,11 @@ class ModuleSlot:
         return any(choice.placed_in_layers for choice in self.choices)
 
     @cached_property
-    def parameters(self) -> tuple[Parameter, ...]:
+    def parameters(self) -> tuple[Ordinal | Categorical, ...]:
         """What is searched: the method and its level or its size, and targets and options with more than one choice."""
         return tuple(self._parameters())
 
-    def _parameters(self) -> Iterator[Parameter]:
+    def _parameters(self) -> Iterator[Ordinal | Categorical]:
         if len(self.choices) > 1:
             yield Categorical(f"{self.name}.method", tuple(choice.method for choice in self.choices))
             yield Ordinal(f"{self.name}.level", tuple(range(max(len(choice.sizes) for choice in self.choices))))
@@ -100,6 +101,27 @@ class ModuleSlot:
         if len(self.targets) > 1 and not choice.takes_targets:
             own[f"{self.name}.targets"] = TARGET_SEPARATOR.join(self.targets[0])
         return own
+
+    @property
+    def can_be_off(self) -> bool:
+        """Whether the first values of its parameters put no module in."""
+        return self.module({parameter.name: _first(parameter) for parameter in self.parameters}, (0,)).is_off
+
+    def nearest(self, module: PeftModule) -> dict[str, Scalar]:
+        """Return its parameters that come nearest to a module of one of its methods, in size, targets and options; never off."""
+        choice = next(choice for choice in self.choices if choice.method == module.method)
+        size = min((size for size in choice.sizes if size), key=lambda size: abs(math.log(size / module.size)))
+        found: dict[str, Scalar] = {f"{self.name}.size": size}
+        if len(self.choices) > 1:
+            found = {f"{self.name}.method": choice.method, f"{self.name}.level": choice.sizes.index(size)}
+        if len(self.targets) > 1:
+            closest = min(self.targets, key=lambda targets: len(set(targets) ^ set(module.targets)))
+            found[f"{self.name}.targets"] = TARGET_SEPARATOR.join(closest)
+        for option, choices in self.options:
+            if len(choices) > 1:
+                wanted = module.options.get(option)
+                found[f"{self.name}.{option}"] = wanted if wanted is not None and wanted in choices else choices[0]
+        return found
 
     def _choose(self, point: Point) -> tuple[MethodChoice, int]:
         if len(self.choices) == 1:
@@ -180,6 +202,34 @@ class SearchSpace:
             used = any(module.layers is not None and not module.is_off for module in modules)
             found |= one.canonical(point) if used else {parameter.name: _first(parameter) for parameter in one.parameters}
         return found
+
+    def point_near(self, modules: Mapping[str, PeftModule]) -> dict[str, Scalar]:
+        """Return the point that comes nearest to some modules, by the slots to hold them; other slots are off.
+
+        Training hyper-parameters are in the middle of their ranges.
+        """
+        point = {parameter.name: _first(parameter) for parameter in self.parameters}
+        point |= {parameter.name: parameter.decode(parameter.width * [0.5]) for parameter in self.training}
+        for slot in self.slots:
+            if slot.name in modules:
+                point |= slot.nearest(modules[slot.name])
+        for key, one in self._layer_sets.items():
+            named = [modules[slot.name].layers or () for slot in self.slots if slot.name in modules and self._layer_key(slot) == key]
+            if layers := sorted({layer for some in named for layer in some}):
+                point |= one.nearest(tuple(layers))
+        return point
+
+    def sparse_points(self) -> Iterator[dict[str, Scalar]]:
+        """Yield points of one module in as few layers as its rule allows, all others off, or at their smallest if they are never off."""
+        rest = {parameter.name: _first(parameter) for parameter in self.parameters}
+        if not self.slots:
+            yield rest
+        for slot in self.slots:
+            names = [parameter.name for parameter in slot.parameters]
+            few = self._layer_sets[self._layer_key(slot)].fewest() if slot.placed_in_layers else [{}]
+            for values in itertools.product(*(parameter.values for parameter in slot.parameters)):
+                own = dict(zip(names, values, strict=True))
+                yield from ({**rest, **own, **layers} for layers in few)
 
     def neighbours(self, point: Point, rng: np.random.Generator) -> list[dict[str, Scalar]]:
         """Return every point that differs from this one by one step of one parameter, and some in which a layer makes way for another."""

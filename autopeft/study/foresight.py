@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autopeft.configuration import Configuration, Scalar
-from autopeft.objectives import Objective
+from autopeft.errors import InvalidInputError
+from autopeft.objectives import Constraint, Objective
 from autopeft.samplers.registry import Knowledge
 from autopeft.samplers.view import SpaceHints
-from autopeft.space.space import SearchSpace
+from autopeft.space.space import Point, SearchSpace
 from autopeft.study import coding
 
 Parameters = dict[str, Any]
 KnownValues = Callable[[Configuration], Mapping[str, float] | None]
-"""The known objectives' values of a configuration, by name; None: the backbone can't take it."""
+"""The known costs of a configuration, by name; None: the backbone can't take it."""
 
 CACHE_SIZE = 20_000
 """A suggestion looks at a few thousand points, many of them more than once and again at the next."""
@@ -28,31 +29,99 @@ class Foresight:
     Args:
         space: What to choose from.
         objectives: What is traded off.
-        known: What a configuration's known objectives come to.
+        known: What a configuration's known costs come to.
+        constraints: What a search keeps to; of these, those on known costs matter here.
+
+    Raises:
+        InvalidInputError: Nothing in the space can be built, or nothing that can be keeps to the constraints.
     """
 
-    def __init__(self, space: SearchSpace, objectives: Sequence[Objective], known: KnownValues) -> None:
-        self._space, self._objectives, self._known = space, tuple(objectives), known
+    def __init__(
+        self, space: SearchSpace, objectives: Sequence[Objective], known: KnownValues, constraints: Sequence[Constraint] = ()
+    ) -> None:
+        self.space, self.objectives, self.constraints = space, tuple(objectives), tuple(constraints)
+        self._known = known
+        self._bounds = [constraint for constraint in constraints if constraint.objective.known]
         self._distributions = coding.distributions(space)
         self._look = lru_cache(CACHE_SIZE)(self._work_out)
+        self.smallest = self._find_allowed()
+        """A small point that may be proposed."""
 
     def identity(self, params: Parameters) -> str | None:
         """Return what a trial means, the id of its configuration; None if it must not be proposed.
 
-        That is what can't be built, and what has no module: the head alone is no answer to which modules to use.
+        That is what can't be built or breaks a constraint on a known cost, and what has no module: the head alone is no answer to
+        which modules to use, unless the space has none.
         """
-        return self._seen(params)[0]
+        name, known = self._seen(params)
+        return None if self._excess(known) > 0 else name
+
+    def excess(self, params: Parameters) -> float:
+        """Return how far a trial lies above the constraints on known costs, 0 if it keeps to them; infinite if it can't be built."""
+        return self._excess(self._seen(params)[1])
+
+    def objection(self, point: Point) -> str:
+        """Return why a point may not be proposed, as a clause; empty if it may."""
+        known = self._seen(coding.to_params(self.space, point))[1]
+        if known is None:
+            return "the backbone can't take it"
+        broken = [bound.objective for bound in self._bounds if bound.excess(known[bound.objective.name]) > 0]
+        return f"that is {known[broken[0].name]:,.0f} {broken[0].unit}, more than allowed" if broken else ""
 
     def neighbours(self, params: Parameters, rng: np.random.Generator) -> list[Parameters]:
         """Return the parameters one step away."""
-        points = self._space.neighbours(coding.to_point(self._space, params), rng)
-        return [coding.to_params(self._space, point) for point in points]
+        points = self.space.neighbours(coding.to_point(self.space, params), rng)
+        return [coding.to_params(self.space, point) for point in points]
 
     def knowledge(self) -> Knowledge:
         """Return all of it in the form that samplers take."""
-        known = {index: self._value(objective.name) for index, objective in enumerate(self._objectives) if objective.known}
+        known = {index: self._value(objective.name) for index, objective in enumerate(self.objectives) if objective.known}
         hints = SpaceHints(identity=self.identity, encode=self._encode, features=self._features, neighbours=self.neighbours)
         return Knowledge(self._distributions, known, hints)
+
+    def _find_allowed(self) -> Parameters:
+        """Return the first point that may be proposed, by rising number of modules and layers, then by steps down from the smallest."""
+        best: tuple[float, Parameters] | None = None
+        for point in self.space.sparse_points():
+            params = coding.to_params(self.space, point)
+            if self.identity(params) is not None:
+                return params
+            excess = self.excess(params)
+            if np.isfinite(excess) and self._seen(params)[0] is not None and (best is None or excess < best[0]):
+                best = excess, params
+        if best is None:
+            raise InvalidInputError(f"the backbone can take no configuration of the space {self.space.name}")
+        params = self._descend(best[1])
+        if self.identity(params) is None:
+            raise self._impossible(params)
+        return params
+
+    def _descend(self, params: Parameters) -> Parameters:
+        """Walk to neighbours that break the constraints less, for spaces in which several modules are always on."""
+        rng = np.random.default_rng(0)
+        while self.identity(params) is None:
+            found = [one for one in self.neighbours(params, rng) if self._seen(one)[0] is not None]
+            best = min(found, key=self.excess, default=params)
+            if self.excess(best) >= self.excess(params):
+                break
+            params = best
+        return params
+
+    def _impossible(self, params: Parameters) -> InvalidInputError:
+        known = self._seen(params)[1]
+        assert known is not None
+        broken = max(self._bounds, key=lambda bound: bound.excess(known[bound.objective.name]))
+        name, unit = broken.objective.name.replace("_", " "), broken.objective.unit
+        smallest = f"the smallest possible has {known[broken.objective.name]:,.0f} {unit}"
+        return InvalidInputError(
+            f"no configuration of the space {self.space.name} keeps its {name} to {broken.upper:,.10g}: {smallest}",
+            remedy=f"Allow at least {known[broken.objective.name]:,.0f}, or take a space with smaller modules.",
+        )
+
+    def _excess(self, known: Mapping[str, float] | None) -> float:
+        if known is None:
+            return float("inf")
+        return max((0.0, *(bound.excess(known[bound.objective.name]) for bound in self._bounds)))
 
     def _value(self, name: str) -> Callable[[Parameters], float]:
         def value(params: Parameters) -> float:
@@ -62,19 +131,20 @@ class Foresight:
         return value
 
     def _encode(self, trials: Sequence[Parameters]) -> NDArray[np.float64]:
-        return self._space.encode([self._space.canonical(point) for point in self._points(trials)])
+        return self.space.encode([self.space.canonical(point) for point in self._points(trials)])
 
     def _features(self, trials: Sequence[Parameters]) -> NDArray[np.float64]:
-        return self._space.layer_features(self._points(trials))
+        return self.space.layer_features(self._points(trials))
 
     def _points(self, trials: Sequence[Parameters]) -> list[dict[str, Scalar]]:
-        return [coding.to_point(self._space, params) for params in trials]
+        return [coding.to_point(self.space, params) for params in trials]
 
     def _seen(self, params: Parameters) -> tuple[str | None, Mapping[str, float] | None]:
         return self._look(tuple(params[name] for name in self._distributions))
 
     def _work_out(self, values: tuple[Any, ...]) -> tuple[str | None, Mapping[str, float] | None]:
         params = dict(zip(self._distributions, values, strict=True))
-        configuration = self._space.configuration(coding.to_point(self._space, params))
+        configuration = self.space.configuration(coding.to_point(self.space, params))
         known = self._known(configuration)
-        return None if known is None or not configuration.modules else configuration.id, known
+        allowed = known is not None and (configuration.modules or not self.space.slots)
+        return configuration.id if allowed else None, known

@@ -30,6 +30,8 @@ class TrialRecord:
     seconds: float | None = None
     """Wall-clock seconds of the trial."""
     peak_bytes: int | None = None
+    exceeds: tuple[str, ...] = ()
+    """The costs that lie above a bound of the search; such a trial is complete but infeasible, and never on the front."""
     error: str = ""
     """Why it failed, in one line."""
 
@@ -40,19 +42,26 @@ class TrialRecord:
             "state": self.state,
             **({} if on_front is None else {"on_front": on_front}),
             "trainable_parameters": self.trainable_parameters,
+            **{name: value for name, value in self.values.items() if name not in ("trainable_parameters", "peak_bytes")},
             **self.metrics,
             "seconds": None if self.seconds is None else round(self.seconds, 3),
             "peak_bytes": self.peak_bytes,
             "configuration": self.configuration.to_dict(),
             "configuration_id": self.configuration.id,
             "seed": self.seed,
+            **({"exceeds": list(self.exceeds)} if self.exceeds else {}),
             **({"error": self.error} if self.error else {}),
         }
 
 
+def best(front: Sequence[TrialRecord], objectives: Sequence[Objective]) -> TrialRecord:
+    """Return the front's trial that is best on the first objective; of equals, on the second, and so on."""
+    return min(front, key=lambda record: losses(objectives, [record.values])[0].tolist())
+
+
 def front(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:
-    """Return the complete trials that no other dominates, in rising order of the last objective's loss."""
-    complete = [record for record in records if record.state == "complete"]
+    """Return the complete, feasible trials that no other such dominates, in rising order of the last objective's loss."""
+    complete = [record for record in records if record.state == "complete" and not record.exceeds]
     points = losses(objectives, [record.values for record in complete])
     order = np.lexsort(points.T)
     on_front = non_dominated(points)

@@ -12,18 +12,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError
-from autopeft.objectives import Objective
+from autopeft.objectives import ADAPTER_BYTES, Objective, adapter_bytes
 from autopeft.samplers.distinct import DistinctSampler, trial_seed
 from autopeft.samplers.registry import make_sampler, require_sampler
-from autopeft.space.space import SearchSpace
+from autopeft.space.space import Point
 from autopeft.study import coding
 from autopeft.study.directory import RunDirectory
-from autopeft.study.foresight import Foresight, KnownValues
+from autopeft.study.foresight import Foresight
 from autopeft.study.record import State, TrialRecord
 from autopeft.training.measurement import Assignment, Measurement
 
 STUDY_NAME = "autopeft"
 METRIC_PREFIX = "validation_"
+MEASURED = ("trainable_parameters", "seconds", "train_seconds", "peak_bytes", "latency_seconds")
+"""What of a measurement, besides metrics, a trial is stored with."""
+START = "start"
+"""The attribute of a trial that names the preset it was queued for."""
 _STATES: dict[TrialState, State] = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.RUNNING: "running"}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -32,40 +36,29 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 class Study:
     """Trials of one run: asks for the next, remembers each, lists them all.
 
-    Make one with `create`, or read one back with `open`; a study that was opened without a space can list but not ask.
+    Make one with `create`, or read one back with `open`; a study that was opened for reading can list but not ask.
     """
 
-    def __init__(self, study: optuna.Study, objectives: Sequence[Objective], space: SearchSpace | None = None, seed: int = 0) -> None:
-        self._study, self._space, self._seed = study, space, seed
+    def __init__(self, study: optuna.Study, objectives: Sequence[Objective], foresight: Foresight | None = None, seed: int = 0) -> None:
+        self._study, self._foresight, self._seed = study, foresight, seed
         self.objectives = tuple(objectives)
         self._live: dict[int, optuna.Trial] = {}
 
     @classmethod
-    def create(
-        cls,
-        run: RunDirectory,
-        objectives: Sequence[Objective],
-        space: SearchSpace,
-        sampler: str,
-        seed: int,
-        known: KnownValues,
-    ) -> "Study":
+    def create(cls, run: RunDirectory, foresight: Foresight, sampler: str, seed: int) -> "Study":
         """Start the record of a new run, or go on with the one that is there.
 
         Args:
             run: Where the database is.
-            objectives: What is traded off.
-            space: What to choose from.
+            foresight: What to choose from, what is traded off, and what is kept to.
             sampler: Name of a sampler.
             seed: Seeds proposals and trials.
-            known: The known objectives' values of a configuration, None if it can't be built: it is not proposed then.
 
         Raises:
             UnknownNameError: There is no sampler of that name.
         """
         require_sampler(sampler)  # an unknown name must fail before the database exists
-        foresight = Foresight(space, objectives, known)
-        knowledge = foresight.knowledge()
+        objectives, knowledge = foresight.objectives, foresight.knowledge()
         study = optuna.create_study(
             study_name=STUDY_NAME,
             storage=f"sqlite:///{run.storage_path}",
@@ -75,6 +68,8 @@ class Study:
                 knowledge.distributions,
                 foresight.identity,
                 foresight.neighbours,
+                foresight.excess,
+                foresight.smallest,
             ),
             directions=[objective.direction for objective in objectives],
             load_if_exists=True,
@@ -82,7 +77,7 @@ class Study:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # names only label the dashboard's axes
             study.set_metric_names([objective.name for objective in objectives])
-        return cls(study, objectives, space, seed)
+        return cls(study, objectives, foresight, seed)
 
     @classmethod
     def open(cls, run: RunDirectory) -> "Study":
@@ -101,11 +96,20 @@ class Study:
             raise InvalidInputError(f"study.db can't be read: {reason}", value=str(run.storage_path)) from None
         return cls(study, objectives)
 
+    def start_with(self, points: Mapping[str, Point]) -> None:
+        """Queue points, by the names that they are known under, before anything a sampler proposes; those of an earlier call stay."""
+        assert self._foresight is not None, "a study opened for reading can't ask"
+        queued = {trial.user_attrs.get(START) for trial in self._study.get_trials(deepcopy=False)}
+        for name, point in points.items():
+            if name not in queued:
+                self._study.enqueue_trial(coding.to_params(self._foresight.space, point), user_attrs={START: name})
+
     def ask(self) -> tuple[int, Configuration, int]:
         """Return the number, configuration and seed of a new running trial."""
-        assert self._space is not None, "a study opened for reading can't ask"
-        trial = self._study.ask(coding.distributions(self._space))
-        configuration = self._space.configuration(coding.to_point(self._space, trial.params))
+        assert self._foresight is not None, "a study opened for reading can't ask"
+        space = self._foresight.space
+        trial = self._study.ask(coding.distributions(space))
+        configuration = space.configuration(coding.to_point(space, trial.params))
         seed = int(trial.user_attrs.get("seed", trial_seed(self._seed, trial.number)))
         # The seed comes last: a trial that has one has all, and was handed out.
         for key, value in {"configuration": configuration.to_json(), "configuration_id": configuration.id, "seed": seed}.items():
@@ -119,7 +123,12 @@ class Study:
         if missing := [name for name, value in values.items() if not np.isfinite(value)]:
             return self.fail(assignment, f"{missing[0]} is not a finite number: training diverged")
         attributes: dict[str, Any] = {f"{METRIC_PREFIX}{name}": value for name, value in measurement.metrics.items() if np.isfinite(value)}
-        attributes |= {name: getattr(measurement, name) for name in ("trainable_parameters", "seconds", "peak_bytes")}
+        attributes |= {name: value for name in MEASURED if (value := getattr(measurement, name)) is not None}
+        assert self._foresight is not None, "a study opened for reading can't tell"
+        for constraint in self._foresight.constraints:
+            if not constraint.objective.known:
+                excess = constraint.excess(_value(constraint.objective, measurement))
+                self._live[assignment.trial].set_constraint(constraint.objective.name, excess)
         return self._finish(assignment, attributes, [values[objective.name] for objective in self.objectives])
 
     def fail(self, assignment: Assignment, reason: str) -> TrialRecord:
@@ -135,7 +144,8 @@ class Study:
         for trial in stale:
             self._study.tell(trial.number, state=TrialState.FAIL)
             if "seed" in trial.user_attrs:  # else it had not been handed out yet, and its proposal is simply made again
-                self._study.enqueue_trial(trial.params, user_attrs={"seed": trial.user_attrs["seed"]})
+                kept = {key: trial.user_attrs[key] for key in ("seed", START) if key in trial.user_attrs}
+                self._study.enqueue_trial(trial.params, user_attrs=kept)
         return len(stale)
 
     def records(self) -> list[TrialRecord]:
@@ -162,6 +172,7 @@ class Study:
             trainable_parameters=attributes.get("trainable_parameters"),
             seconds=attributes.get("seconds"),
             peak_bytes=attributes.get("peak_bytes"),
+            exceeds=tuple(name for name, excess in trial.constraints.items() if excess > 0),
             error=attributes.get("error", ""),
         )
 
@@ -169,4 +180,6 @@ class Study:
 def _value(objective: Objective, measurement: Measurement) -> float:
     if objective.name in measurement.metrics:
         return measurement.metrics[objective.name]
+    if objective == ADAPTER_BYTES:
+        return float(adapter_bytes(measurement.trainable_parameters, measurement.head_parameters))
     return float(getattr(measurement, objective.name))

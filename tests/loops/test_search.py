@@ -107,6 +107,63 @@ def test_a_plan_trains_nothing(request_: SearchRequest) -> None:
     assert not Path(str(request_.out)).exists()
 
 
+def test_presets_become_the_nearest_points_of_the_space(request_: SearchRequest) -> None:
+    request = replace(request_, start=("mam", "lora"), trials=3)
+    started = {name: dict(point) for name, point in engine.plan(request).start.items()}
+    run = engine.search(request, Log())
+    mam, lora, _ = (record.configuration for record in records(run))
+    assert {(module.method, module.size, module.layers) for module in mam.modules} == {
+        ("prefix", 32, (0, 1, 2)),  # 30 in the preset
+        ("parallel_adapter", 128, (0, 1, 2)),  # 512, and 128 is the largest that the space has
+    }
+    assert [(module.method, module.size, module.targets) for module in lora.modules] == [("lora", 8, ("query", "value"))]
+    assert lora.training == {"learning_rate": pytest.approx(1e-3)}
+    assert list(started) == ["mam", "lora"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"space": "lora", "start": ("mam",)},
+            r"start with mam: the space lora has no place for parallel_adapter.*can start with: lora\.",
+        ),
+        (
+            {"start": ("mam",), "max_params": "2k"},
+            r"start with mam: it comes to .*prefix 32.*more than allowed.*can start with: autopeft",
+        ),
+        ({"max_params": 10}, r"no configuration of the space default keeps its trainable parameters to 10: the smallest possible has 64 "),
+        ({"max_adapter_bytes": "200"}, r"keeps its adapter bytes to 200: the smallest possible has 4,744 bytes"),
+        ({"max_memory": "lots"}, r"--max-memory must be a number above 0"),
+        ({"max_train_seconds": "0"}, r"--max-train-seconds must be a number above 0"),
+        ({"objectives": ("accuracy",)}, "2 to 4 different objectives"),
+    ],
+)
+def test_what_no_search_can_meet_is_said_at_once(request_: SearchRequest, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        engine.plan(replace(request_, **changes))  # type: ignore[arg-type]
+
+
+def test_four_objectives_and_bounds(request_: SearchRequest) -> None:
+    """What is known before training is what the trials measure, and the saved adapter is as large as was said."""
+    objectives = ("accuracy", "adapter_bytes", "train_seconds", "latency_seconds")
+    request = replace(request_, objectives=objectives, max_params="10%", max_train_seconds=1e-6, sampler="autopeft", trials=4)
+    log = Log()
+    run = engine.search(request, log)
+    settings = run.settings()
+    assert [entry["name"] for entry in settings["objectives"]] == list(objectives)
+    bound = settings["backbone_parameters"] / 10
+    assert settings["constraints"] == [{"name": "trainable_parameters", "upper": bound}, {"name": "train_seconds", "upper": 1e-6}]
+    for record in log.records:
+        assert record.exceeds == ("train_seconds",)
+        assert record.trainable_parameters is not None
+        assert record.trainable_parameters <= bound
+        assert record.values["latency_seconds"] > 0
+        content = (run.adapter_path(record.number) / "adapter.safetensors").read_bytes()
+        header_bytes = 8 + int.from_bytes(content[:8], "little")
+        assert record.values["adapter_bytes"] == len(content) - header_bytes
+
+
 def test_time_limit_stops_new_trials(request_: SearchRequest) -> None:
     run = engine.search(replace(request_, trials=500, time_limit=0.02), Log())
     assert 1 <= len(records(run)) < 500
@@ -168,6 +225,10 @@ def test_impossible_requests(request_: SearchRequest, changes: dict[str, object]
 def test_unknown_names(request_: SearchRequest) -> None:
     with pytest.raises(UnknownNameError, match="sampler"):
         replace(request_, sampler="tep")
+    with pytest.raises(UnknownNameError, match="preset"):
+        replace(request_, start=("mamm",))
+    with pytest.raises(UnknownNameError, match="objective"):
+        engine.plan(replace(request_, objectives=("accuracy", "parameters")))
     with pytest.raises(UnknownNameError, match="kind of task"):
         replace(request_, kind="ranking")
 

@@ -13,7 +13,7 @@ from .families import subject
 def test_every_preset_stands_in_every_layer(name: str, family: str) -> None:
     of_family = subject(family)
     configuration = get_preset(name).build(of_family.topology)
-    assert len(configuration.modules) > 1
+    assert configuration.modules
     assert all(len(module.layers or ()) == of_family.topology.n_layers for module in configuration.modules)
     applied = apply(of_family.model, configuration, topology=of_family.topology)
     assert applied.parameter_count == count_parameters(configuration, of_family.topology)

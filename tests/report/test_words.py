@@ -6,10 +6,11 @@ from autopeft.report import words
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (500, "500"), (1000, "1k"), (1500, "1.5k"), (200_000, "200k"), (3_000_000, "3M"), (10**9, "1G")]
+    ("value", "text"),
+    [(0, "0"), (500, "500"), (0.002, "0.002"), (1000, "1k"), (1500, "1.5k"), (200_000, "200k"), (3_000_000, "3M"), (10**9, "1G")],
 )
 def test_ticks_are_short(value, text):
-    assert words.short_count(value) == text
+    assert words.short_number(value) == text
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,21 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError, UnknownNameError
-from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.objectives import PEAK_BYTES, TRAIN_SECONDS, TRAINABLE_PARAMETERS, Constraint, Objective, choose_objectives
+from autopeft.samplers.registry import SAMPLERS
 from autopeft.space.parameter import Real
 from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
+from autopeft.study.foresight import Foresight
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment, Measurement
@@ -34,7 +38,7 @@ def run(tmp_path: Path) -> RunDirectory:
 
 
 def open_study(run: RunDirectory, sampler: str = "random", seed: int = 0) -> Study:
-    return Study.create(run, OBJECTIVES, SPACE, sampler, seed, known)
+    return Study.create(run, Foresight(SPACE, OBJECTIVES, known), sampler, seed)
 
 
 def measurement(accuracy: float, parameters: int = 100) -> Measurement:
@@ -109,7 +113,7 @@ def test_what_can_t_be_built_and_what_is_empty_is_not_proposed(run: RunDirectory
     def even(configuration: Configuration) -> dict[str, float] | None:
         return known(configuration) if all(module.size % 2 == 0 for module in configuration.modules) else None
 
-    study = Study.create(run, OBJECTIVES, SPACE, sampler, 0, even)
+    study = Study.create(run, Foresight(SPACE, OBJECTIVES, even), sampler, 0)
     proposed = [study.ask()[1] for _ in range(30)]
     assert all(even(one) and one.modules for one in proposed)
     assert len(set(proposed)) == 30
@@ -122,13 +126,73 @@ def test_our_sampler_takes_known_objectives_from_the_closed_form(run: RunDirecto
         def costs(configuration: Configuration) -> dict[str, float]:
             return {"trainable_parameters": 1.0 + weight * known(configuration)["trainable_parameters"]}
 
-        study = Study.create(RunDirectory.create(folder), OBJECTIVES, SPACE, "autopeft", 0, costs)
+        study = Study.create(RunDirectory.create(folder), Foresight(SPACE, OBJECTIVES, costs), "autopeft", 0)
         for _ in range(26):
             assignment = ask(study)
             study.tell(assignment, measurement(0.5, 100))
         return float(np.mean([known(record.configuration)["trainable_parameters"] for record in study.records()[16:]]))
 
     assert mean_parameters(run.path / "dear", 1.0) < 0.5 * mean_parameters(run.path / "free", 0.0)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_trial_above_a_measured_bound_is_infeasible_and_every_sampler_goes_on(run: RunDirectory, sampler: str) -> None:
+    foresight = Foresight(SPACE, OBJECTIVES, known, [Constraint(TRAIN_SECONDS, 2.0), Constraint(PEAK_BYTES, 1e6)])
+    study = Study.create(run, foresight, sampler, 0)
+    told = [study.tell(ask(study), replace(measurement(0.9 - 0.1 * i), train_seconds=4.0 - i)) for i in range(4)]
+    study.fail(ask(study), "out of memory")
+    assert [record.exceeds for record in told] == [("train_seconds",), ("train_seconds",), (), ()]
+    assert [record.state for record in told] == ["complete"] * 4
+    assert [one.number for one in front(study.records(), OBJECTIVES)] == [2]
+    assert told[0].to_row()["exceeds"] == ["train_seconds"]
+    stored = optuna.load_study(study_name="autopeft", storage=f"sqlite:///{run.storage_path}").trials[0]
+    assert stored.constraints == {"train_seconds": 1.0, "peak_bytes": pytest.approx(-0.998, abs=1e-3)}
+    study.tell(ask(study), measurement(0.5))
+
+
+def test_tpe_learns_a_measured_bound(run: RunDirectory) -> None:
+    """Quality and time rise together, so that without the bound large modules would stay attractive."""
+
+    def late_sizes(folder: str, upper: float) -> float:
+        foresight = Foresight(SPACE, OBJECTIVES, lambda _: {"trainable_parameters": 1.0}, [Constraint(TRAIN_SECONDS, upper)])
+        study = Study.create(RunDirectory.create(run.path / folder), foresight, "tpe", 0)
+        for _ in range(26):
+            assignment = ask(study)
+            size = sum(module.size for module in assignment.configuration.modules)
+            study.tell(assignment, replace(measurement(size / 10), train_seconds=float(size)))
+        return float(np.mean([record.values["accuracy"] * 10 for record in study.records()[15:]]))
+
+    assert late_sizes("bounded", 2.0) < 0.7 * late_sizes("free", 100.0)
+
+
+def test_every_objective_is_stored_and_shown(run: RunDirectory) -> None:
+    objectives = choose_objectives(["accuracy", "adapter_bytes", "latency_seconds", "peak_bytes"], ["accuracy", "loss"])
+    study = Study.create(run, Foresight(SPACE, objectives, lambda _: {"adapter_bytes": 440.0}), "random", 0)
+    told = study.tell(ask(study), replace(measurement(0.5, 100), latency_seconds=0.01))
+    assert told.values == {"accuracy": 0.5, "adapter_bytes": 440.0, "latency_seconds": 0.01, "peak_bytes": 2048.0}
+    row = told.to_row()
+    assert (row["adapter_bytes"], row["latency_seconds"], row["peak_bytes"], row["trainable_parameters"]) == (440.0, 0.01, 2048, 100)
+
+
+def test_presets_come_first_once_and_again_after_a_crash(run: RunDirectory) -> None:
+    point = SPACE.canonical({parameter.name: parameter.decode([1.0]) for parameter in SPACE.parameters})
+    study = open_study(run)
+    study.start_with({"large": point, "small": {**point, "lora.size": 1}})
+    sizes = [ask(study).configuration.modules[0].size]
+    study = open_study(run)
+    study.start_with({"large": point, "small": {**point, "lora.size": 1}})
+    study.requeue_running()
+    asked = [ask(study) for _ in range(3)]
+    sizes += [one.configuration.modules[0].size for one in asked[:2]]
+    assert sorted(sizes) == [1, 8, 8]
+    assert asked[2].configuration not in [one.configuration for one in asked[:2]]
+    assert (
+        sum(
+            "start" in trial.user_attrs
+            for trial in optuna.load_study(study_name="autopeft", storage=f"sqlite:///{run.storage_path}").trials
+        )
+        == 3
+    )
 
 
 def test_unknown_sampler_leaves_no_database(run: RunDirectory) -> None:
@@ -156,8 +220,6 @@ def test_front_keeps_what_nothing_dominates() -> None:
 
 
 def test_optuna_s_own_view_is_readable(run: RunDirectory) -> None:
-    import optuna
-
     study = open_study(run)
     study.tell(ask(study), measurement(0.75, 123))
     plain = optuna.load_study(study_name="autopeft", storage=f"sqlite:///{run.storage_path}")

@@ -1,0 +1,81 @@
+from itertools import product
+
+import pytest
+
+from autopeft.configuration import Configuration
+from autopeft.errors import InvalidInputError
+from autopeft.objectives import TRAINABLE_PARAMETERS, Constraint, Objective
+from autopeft.samplers.registry import SAMPLERS
+from autopeft.space.layers import LayerRule
+from autopeft.space.parameter import Real
+from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
+from autopeft.study.coding import to_point
+from autopeft.study.directory import RunDirectory
+from autopeft.study.foresight import Foresight
+from autopeft.study.study import Study
+
+OBJECTIVES = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
+LEARNING_RATE = Real("learning_rate", 1e-4, 1e-2, log=True)
+
+
+def slot(method: str, *sizes: int, targets: tuple[tuple[str, ...], ...] = ()) -> ModuleSlot:
+    return ModuleSlot(method, (MethodChoice(method, sizes),), targets)
+
+
+def known(configuration: Configuration) -> dict[str, float]:
+    return {
+        "trainable_parameters": sum(
+            10.0 * module.size * len(module.layers or ()) * (len(module.targets) or 1) for module in configuration.modules
+        )
+    }
+
+
+def bounded(space: SearchSpace, upper: float) -> Foresight:
+    return Foresight(space, OBJECTIVES, known, [Constraint(TRAINABLE_PARAMETERS, upper)])
+
+
+DEEP = SearchSpace("deep", (slot("lora", 0, 1, 2, 4, 8, 16, 32), slot("serial_adapter", 0, 4, 8, 16)), (LEARNING_RATE,), 14)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_no_sampler_proposes_what_breaks_a_bound(tmp_path, sampler: str) -> None:
+    """Of the 458,752 combinations 1,603 keep to this bound."""
+    foresight = bounded(DEEP, 40.0)
+    study = Study.create(RunDirectory.create(tmp_path / "run"), foresight, sampler, 0)
+    proposed = [study.ask()[1] for _ in range(5)]
+    assert all(0 < known(one)["trainable_parameters"] <= 40 for one in proposed)
+    assert len(set(proposed)) == 5
+
+
+@pytest.mark.parametrize("rule", ["mask", "span", "top", "every", "all"])
+@pytest.mark.parametrize("sharing", ["shared", "per_module"])
+@pytest.mark.parametrize(
+    "slots",
+    [
+        (slot("lora", 0, 2, 4), slot("prefix", 0, 3)),
+        (slot("lora", 2, 4, targets=(("query", "value"), ("query",))), slot("prefix", 3)),
+    ],
+    ids=["on or off", "always on"],
+)
+def test_the_smallest_possible_is_named_and_is_the_smallest(slots, sharing, rule: LayerRule) -> None:
+    space = SearchSpace("small", slots, (), 4, sharing, rule)
+    values = product(*(parameter.values for parameter in space.parameters))
+    names = [parameter.name for parameter in space.parameters]
+    configurations = [space.configuration(dict(zip(names, one, strict=True))) for one in values]
+    smallest = min(known(one)["trainable_parameters"] for one in configurations if one.modules)
+    assert known(space.configuration(to_point(space, bounded(space, smallest).smallest)))["trainable_parameters"] == smallest
+    with pytest.raises(
+        InvalidInputError, match=rf"small keeps its trainable parameters to .*: the smallest possible has {smallest:.0f} param"
+    ):
+        bounded(space, smallest - 1)
+
+
+def test_a_space_of_which_nothing_can_be_built_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="can take no configuration of the space deep"):
+        Foresight(DEEP, OBJECTIVES, lambda configuration: None)
+
+
+def test_the_reason_not_to_propose_a_point() -> None:
+    point = DEEP.canonical({parameter.name: parameter.decode(parameter.width * [1.0]) for parameter in DEEP.parameters})
+    assert bounded(DEEP, 1e6).objection(point) == ""
+    assert bounded(DEEP, 100.0).objection(point) == "that is 6,720 parameters, more than allowed"
