@@ -1,6 +1,5 @@
 """The search: asks the study for configurations, has an executor train them, tells the study what came of it."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -14,10 +13,9 @@ from typing import Protocol, cast
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.errors import AutopeftError, UnsupportedError
-from autopeft.executors.base import Executor, Runner
-from autopeft.executors.inline import InlineExecutor
-from autopeft.executors.workers import WorkersExecutor
+from autopeft.executors.base import Executor
 from autopeft.loops.start import start_points
+from autopeft.loops.workplace import count_workers, start_executor
 from autopeft.methods.counting import count_parameters
 from autopeft.methods.method import Method
 from autopeft.methods.registry import all_methods, get_method
@@ -139,7 +137,7 @@ def _prepared(request: SearchRequest) -> Iterator[tuple[SearchPlan, Executor]]:
     data = load_data(request)
     objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), data.task.metrics)
     backbone = find_backbone(request.model, offline=request.offline)
-    with closing(_make_executor(request, backbone, data)) as executor:
+    with closing(_start(request, backbone, data)) as executor:
         facts = executor.describe()
         topology = facts.topology
         traits = {method.name: _traits(method) for method in methods}
@@ -203,7 +201,7 @@ def supported_part(space: SearchSpace, topology: Topology) -> tuple[SearchSpace,
     }
     slots = [replace(slot, choices=tuple(choice for choice in slot.choices if choice.method not in reasons)) for slot in space.slots]
     left_out = tuple(f"{method} is left out: {reason}" for method, reason in sorted(reasons.items()))
-    if not any(slot.choices for slot in slots):
+    if slots and not any(slot.choices for slot in slots):
         raise UnsupportedError(f"{topology.model_class} can take no method of the space {space.name}; {'; '.join(left_out)}")
     return replace(space, slots=tuple(slot for slot in slots if slot.choices)), left_out
 
@@ -217,8 +215,8 @@ def _known_costs(facts: BackboneFacts, configuration: Configuration) -> dict[str
     return {TRAINABLE_PARAMETERS.name: float(parameters), ADAPTER_BYTES.name: float(adapter_bytes(parameters, facts.head_parameters))}
 
 
-def load_data(request: SearchRequest) -> TaskData:
-    """Read the task that a request names, without its test examples.
+def load_data(request: SearchRequest, *, with_test: bool = False) -> TaskData:
+    """Read the task that a request names; a search never holds its test examples, and trains on the same ones either way.
 
     Raises:
         InvalidInputError: A file breaks a rule.
@@ -226,15 +224,17 @@ def load_data(request: SearchRequest) -> TaskData:
         UnavailableError: The task's data is neither in a folder nor can the hub be reached.
     """
     if request.task is not None:
-        return load(request.task, data_dir=request.data_dir, offline=request.offline)
+        return load(request.task, data_dir=request.data_dir, offline=request.offline, with_test=with_test)
     assert request.train is not None
     assert request.label is not None
     kind = cast(Kind | None, request.kind)
-    return load_files(request.train, request.validation, request.test, text=request.text, label=request.label, kind=kind)
+    return load_files(
+        request.train, request.validation, request.test, text=request.text, label=request.label, kind=kind, with_test=with_test
+    )
 
 
-def _make_executor(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> Executor:
-    workers = os.cpu_count() or 1 if request.workers is None else request.workers
+def _start(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> Executor:
+    workers = count_workers(request.workers)
     settings = RunnerSettings(
         backbone,
         data.task,
@@ -244,16 +244,7 @@ def _make_executor(request: SearchRequest, backbone: BackboneSource, data: TaskD
         threads=1 if workers else None,
         latency=LATENCY_SECONDS.name in request.objectives,
     )
-    make_runner = partial(_make_runner, settings)
-    return WorkersExecutor(make_runner, workers, request.address) if workers else InlineExecutor(make_runner)
-
-
-def _make_runner(settings: RunnerSettings) -> Runner:
-    for path in settings.plugins:
-        import_plugin(path)
-    from autopeft.training.runner import TrialRunner  # torch is needed where trials run, and that may not be here
-
-    return TrialRunner(settings)
+    return start_executor(settings, workers, request.address)
 
 
 def _write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, str], command: str) -> None:

@@ -178,7 +178,8 @@ class SpaceDefinition(_Strict):
 
     description: StrictStr = ""
     layers: Annotated[LayersDefinition, BeforeValidator(_as_layers)] = LayersDefinition(shared="mask")
-    modules: list[ModuleDefinition] = Field(min_length=1)
+    modules: list[ModuleDefinition]
+    """Empty: only the task head is trained."""
     training: dict[StrictStr, Annotated[RangeDefinition, BeforeValidator(_as_values)]]
 
     @model_validator(mode="after")

@@ -72,6 +72,10 @@ class Retrained:
     errors: Mapping[int, str]
     """Why a seed failed, by seed."""
 
+    def best_seed(self, metric: str) -> int:
+        """Return the seed whose kept epoch is best on validation data: its adapter is the one to export. There must be a result."""
+        return max(self.results, key=lambda result: (result.validation[metric], -result.validation.get("loss", 0.0))).seed
+
 
 class RetrainedFolder:
     """Paths and files of what was retrained on one task, backbone and budget. Creating the object touches nothing."""
