@@ -220,7 +220,10 @@ class SearchSpace:
         return point
 
     def sparse_points(self) -> Iterator[dict[str, Scalar]]:
-        """Yield points of one module in as few layers as its rule allows, all others off, or at their smallest if they are never off."""
+        """Yield points of one module in as few layers as its rule allows, all others off, or at their smallest if they are never off.
+
+        Of a space without modules it is one point.
+        """
         rest = {parameter.name: _first(parameter) for parameter in self.parameters}
         if not self.slots:
             yield rest

@@ -62,9 +62,11 @@ class Foresight:
 
     def objection(self, point: Point) -> str:
         """Return why a point may not be proposed, as a clause; empty if it may."""
-        known = self._seen(coding.to_params(self.space, point))[1]
+        name, known = self._seen(coding.to_params(self.space, point))
         if known is None:
             return "the backbone can't take it"
+        if name is None:
+            return "it has no module"
         broken = [bound.objective for bound in self._bounds if bound.excess(known[bound.objective.name]) > 0]
         return f"that is {known[broken[0].name]:,.0f} {broken[0].unit}, more than allowed" if broken else ""
 

@@ -70,6 +70,19 @@ def test_a_dry_run_writes_nothing(autopeft: Autopeft, own: list[str], tmp_path: 
     assert not (tmp_path / "run").exists()
 
 
+def test_objectives_bounds_and_presets_are_shown_before_the_first_trial(autopeft: Autopeft, own: list[str]) -> None:
+    goals = ("--objectives", "accuracy,latency_seconds,trainable_parameters", "--max-params", "20%", "--max-memory", "8G")
+    answer = autopeft(*own, "--dry-run", *goals, "--start", "lora", "--sampler", "autopeft")
+    assert answer.code == 0, answer.err
+    assert "goal     higher accuracy, lower latency_seconds, lower trainable_parameters" in answer.err
+    assert "peak_bytes up to 8,000,000,000 bytes" in answer.err
+    assert "start    lora: lora 8 [query value] in 0 1 2" in answer.err
+    bound = int(answer.err.split("trainable_parameters up to ")[1].split(" ")[0].split(".")[0].replace(",", ""))
+    counts = [int(line.split(" parameters: ")[0].replace(",", "")) for line in answer.out.splitlines()]
+    assert counts
+    assert all(0 < count <= bound for count in counts)
+
+
 def test_interrupted_and_resumed(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "autopeft", *own, "--trials", "400"],

@@ -1,9 +1,10 @@
 import json
 import math
 
-from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.objectives import TRAIN_SECONDS, TRAINABLE_PARAMETERS, Objective
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard, introduction, tables
+from autopeft.study.record import TrialRecord
 
 
 def test_trials_are_sorted_into_front_dominated_and_failed(records, objectives):
@@ -89,3 +90,21 @@ def test_the_header_reads_what_run_json_holds():
     )
     assert header.budget.startswith("1,000 training examples x 2 epochs")
     assert RunHeader.from_settings({}, "folder") == RunHeader("folder")
+
+
+def test_what_lies_above_a_bound_has_a_table_of_its_own(trial, header):
+    objectives = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS, TRAIN_SECONDS)
+
+    def record(number: int, accuracy: float, seconds: float, exceeds: tuple[str, ...] = ()) -> TrialRecord:
+        values = {"accuracy": accuracy, "trainable_parameters": 1000.0, "train_seconds": seconds}
+        return trial(number, accuracy, 1000, values=values, exceeds=exceeds)
+
+    leaderboard = Leaderboard.of([record(0, 0.7, 5.0), record(1, 0.9, 50.0, ("train_seconds",)), record(2, 0.6, 6.0)], objectives)
+    front, dominated, infeasible = tables(leaderboard, header)
+    assert [row[0] for table in (front, dominated, infeasible) for row in table.rows] == ["0", "2", "1"]
+    assert [column.title for column in infeasible.columns][-4:] == ["train seconds", "seconds", "above its bound", "configuration"]
+    assert infeasible.rows[0][-4:-1] == ("50", "12.3", "train seconds")
+    assert "3 complete, 1 infeasible" in "\n".join(introduction(leaderboard, header))
+    assert [(row["trial"], row["on_front"], row.get("exceeds")) for row in leaderboard.rows()] == [
+        (0, True, None), (2, False, None), (1, False, ["train_seconds"]),
+    ]  # fmt: skip

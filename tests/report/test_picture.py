@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from autopeft.errors import InvalidInputError
-from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.objectives import ADAPTER_BYTES, LATENCY_SECONDS, TRAINABLE_PARAMETERS, Objective
 from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.picture import draw
 
@@ -47,6 +47,20 @@ def test_with_a_third_objective_the_stairs_skip_what_two_axes_dominate(trial, he
     picture = draw(Leaderboard.of(records, objectives), header)
     assert len(picture.front) == 2
     assert [y for _, y in picture.stairs] == [0.8, 0.8]
+
+
+def test_of_more_objectives_the_first_and_the_first_cost_are_drawn_and_the_plot_says_so(trial, header):
+    objectives = (Objective("accuracy", "maximize"), Objective("f1", "maximize"), LATENCY_SECONDS, ADAPTER_BYTES)
+    values = [{"accuracy": 0.7, "f1": 0.6, "latency_seconds": 0.02, "adapter_bytes": 4000.0}]
+    values.append(values[0] | {"accuracy": 0.8, "latency_seconds": 0.005})
+    values.append(values[0] | {"accuracy": 0.9, "latency_seconds": 0.001})
+    records = [trial(number, one["accuracy"], 1000, values=one) for number, one in enumerate(values)]
+    picture = draw(Leaderboard.of([*records[:2], replace(records[2], exceeds=("latency_seconds",))], objectives), header)
+    assert picture.x_title == "latency seconds (seconds, log scale)"
+    assert [(point.trial, round(10**point.x, 6)) for point in picture.front] == [(1, 0.005)]
+    assert "the front is that of 4 objectives, f1 and adapter bytes not shown" in picture.subtitle
+    assert "2 trials (1 infeasible, left out)" in picture.subtitle
+    assert {"adapter bytes 4,000", "latency seconds 0.005"} <= set(picture.front[0].lines)
 
 
 def test_nothing_to_draw_is_an_error(failed, objectives, header):

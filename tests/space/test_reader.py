@@ -67,6 +67,27 @@ def test_several_methods_in_one_place() -> None:
 
 
 @pytest.mark.parametrize(
+    ("layers", "sharing", "rule"),
+    [
+        ("shared", "shared", "mask"),
+        ("per_module", "per_module", "mask"),
+        ("all", "shared", "all"),
+        ("{shared: span}", "shared", "span"),
+        ("{per_module: every}", "per_module", "every"),
+    ],
+)
+def test_who_shares_layers_and_by_which_rule(layers: str, sharing: str, rule: str) -> None:
+    space = parse_space(f"layers: {layers}\n" + GOOD, METHODS).bind("x", n_layers=4, hidden_size=8, traits=TRAITS)
+    assert (space.sharing, space.rule) == (sharing, rule)
+
+
+def test_a_module_s_own_rule_of_layers() -> None:
+    text = GOOD.replace("method: lora", "method: lora\n    layers: top")
+    space = parse_space(text, METHODS).bind("x", n_layers=4, hidden_size=8, traits=TRAITS)
+    assert "lora.layers.top" in [parameter.name for parameter in space.parameters]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("modules: [", "line 1: not valid YAML"),
@@ -89,6 +110,11 @@ def test_several_methods_in_one_place() -> None:
             "line 3: .*one of: a list of values, halvings",
         ),
         ("layers: some\n" + GOOD, r"line 1: layers: .*\(got 'some'\)"),
+        ("layers: share\n" + GOOD, r"line 1: layers: .*Did you mean 'shared'"),
+        ("layers:\n  shared: spam\n" + GOOD, r"line 2: layers.shared: .*'span'.*\(got 'spam'\)"),
+        ("layers:\n  per_modul: span\n" + GOOD, r"line 2: unknown key \(got 'per_modul'\)\. Did you mean 'per_module'"),
+        ("layers: {shared: span, per_module: top}\n" + GOOD, "line 1: layers: layers needs one of: shared, per_module"),
+        (GOOD.replace("method: lora", "method: lora\n    layers: tops"), r"line 3: modules.0.layers: .*'top'.*\(got 'tops'\)"),
         (GOOD + "modules: []\n", "line 7: the key 'modules' stands twice"),
         (GOOD.replace("training:", "  - method: lora\n    size: 3\ntraining:"), "'lora' occurs twice"),
         (GOOD.replace("lora", "[lora, lorra]").replace("size", "name: weight\n    size"), "line 2: unknown PEFT method"),

@@ -75,7 +75,15 @@ def test_a_space_of_which_nothing_can_be_built_is_refused() -> None:
         Foresight(DEEP, OBJECTIVES, lambda configuration: None)
 
 
+def test_a_space_without_modules_is_about_the_head_alone(tmp_path) -> None:
+    space = SearchSpace("head", (), (LEARNING_RATE,), 4)
+    study = Study.create(RunDirectory.create(tmp_path / "run"), Foresight(space, OBJECTIVES, known), "autopeft", 0)
+    rates = [study.ask()[1].training["learning_rate"] for _ in range(3)]
+    assert len(set(rates)) == 3
+
+
 def test_the_reason_not_to_propose_a_point() -> None:
     point = DEEP.canonical({parameter.name: parameter.decode(parameter.width * [1.0]) for parameter in DEEP.parameters})
     assert bounded(DEEP, 1e6).objection(point) == ""
+    assert bounded(DEEP, 1e6).objection({**point, "lora.size": 0, "serial_adapter.size": 0}) == "it has no module"
     assert bounded(DEEP, 100.0).objection(point) == "that is 6,720 parameters, more than allowed"
