@@ -105,7 +105,11 @@ class _Mask(_Rule):
         return int(2**self.n_layers)
 
     def layers(self, point: Mapping[str, Scalar]) -> Layers:
-        return tuple(layer for layer, flag in enumerate(self.parameters) if point[flag.name])
+        return tuple(layer for layer, name in enumerate(self._names) if point[name])
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(flag.name for flag in self.parameters)
 
     def canonical(self, point: Mapping[str, Scalar]) -> dict[str, Scalar]:
         return {flag.name: point[flag.name] for flag in self.parameters}

@@ -57,7 +57,7 @@ class ModuleSlot:
     layers: LayerRule | None = None
     """Rule of a set of layers of its own; None: what the space says."""
 
-    @property
+    @cached_property
     def placed_in_layers(self) -> bool:
         """Whether the layer mask concerns any of its methods."""
         return any(choice.placed_in_layers for choice in self.choices)
@@ -89,12 +89,18 @@ class ModuleSlot:
             choice.method, size, layers if choice.placed_in_layers else None, targets if choice.takes_targets else (), options
         )
 
+    def stands_in(self, point: Point, layers: tuple[int, ...]) -> tuple[int, ...] | None:
+        """Return which of the given layers its module stands in: none if it is off, and None if its method is not placed in layers."""
+        choice, size = self._choose(point)
+        if not choice.placed_in_layers:
+            return None if size else ()
+        return layers if size else ()
+
     def canonical(self, point: Point, layers: tuple[int, ...]) -> dict[str, Scalar]:
         """Return its parameters, the same for all points that mean the same module in the given layers."""
         own = {parameter.name: point[parameter.name] for parameter in self.parameters}
-        if self.module(point, layers).is_off:
-            off = {parameter.name: _first(parameter) for parameter in self.parameters}
-            return off if self.module(off, layers).is_off else own
+        if self.stands_in(point, layers) == ():
+            return self._off if self.stands_in(self._off, layers) == () else own
         choice, size = self._choose(point)
         if len(self.choices) > 1:
             own[f"{self.name}.level"] = choice.sizes.index(size)
@@ -105,7 +111,12 @@ class ModuleSlot:
     @property
     def can_be_off(self) -> bool:
         """Whether the first values of its parameters put no module in."""
-        return self.module({parameter.name: _first(parameter) for parameter in self.parameters}, (0,)).is_off
+        return self.stands_in(self._off, (0,)) == ()
+
+    @cached_property
+    def _off(self) -> dict[str, Scalar]:
+        """The first values of its parameters, which put no module in if it can be off at all."""
+        return {parameter.name: _first(parameter) for parameter in self.parameters}
 
     def nearest(self, module: PeftModule) -> dict[str, Scalar]:
         """Return its parameters that come nearest to a module of one of its methods, in size, targets and options; never off."""
@@ -198,8 +209,8 @@ class SearchSpace:
         for slot in self.slots:
             found |= slot.canonical(point, self._layers_of(slot, point))
         for key, one in self._layer_sets.items():
-            modules = [slot.module(point, one.layers(point)) for slot in self.slots if self._layer_key(slot) == key]
-            used = any(module.layers is not None and not module.is_off for module in modules)
+            layers = one.layers(point)
+            used = any(slot.stands_in(point, layers) for slot in self.slots if self._layer_key(slot) == key)
             found |= one.canonical(point) if used else {parameter.name: _first(parameter) for parameter in one.parameters}
         return found
 
@@ -274,8 +285,8 @@ class SearchSpace:
         return np.array(rows, dtype=np.float64).reshape(len(points), 2 * len(placed))
 
     def _share_and_depth(self, slot: ModuleSlot, point: Point) -> tuple[float, float]:
-        layers = self._layers_of(slot, point)
-        if not layers or slot.module(point, layers).is_off:
+        layers = slot.stands_in(point, self._layers_of(slot, point))
+        if not layers:
             return 0.0, 0.5
         return len(layers) / self.n_layers, sum(layers) / len(layers) / max(1, self.n_layers - 1)
 
