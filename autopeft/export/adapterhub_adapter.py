@@ -30,9 +30,10 @@ _PLACES = {
     "roberta": ("output.adapters", "self_prefix"),
     "xlm-roberta": ("output.adapters", "self_prefix"),
     "electra": ("output.adapters", "self_prefix"),
-    "distilbert": ("output_adapters.adapters", "self"),
+    # On this family the library raises the attention to a prefix, so that one trained here would compute something else.
+    "distilbert": ("output_adapters.adapters", ""),
 }
-"""For each family, where the library keeps a block's adapters, and what it calls the prefixes of self-attention."""
+"""For each family, where the library keeps a block's adapters, and what it calls the prefixes of self-attention (empty: see there)."""
 _ROLES = {"query": "q", "key": "k", "value": "v"}
 _OTHER_ROLES = {"ffn_in": "intermediate_lora", "ffn_out": "output_lora"}
 _OPTIONS = {
@@ -50,34 +51,36 @@ def plan(trial: FinishedTrial) -> ExportPlan:
         UnsupportedError: The backbone is of a family for which the names are not known here, or nothing can be expressed.
         UnavailableError: The backbone can't be loaded.
     """
-    kept, lost = _split(trial.configuration)
-    if not kept:
-        words = trial.configuration.describe()
-        raise UnsupportedError(f"the adapters form can express nothing of trial {trial.record.number}: {words}", remedy="Use --to script.")
     trained = load_trained(trial)
     family = str(trained.model.config.model_type)  # type: ignore[union-attr]
     if family not in _PLACES:
         raise UnsupportedError(f"the adapters form is written for {', '.join(_PLACES)}", value=family, remedy="Use --to script.")
+    kept, lost = split_off(trial.configuration, family)
+    if not kept:
+        words = trial.configuration.describe()
+        raise UnsupportedError(f"the adapters form can express nothing of trial {trial.record.number}: {words}", remedy="Use --to script.")
     return ExportPlan(lambda folder: _write(trial, kept, trained, family, folder), tuple(lost))
 
 
-def _split(configuration: Configuration) -> tuple[list[PeftModule], list[str]]:
-    """Return the modules that the library has, and in words the others."""
+def split_off(configuration: Configuration, family: str) -> tuple[list[PeftModule], list[str]]:
+    """Return the modules that the library has on a family of models, and in words the others."""
     kept: list[PeftModule] = []
     lost = []
     # Serial adapters come after parallel ones in the configuration's order, and of two in a layer the serial one stays.
     for module in sorted(configuration.modules, key=lambda module: module.method == "parallel_adapter"):
-        if why := _why_lost(module, kept):
+        if (why := _why_lost(module, kept, family)) is not None:
             lost.append(Configuration((module,)).describe() + why)
         else:
             kept.append(module)
     return kept, lost
 
 
-def _why_lost(module: PeftModule, kept: Sequence[PeftModule]) -> str | None:
+def _why_lost(module: PeftModule, kept: Sequence[PeftModule], family: str) -> str | None:
     """Return why the library can't hold a module beside others, in parentheses; None if it can."""
     if module.method not in _OPTIONS:
         return ""
+    if module.method == "prefix" and not _PLACES[family][1]:
+        return f" (the library attends to a prefix otherwise on {family})"
     wrong = [name for name, value in module.options.items() if value is not False and name not in _OPTIONS[module.method]]
     if module.options.get("cross") or module.options.get("mlp_width"):
         wrong.append("cross" if module.options.get("cross") else "mlp_width")

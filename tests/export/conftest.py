@@ -1,5 +1,6 @@
 """Tiny random models on disk, and trials that were really trained on them."""
 
+import json
 import random
 from pathlib import Path
 
@@ -10,13 +11,17 @@ from transformers import (
     BertModel,
     DistilBertConfig,
     DistilBertModel,
+    ElectraConfig,
+    ElectraModel,
     GPT2Config,
     GPT2Model,
     LlamaConfig,
-    LlamaModel,
+    LlamaForCausalLM,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaModel,
+    XLMRobertaConfig,
+    XLMRobertaModel,
 )
 
 from autopeft.budget import Budget
@@ -38,8 +43,12 @@ def make_model(family):
         return BertModel(BertConfig(**SMALL | {"num_hidden_layers": 12}), add_pooling_layer=False)
     if family == "roberta":
         return RobertaModel(RobertaConfig(**SMALL, max_position_embeddings=40, pad_token_id=0))
+    if family == "xlm-roberta":
+        return XLMRobertaModel(XLMRobertaConfig(**SMALL, max_position_embeddings=40, pad_token_id=0))
+    if family == "electra":
+        return ElectraModel(ElectraConfig(**SMALL, embedding_size=16))
     if family == "llama":
-        return LlamaModel(LlamaConfig(**SMALL | {"num_hidden_layers": 12}, pad_token_id=0, bos_token_id=1, eos_token_id=2))
+        return LlamaForCausalLM(LlamaConfig(**SMALL | {"num_hidden_layers": 12}, pad_token_id=0, bos_token_id=1, eos_token_id=2))
     if family == "distilbert":
         return DistilBertModel(DistilBertConfig(vocab_size=20, dim=16, n_layers=3, n_heads=2, hidden_dim=24))
     return GPT2Model(GPT2Config(vocab_size=20, n_embd=16, n_layer=3, n_head=2, n_positions=40, bos_token_id=1, eos_token_id=2))
@@ -60,6 +69,9 @@ def model_folder(tmp_path_factory):
             tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, model_input_names=["input_ids", "attention_mask"], **special)
             make_model(family).save_pretrained(folder)
             tokenizer.save_pretrained(folder)
+            description = json.loads((folder / "tokenizer_config.json").read_text())
+            # The name that transformers 4 knows too.
+            (folder / "tokenizer_config.json").write_text(json.dumps(description | {"tokenizer_class": "PreTrainedTokenizerFast"}))
         return folder
 
     return make

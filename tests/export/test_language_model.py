@@ -84,4 +84,4 @@ def test_the_label_has_room_behind_the_longest_text(several, tmp_path):
     llamafactory_recipe.plan(several).write(tmp_path)
     config = yaml.safe_load((tmp_path / "train.yaml").read_text())
     assert config["cutoff_len"] == several.budget.max_length + LABEL_TOKENS
-    assert config["warmup_steps"] == 12  # a tenth of 10 epochs of 96 examples in batches of 8
+    assert config["warmup_steps"] == round(0.1 * 12 * several.budget.full().epochs)  # 96 examples in batches of 8

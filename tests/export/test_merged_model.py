@@ -6,20 +6,16 @@ from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import UnsupportedError, VerificationError
 from autopeft.export.merged_model import plan
 from autopeft.methods.applied import AppliedModules
-from autopeft.methods.checkpoint import load
-from autopeft.training.model import load_model
+from tests.export.helpers import BATCH, trained
 
-BATCH = {"input_ids": torch.tensor([[4, 5, 6, 7, 8], [9, 4, 10, 0, 0]]), "attention_mask": torch.tensor([[1] * 5, [1] * 3 + [0] * 2])}
 MERGING = Configuration((PeftModule("lora", 4, (1, 10), ("query", "value")), PeftModule("bitfit", 1, (0, 3))), {"learning_rate": 0.05})
 
 
 def predictions(trial, folder):
     """Return what our model with our adapter says, and what transformers' own loader makes of the export."""
-    ours = load_model(trial.backbone, trial.task).model
-    load(ours, trial.adapter, BATCH)
     theirs = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
     with torch.no_grad():
-        return ours.eval()(**BATCH).logits, theirs.eval()(**BATCH).logits, theirs.config
+        return trained(trial)(**BATCH).logits, theirs.eval()(**BATCH).logits, theirs.config
 
 
 def test_transformers_loads_a_plain_model_that_predicts_the_same(train_trial, tmp_path):

@@ -3,7 +3,6 @@ import json
 import pytest
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model
-from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
@@ -13,6 +12,7 @@ from autopeft.export.low_rank import split_off
 from autopeft.export.peft_adapter import plan
 from autopeft.methods.checkpoint import load
 from autopeft.training.model import load_model
+from tests.export.helpers import BATCH, scales, trained
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks transformers 5.23 for it
 
@@ -34,30 +34,15 @@ CONFIGURATIONS = {
 }
 
 
-def scales(model):
-    """{module: (rank, alpha, scaling)} of every LoRA layer, whoever put it there."""
-    found = {}
-    for name, module in model.named_modules():
-        if isinstance(module, LoraLayer):
-            ((adapter, rank),) = module.r.items()
-            found[name.removeprefix("base_model.model.")] = (rank, module.lora_alpha[adapter], module.scaling[adapter])
-    return found
-
-
 def base_model(trial):
     loaded = AutoModelForSequenceClassification.from_pretrained(trial.backbone.path, num_labels=trial.task.n_outputs, dtype=torch.float32)
     loaded.config.pad_token_id = 0
     return loaded
 
 
-BATCH = {"input_ids": torch.tensor([[4, 5, 6, 7, 8], [9, 4, 10, 0, 0]]), "attention_mask": torch.tensor([[1] * 5, [1] * 3 + [0] * 2])}
-
-
 def both(trial, folder):
     """Return our model with our adapter, and peft's with the export, ready to predict."""
-    ours = load_model(trial.backbone, trial.task).model
-    load(ours, trial.adapter, BATCH)
-    return ours.eval(), PeftModel.from_pretrained(base_model(trial), folder).eval()
+    return trained(trial), PeftModel.from_pretrained(base_model(trial), folder).eval()
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
