@@ -10,6 +10,7 @@ from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.methods.presets import get_preset
 from autopeft.objectives import ADAPTER_BYTES, PEAK_BYTES, TRAIN_SECONDS, TRAINABLE_PARAMETERS, Constraint
+from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.samplers.registry import require_sampler
 
 KINDS = ("classification", "regression")
@@ -65,6 +66,10 @@ class SearchRequest:
     out: str | None = None
     time_limit: float | None = None
     """Minutes after which no new trial starts."""
+    rungs: tuple[float, ...] = ()
+    """Shares of a trial's budget at which it waits until it is among the best there; none: every trial is trained to the end."""
+    reduction: float = 3.0
+    """One trial in so many goes on from each rung."""
     train_examples: int | None = None
     evaluation_examples: int | None = None
     epochs: int | None = None
@@ -73,8 +78,9 @@ class SearchRequest:
     offline: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("text", "objectives", "start"):
+        for name in ("text", "objectives", "start", "rungs"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        SuccessiveHalving(self.rungs, self.reduction)
         object.__setattr__(self, "plugins", tuple(str(Path(path).expanduser().resolve()) for path in self.plugins))
         for name in ("train", "validation", "test", "data_dir"):  # a run may be resumed or exported from another folder
             if (path := getattr(self, name)) is not None:

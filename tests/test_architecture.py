@@ -34,6 +34,7 @@ OWNERS = {
     "gpytorch": {"surrogates"},
     "optuna": {"samplers", "study"},
     "sqlalchemy": {"study"},
+    "filelock": {"study"},
     "transformers": {"methods", "training"},
     "ray": {"executors"},
     "plotly": {"report"},

@@ -6,6 +6,7 @@ from itertools import islice
 import numpy as np
 from rich.console import Console
 
+from autopeft.loops.schedule import EARLY_METRIC
 from autopeft.loops.search import SearchPlan
 from autopeft.methods.counting import count_parameters
 from autopeft.report.header import RunHeader
@@ -59,6 +60,10 @@ class ConsoleProgress:
         head = f"[{n_done:{width}}/{n_trials}] trial {record.number:{width}} "
         if record.state == "failed":
             self._line(f"{head} failed: {record.error}")
+        elif record.state == "paused":
+            rung = record.rungs[-1]
+            found = f"{EARLY_METRIC} {score(rung.metrics[EARLY_METRIC])}  " if EARLY_METRIC in rung.metrics else ""
+            self._line(f"{head} {found}waits at {rung.progress:.0%} of its budget  {record.configuration.describe()}")
         else:
             result = f"{self._metric} {score(record.metrics[self._metric])}  {count(record.trainable_parameters):>11} parameters"
             place = "front" if on_front else "above the bounds" if record.exceeds else "     "

@@ -97,6 +97,11 @@ def search(
     epochs: Annotated[int | None, _option("--epochs", panel=_SPENT, text="Passes over them.", show_default="the task's")] = None,
     batch_size: Annotated[int | None, _option("--batch-size", panel=_SPENT, text="Examples a step.", show_default="the task's")] = None,
     max_length: Annotated[int | None, _option("--max-length", panel=_SPENT, text="Tokens an example.", show_default="the task's")] = None,
+    rungs: Annotated[
+        str,
+        _option("--rungs", panel=_SPENT, text="Shares of a trial's budget at which only the best go on, such as 0.17,0.5; none: all do."),
+    ] = "none",
+    reduction: Annotated[float, _option("--reduction", panel=_SPENT, text="One trial in so many goes on from each rung.")] = 3.0,
     trials: Annotated[int, _option("--trials", panel=_RUN, text="Trials in total, those of a resumed run counted.")] = 64,
     time_limit: Annotated[float | None, _option("--time-limit", panel=_RUN, text="Minutes after which no new trial starts.")] = None,
     sampler: Annotated[str, _option("--sampler", panel=_RUN, text="What proposes configurations; see: autopeft list samplers.")] = "tpe",
@@ -147,7 +152,15 @@ def _request(context: typer.Context) -> "SearchRequest":
     for name in ("text", "objectives", "start"):
         given[name] = tuple(part.strip() for part in given[name].split(",")) if given[name] else ()
     given["plugins"] = tuple(given["plugins"] or ())
+    given["rungs"] = _shares(given["rungs"])
     return SearchRequest(**{entry.name: given[entry.name] for entry in fields(SearchRequest)})
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    try:
+        return () if text == "none" else tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InvalidInputError("--rungs must be shares such as 0.17,0.5, or none", value=text) from None
 
 
 def _sources(context: typer.Context) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,6 +14,7 @@ from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.errors import AutopeftError, UnsupportedError
 from autopeft.executors.base import Executor
+from autopeft.loops.schedule import Schedule
 from autopeft.loops.start import start_points
 from autopeft.loops.workplace import count_workers, start_executor
 from autopeft.methods.counting import count_parameters
@@ -24,16 +25,19 @@ from autopeft.objectives import ADAPTER_BYTES, LATENCY_SECONDS, TRAINABLE_PARAME
 from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
 from autopeft.request import SearchRequest
+from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.space.definition import MethodTraits
 from autopeft.space.reader import read_space
 from autopeft.space.space import Point, SearchSpace
+from autopeft.study import pauses
 from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.foresight import Foresight
+from autopeft.study.lock import driving
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
 from autopeft.tasks import Kind, TaskData, load, load_files
 from autopeft.training.backbone import BackboneSource, find_backbone
-from autopeft.training.measurement import Assignment, BackboneFacts, Outcome, RunnerSettings
+from autopeft.training.measurement import BackboneFacts, Outcome, RunnerSettings
 
 
 class Progress(Protocol):
@@ -43,7 +47,7 @@ class Progress(Protocol):
         """The first trial is about to start; so many are done already."""
 
     def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
-        """A trial ended, well or not; so many of so many are done."""
+        """A trial ended, well or not, or has paused at a rung; so many of so many have been trained at all."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,14 @@ def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str
     """
     out = Path(request.out) if request.out else _free_folder(request)
     RunDirectory.require_free(out)  # at once; the folder is made when all that the request names was found and loads
-    return _search(request, progress, lambda: RunDirectory.create(out), sources or {}, command)
+
+    @contextmanager
+    def created() -> Iterator[RunDirectory]:
+        run = RunDirectory.create(out)
+        with driving(run):
+            yield run
+
+    return _search(request, progress, created, sources or {}, command)
 
 
 def plan(request: SearchRequest) -> SearchPlan:
@@ -107,18 +118,23 @@ def resume(path: Path, progress: Progress, trials: int | None = None, command: s
     if trials is not None:
         settings = settings | {"trials": {"value": trials, "source": "flag"}}
     sources = {name: entry["source"] for name, entry in settings.items()}
-    return _search(SearchRequest.from_settings(settings), progress, lambda: run, sources, command)
+    with driving(run):
+        return _search(SearchRequest.from_settings(settings), progress, lambda: nullcontext(run), sources, command)
 
 
 def _search(
-    request: SearchRequest, progress: Progress, open_run: Callable[[], RunDirectory], sources: Mapping[str, str], command: str
+    request: SearchRequest,
+    progress: Progress,
+    open_run: Callable[[], AbstractContextManager[RunDirectory]],
+    sources: Mapping[str, str],
+    command: str,
 ) -> RunDirectory:
-    with _prepared(request) as (plan, executor):
-        run = open_run()
+    with _prepared(request) as (plan, executor), open_run() as run:
         _write_settings(run, plan, sources, command)
         study = Study.create(run, plan.foresight, request.sampler, request.seed)
         study.start_with(plan.start)
         study.requeue_running()
+        run.write_trial_lines(record.to_row() for record in study.records() if record.is_over)  # a crash may have torn the last
         progress.started(plan, run, len(study.records()))
         _loop(plan, run, study, executor, progress)
     records = study.records()
@@ -149,22 +165,28 @@ def _prepared(request: SearchRequest) -> Iterator[tuple[SearchPlan, Executor]]:
 
 
 def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor, progress: Progress) -> None:
-    """Keep every worker busy until the number of trials is reached or the time is up."""
+    """Keep every worker busy until the number of trials is reached and none has earned to go on, or the time is up."""
     deadline = time.monotonic() + 60 * plan.request.time_limit if plan.request.time_limit else float("inf")
-    n_done = len(study.records())
-    n_running = 0
+    halving = SuccessiveHalving(plan.request.rungs, plan.request.reduction)
+    schedule = Schedule(run, study, plan.budget, halving, plan.request.trials)
+    running: set[int] = set()
     while True:
-        while n_running < executor.capacity and n_done + n_running < plan.request.trials and time.monotonic() < deadline:
-            number, configuration, seed = study.ask()
-            executor.submit(Assignment(number, configuration, plan.budget, seed, plan.budget.epoch_ends))
-            n_running += 1
-        if not n_running:
-            return
+        while len(running) < executor.capacity and time.monotonic() < deadline:
+            assignment = schedule.next_assignment()
+            if assignment is None:
+                break
+            executor.submit(assignment)
+            running.add(assignment.trial)
+        if not running:
+            break
         outcome = executor.next_outcome()
+        running.remove(outcome.assignment.trial)
         record = _record(run, study, outcome)
-        n_done, n_running = n_done + 1, n_running - 1
-        on_front = record.number in {other.number for other in front(study.records(), study.objectives)}
-        progress.trial_finished(record, on_front, n_done, plan.request.trials)
+        records = study.records()
+        on_front = record.number in {other.number for other in front(records, study.objectives)}
+        progress.trial_finished(record, on_front, len(records) - len(running), plan.request.trials)
+    if time.monotonic() < deadline:  # else a resumed run may go on with them
+        _stop_paused(run, study)
 
 
 def _record(run: RunDirectory, study: Study, outcome: Outcome) -> TrialRecord:
@@ -178,9 +200,24 @@ def _record(run: RunDirectory, study: Study, outcome: Outcome) -> TrialRecord:
         files |= {"curve.jsonl": json_lines(asdict(point) for point in measurement.curve)}
         files |= {f"adapter/{name}": content for name, content in outcome.adapter.items()}
         run.write_trial(assignment.trial, files)
+        if measurement.progress < 1:
+            pauses.keep(run, outcome)
+            return study.pause(assignment, measurement)
         record = study.tell(assignment, measurement)
-    run.append_trial_line(record.to_row())
+    _close(run, record)
     return record
+
+
+def _stop_paused(run: RunDirectory, study: Study) -> None:
+    for record in study.records():
+        if record.state == "paused":
+            _close(run, study.stop(record.number))
+
+
+def _close(run: RunDirectory, record: TrialRecord) -> None:
+    """Write a trial's line, and drop what it would have needed to go on."""
+    run.append_trial_line(record.to_row())
+    pauses.drop(run, record.number)
 
 
 def _traits(method: Method) -> MethodTraits:

@@ -3,7 +3,8 @@
 run.json            every setting and where it came from, versions, hardware
 study.db            the record of trials (SQLite)
 trials.jsonl        one line per finished trial
-trials/0007/        configuration.json, curve.jsonl, adapter/, error.txt
+driver.json         which process drives the run now, and driver.lock that it does; see `lock`
+trials/0007/        configuration.json, curve.jsonl, adapter/, error.txt; see `pauses` for what a paused trial adds
 report/             plots and tables
 exports/            what was exported
 retrained/          what was trained for good, the baselines' best among it: see autopeft.study.retrained
@@ -136,6 +137,10 @@ class RunDirectory:
             path = self.trial_path(number) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
+
+    def write_trial_lines(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write trials.jsonl anew, whole or not at all."""
+        write_atomically(self.path / "trials.jsonl", json_lines(rows))
 
     def append_trial_line(self, row: Mapping[str, Any]) -> None:
         """Add one line to trials.jsonl."""

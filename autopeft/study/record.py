@@ -1,7 +1,7 @@
 """A trial as it is remembered, independent of what stores it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +10,20 @@ from autopeft.configuration import Configuration
 from autopeft.objectives import Objective, losses
 from autopeft.pareto import non_dominated
 
-State = Literal["complete", "failed", "running"]
+State = Literal["complete", "failed", "running", "paused", "stopped"]
+"""A paused trial waits at a rung, a stopped one was never let go on from it."""
+
+
+@dataclass(frozen=True)
+class RungResult:
+    """What a trial had come to when it reached a rung."""
+
+    progress: float
+    """Share of the budget's steps done, below 1."""
+    metrics: Mapping[str, float]
+    """All validation metrics by name."""
+    values: Mapping[str, float]
+    """The objectives' values by name, as far as they can be told before the end."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +37,35 @@ class TrialRecord:
     values: Mapping[str, float] = field(default_factory=dict)
     """Objective values by name; empty unless complete."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """All validation metrics by name; empty unless complete."""
+    """All validation metrics by name; empty unless complete, so that a partial measurement never passes for a final one."""
+    rungs: tuple[RungResult, ...] = ()
+    """What it had come to at each rung that it reached before the end."""
     trainable_parameters: int | None = None
     """Parameters of the PEFT modules; None until known."""
     seconds: float | None = None
     """Wall-clock seconds of the trial."""
     peak_bytes: int | None = None
+    cpu_seconds: float | None = None
+    """Processor seconds of the worker."""
+    gpu_seconds: float | None = None
+    examples_seen: int | None = None
+    """Training examples processed, repeats counted."""
     exceeds: tuple[str, ...] = ()
     """The costs that lie above a bound of the search; such a trial is complete but infeasible, and never on the front."""
     error: str = ""
     """Why it failed, in one line."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.state in ("complete", "failed", "stopped")
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget's steps that its last measurement stands for; 0 without one."""
+        if self.state == "complete":
+            return 1.0
+        return self.rungs[-1].progress if self.rungs else 0.0
 
     def to_row(self, on_front: bool | None = None) -> dict[str, Any]:
         """Return the flat form that tables, `show --format json` and trials.jsonl use; the last can't know who stays on the front."""
@@ -46,6 +78,10 @@ class TrialRecord:
             **self.metrics,
             "seconds": None if self.seconds is None else round(self.seconds, 3),
             "peak_bytes": self.peak_bytes,
+            "cpu_seconds": None if self.cpu_seconds is None else round(self.cpu_seconds, 3),
+            "gpu_seconds": None if self.gpu_seconds is None else round(self.gpu_seconds, 3),
+            "examples_seen": self.examples_seen,
+            **({"rungs": [asdict(rung) for rung in self.rungs]} if self.rungs else {}),
             "configuration": self.configuration.to_dict(),
             "configuration_id": self.configuration.id,
             "seed": self.seed,

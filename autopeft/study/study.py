@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -19,16 +20,33 @@ from autopeft.space.space import Point
 from autopeft.study import coding
 from autopeft.study.directory import RunDirectory
 from autopeft.study.foresight import Foresight
-from autopeft.study.record import State, TrialRecord
+from autopeft.study.record import RungResult, State, TrialRecord
 from autopeft.training.measurement import Assignment, Measurement
 
 STUDY_NAME = "autopeft"
 METRIC_PREFIX = "validation_"
-MEASURED = ("trainable_parameters", "seconds", "train_seconds", "peak_bytes", "latency_seconds")
+_STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.PRUNED: "stopped",
+}
+MEASURED = (
+    "trainable_parameters",
+    "seconds",
+    "train_seconds",
+    "cpu_seconds",
+    "gpu_seconds",
+    "peak_bytes",
+    "examples_seen",
+    "latency_seconds",
+)
 """What of a measurement, besides metrics, a trial is stored with."""
 START = "start"
 """The attribute of a trial that names the preset it was queued for."""
-_STATES: dict[TrialState, State] = {TrialState.COMPLETE: "complete", TrialState.FAIL: "failed", TrialState.RUNNING: "running"}
+RUNGS = "rungs"
+"""The attribute of a trial that paused: a list of what it had come to at each rung, as `RungResult`."""
+_GOES_ON = "goes_on_from_rung"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -123,25 +141,50 @@ class Study:
         if missing := [name for name, value in values.items() if not np.isfinite(value)]:
             return self.fail(assignment, f"{missing[0]} is not a finite number: training diverged")
         attributes: dict[str, Any] = {f"{METRIC_PREFIX}{name}": value for name, value in measurement.metrics.items() if np.isfinite(value)}
-        attributes |= {name: value for name in MEASURED if (value := getattr(measurement, name)) is not None}
+        attributes |= _costs(measurement)
         assert self._foresight is not None, "a study opened for reading can't tell"
+        trial = self._trial(assignment.trial)
         for constraint in self._foresight.constraints:
             if not constraint.objective.known:
-                excess = constraint.excess(_value(constraint.objective, measurement))
-                self._live[assignment.trial].set_constraint(constraint.objective.name, excess)
+                trial.set_constraint(constraint.objective.name, constraint.excess(_value(constraint.objective, measurement)))
         return self._finish(assignment, attributes, [values[objective.name] for objective in self.objectives])
 
     def fail(self, assignment: Assignment, reason: str) -> TrialRecord:
         """Record a trial that failed, with its reason in one line."""
         return self._finish(assignment, {"error": reason}, None)
 
+    def pause(self, assignment: Assignment, measurement: Measurement) -> TrialRecord:
+        """Record that a trial waits at a rung, and what it has come to."""
+        trial = self._trial(assignment.trial)
+        values = {objective.name: _value(objective, measurement) for objective in self.objectives}
+        rung = RungResult(measurement.progress, dict(measurement.metrics), values)
+        for name, value in _costs(measurement).items():
+            trial.set_user_attr(name, value)
+        # Last: a trial is paused from here on, and what it needs to go on must be there.
+        trial.set_user_attr(RUNGS, [*trial.user_attrs.get(RUNGS, ()), asdict(rung)])
+        return self._read(assignment.trial)
+
+    def go_on(self, number: int) -> None:
+        """Record that a paused trial runs again."""
+        trial = self._trial(number)
+        trial.set_user_attr(_GOES_ON, len(trial.user_attrs[RUNGS]))
+
+    def stop(self, number: int) -> TrialRecord:
+        """Record that a paused trial will not go on."""
+        self._live.pop(number, None)
+        self._study.tell(number, state=TrialState.PRUNED)
+        return self._read(number)
+
     def requeue_running(self) -> int:
-        """Put every trial that a dead process left running back into the queue; return how many.
+        """Put every trial that a dead process left running back into the queue, or to the last rung that it had reached; return how many.
 
         Must only be called when nothing is running: Optuna can't tell a live trial from a stranded one.
         """
         stale = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for trial in stale:
+            if RUNGS in trial.user_attrs:
+                self._trial(trial.number).set_user_attr(_GOES_ON, 0)
+                continue
             self._study.tell(trial.number, state=TrialState.FAIL)
             if "seed" in trial.user_attrs:  # else it had not been handed out yet, and its proposal is simply made again
                 kept = {key: trial.user_attrs[key] for key in ("seed", START) if key in trial.user_attrs}
@@ -154,7 +197,8 @@ class Study:
         return [self._record(trial) for trial in handed_out if trial.state != TrialState.FAIL or "error" in trial.user_attrs]
 
     def _finish(self, assignment: Assignment, attributes: Mapping[str, Any], values: list[float] | None) -> TrialRecord:
-        trial = self._live.pop(assignment.trial)
+        trial = self._trial(assignment.trial)
+        del self._live[assignment.trial]
         for key, value in attributes.items():  # before the state: a finished trial can't be changed, and a crash here is requeued
             trial.set_user_attr(key, value)
         return self._record(self._study.tell(trial, values, state=TrialState.COMPLETE if values else TrialState.FAIL))
@@ -164,7 +208,7 @@ class Study:
         names = [objective.name for objective in self.objectives]
         return TrialRecord(
             number=trial.number,
-            state=_STATES[trial.state],
+            state=_state(trial),
             configuration=Configuration.from_dict(json.loads(attributes["configuration"])),
             seed=attributes["seed"],
             values=dict(zip(names, trial.values, strict=True)) if trial.values else {},
@@ -172,9 +216,33 @@ class Study:
             trainable_parameters=attributes.get("trainable_parameters"),
             seconds=attributes.get("seconds"),
             peak_bytes=attributes.get("peak_bytes"),
+            cpu_seconds=attributes.get("cpu_seconds"),
+            gpu_seconds=attributes.get("gpu_seconds"),
+            examples_seen=attributes.get("examples_seen"),
+            rungs=tuple(RungResult(**rung) for rung in attributes.get(RUNGS, ())),
             exceeds=tuple(name for name, excess in trial.constraints.items() if excess > 0),
             error=attributes.get("error", ""),
         )
+
+    def _trial(self, number: int) -> optuna.Trial:
+        """Return the live object of a running trial, made anew if another process asked for it."""
+        if number not in self._live:
+            frozen = self._study.get_trials(deepcopy=False)[number]
+            self._live[number] = optuna.Trial(self._study, frozen._trial_id)
+        return self._live[number]
+
+    def _read(self, number: int) -> TrialRecord:
+        return self._record(self._study.get_trials(deepcopy=False)[number])
+
+
+def _state(trial: FrozenTrial) -> State:
+    rungs = trial.user_attrs.get(RUNGS, ())
+    waits = trial.state == TrialState.RUNNING and len(rungs) > trial.user_attrs.get(_GOES_ON, 0)
+    return "paused" if waits else _STATES[trial.state]
+
+
+def _costs(measurement: Measurement) -> dict[str, Any]:
+    return {name: value for name in MEASURED if (value := getattr(measurement, name)) is not None}
 
 
 def _value(objective: Objective, measurement: Measurement) -> float:
@@ -182,4 +250,5 @@ def _value(objective: Objective, measurement: Measurement) -> float:
         return measurement.metrics[objective.name]
     if objective == ADAPTER_BYTES:
         return float(adapter_bytes(measurement.trainable_parameters, measurement.head_parameters))
-    return float(getattr(measurement, objective.name))
+    value = getattr(measurement, objective.name)
+    return float("nan") if value is None else float(value)

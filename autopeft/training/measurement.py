@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
@@ -102,6 +103,15 @@ class Measurement:
     """Seconds of one forward pass, where `RunnerSettings.latency` asks for it."""
     progress: float = 1.0
     """Share of the budget's steps done: 1 for a final measurement, less for a paused trial's."""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote.
+
+        Raises:
+            TypeError: A field is missing or unknown.
+        """
+        return cls(**{**data, "curve": tuple(CurvePoint(**point) for point in data["curve"])})
 
 
 @dataclass(frozen=True)

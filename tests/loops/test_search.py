@@ -10,7 +10,7 @@ from autopeft.methods.method import Method
 from autopeft.methods.registry import get_method
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
-from autopeft.study.record import TrialRecord
+from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
 
 
@@ -50,7 +50,7 @@ def request_(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path: Path) ->
 
 def records(run: RunDirectory) -> list[TrialRecord]:
     """Return what is deterministic of a run's trials."""
-    return [replace(record, seconds=None, peak_bytes=None) for record in Study.open(run).records()]
+    return [replace(record, seconds=None, peak_bytes=None, cpu_seconds=None) for record in Study.open(run).records()]
 
 
 def test_a_search_leaves_a_whole_run(request_: SearchRequest) -> None:
@@ -81,6 +81,46 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(request_: SearchReques
     resumed = engine.resume(Path(str(request_.out)), log)
     assert log.n_done_at_start == 2
     assert records(resumed) == records(whole)
+
+
+def test_rungs_let_only_the_best_go_on(request_: SearchRequest, tmp_path: Path) -> None:
+    request_ = replace(request_, trials=9, epochs=2, sampler="random", rungs=(0.2, 0.5), reduction=3.0)
+    whole = engine.search(replace(request_, out=str(tmp_path / "whole")), Log())
+    reached = [len(record.rungs) + (record.state == "complete") for record in records(whole)]
+    # More than one in three goes on where a better one comes later; that is the price of never waiting.
+    assert len(reached) == 9
+    assert 3 <= sum(n > 1 for n in reached) < 9
+    assert 1 <= reached.count(3) < sum(n > 1 for n in reached)
+    complete = [record for record in records(whole) if record.state == "complete"]
+    assert {record.state for record in records(whole)} == {"complete", "stopped"}
+    assert {record.number for record in front(records(whole), Study.open(whole).objectives)} <= {record.number for record in complete}
+    assert not any(record.metrics or record.values for record in records(whole) if record.state == "stopped")
+    assert not list(whole.path.rglob("paused-*"))
+
+    free = engine.search(replace(request_, out=str(tmp_path / "free"), rungs=()), Log())
+    same = next(record for record in records(free) if record.number == complete[0].number)
+    assert same.metrics == complete[0].metrics
+
+    # Stopped in the middle, where some wait, and again right after one was let go on.
+    with pytest.raises(KeyboardInterrupt):
+        engine.search(request_, Log(stop_after=4))
+    with pytest.raises(KeyboardInterrupt):
+        engine.resume(Path(str(request_.out)), Log(stop_after=3))
+    assert records(engine.resume(Path(str(request_.out)), Log())) == records(whole)
+
+
+def test_a_trial_that_ran_goes_on_from_its_last_rung(request_: SearchRequest) -> None:
+    request_ = replace(request_, trials=3, epochs=2, sampler="random", rungs=(0.5,), reduction=3.0)
+    with pytest.raises(KeyboardInterrupt):
+        engine.search(request_, Log(stop_after=3))
+    run = RunDirectory.open(Path(str(request_.out)))
+    plan = engine.plan(request_)
+    study = Study.create(run, plan.foresight, "random", 0)
+    study.go_on(1)  # and the process dies
+    assert [record.state for record in study.records()] == ["paused", "running", "paused"]
+    engine.resume(run.path, Log())
+    assert [record.number for record in records(run)] == [0, 1, 2]
+    assert sorted(record.state for record in records(run)) == ["complete", "stopped", "stopped"]
 
 
 def test_a_resumed_run_can_have_more_trials(request_: SearchRequest) -> None:
@@ -214,6 +254,8 @@ def test_methods_that_the_model_can_t_take_are_left_out_with_the_reason(request_
         ({"workers": -1}, "--workers must be a whole number of 0 or more"),
         ({"time_limit": 0.0}, "--time-limit must be more than 0"),
         ({"epochs": 0}, "budget's epochs"),
+        ({"rungs": (0.5, 0.2)}, "rungs must be rising shares"),
+        ({"reduction": 1.0}, "reduction must be more than 1"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -64,6 +64,9 @@ def test_a_told_trial_is_read_back_whole(run: RunDirectory) -> None:
         trainable_parameters=123,
         seconds=1.5,
         peak_bytes=2048,
+        cpu_seconds=0.0,
+        gpu_seconds=0.0,
+        examples_seen=64,
     )
     assert Study.open(run).records() == [told]
     assert Study.open(run).objectives == OBJECTIVES

@@ -1,0 +1,66 @@
+"""What a free worker does next: goes on with a paused trial that has earned it, or starts a new one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from autopeft.budget import Budget
+from autopeft.objectives import Objective
+from autopeft.rungs.halving import Standing, SuccessiveHalving
+from autopeft.study import pauses
+from autopeft.study.directory import RunDirectory
+from autopeft.study.record import RungResult, TrialRecord
+from autopeft.study.study import Study
+from autopeft.training.measurement import Assignment
+
+EARLY_METRIC = "loss"
+"""What ranks trials at a rung in place of the task's metric, where a task reports it: it tells trials apart long before accuracy leaves
+the majority class (see benchmarks/fidelity.py)."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The order in which a search's trials are trained, and how far each."""
+
+    run: RunDirectory
+    study: Study
+    budget: Budget
+    halving: SuccessiveHalving
+    n_trials: int
+
+    def next_assignment(self) -> Assignment | None:
+        """Return what to do now; None if there is nothing until a running trial ends, or at all."""
+        records = self.study.records()
+        number = self.halving.promotion([_standing(record, self.study.objectives) for record in records])
+        if number is not None:
+            return self._continued(next(record for record in records if record.number == number))
+        if len(records) < self.n_trials:
+            number, configuration, seed = self.study.ask()
+            return Assignment(number, configuration, self.budget, seed, self._stops(0))
+        return None
+
+    def _continued(self, record: TrialRecord) -> Assignment:
+        assignment = Assignment(record.number, record.configuration, self.budget, record.seed, self._stops(len(record.rungs)))
+        paused = pauses.read(self.run, assignment, record.progress)
+        self.study.go_on(record.number)
+        return replace(assignment, paused=paused)
+
+    def _stops(self, n_rungs: int) -> tuple[float, ...]:
+        """Return where to measure next. Without rungs that is every epoch; with them every measurement has a purpose already."""
+        if not self.halving.rungs:
+            return self.budget.epoch_ends
+        return (self.halving.next_stop(n_rungs),)
+
+
+def _standing(record: TrialRecord, objectives: Sequence[Objective]) -> Standing:
+    losses = [tuple(_early_loss(objective, rung) for objective in objectives) for rung in record.rungs]
+    if record.state == "failed":  # it was on its way to the next rung, and has lost there
+        losses.append((np.nan,) * len(objectives))
+    return Standing(record.number, tuple(losses), waiting=record.state == "paused")
+
+
+def _early_loss(objective: Objective, rung: RungResult) -> float:
+    if objective.name in rung.metrics and EARLY_METRIC in rung.metrics:
+        return rung.metrics[EARLY_METRIC]
+    return objective.sign * rung.values.get(objective.name, np.nan)
