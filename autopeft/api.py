@@ -1,27 +1,41 @@
 """The public Python interface: a search and what comes of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autopeft.errors import InvalidInputError
 from autopeft.export.writing import export_trial
+from autopeft.loops import retrain as retraining
 from autopeft.loops import search as engine
-from autopeft.objectives import losses
-from autopeft.pareto import knee
+from autopeft.loops.baselines import tune
+from autopeft.loops.retrain import RetrainRequest
+from autopeft.loops.selection import choose
+from autopeft.report.retrained import RetrainedTable, summarise
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
-from autopeft.study.record import TrialRecord, best, front
+from autopeft.study.record import TrialRecord, front
+from autopeft.study.retrained import Candidate, SeedResult
 from autopeft.study.study import Study
 
 
-class Silent:
-    """Progress that nobody looks at."""
+class SilentSearch:
+    """A search's progress that nobody looks at."""
 
     def started(self, plan: engine.SearchPlan, run: RunDirectory, n_done: int) -> None:
         """Say nothing."""
 
     def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
+        """Say nothing."""
+
+
+class Silent:
+    """A retraining's progress that nobody looks at."""
+
+    def started(self, plan: retraining.RetrainPlan, n_done: int, n_total: int) -> None:
+        """Say nothing."""
+
+    def seed_finished(self, candidate: Candidate, seed: int, outcome: SeedResult | str, n_done: int, n_total: int) -> None:
         """Say nothing."""
 
 
@@ -49,7 +63,7 @@ class SearchResult:
         Raises:
             InvalidInputError: No trial is complete and within the bounds.
         """
-        return best(self._require_front(), self._study().objectives)
+        return choose(RunDirectory.open(self.path), wish="best")[0]
 
     def knee(self) -> TrialRecord:
         """Return the front's trial that gives up least of each objective.
@@ -57,8 +71,52 @@ class SearchResult:
         Raises:
             InvalidInputError: No trial is complete and within the bounds.
         """
-        found = self._require_front()
-        return found[knee(losses(self._study().objectives, [record.values for record in found]))]
+        return choose(RunDirectory.open(self.path), wish="knee")[0]
+
+    def retrain(
+        self,
+        trials: Sequence[int] = (),
+        *,
+        pick: str | None = None,
+        front: bool = False,
+        progress: retraining.Progress | None = None,
+        **settings: Any,
+    ) -> RetrainedTable:
+        """Train trials for good and measure them on test data; as `autopeft retrain`.
+
+        Args:
+            trials: Their numbers.
+            pick: Or a wish: "best", "knee" or "max-params=0.5%".
+            front: Or the whole front.
+            progress: Is told of every training.
+            settings: Fields of `RetrainRequest`, such as seeds=3, epochs=4, task="stsb".
+
+        Returns:
+            All that was trained for good on this task and backbone, now or earlier.
+
+        Raises:
+            AutopeftError: There is no such trial, something is unavailable, or every training failed.
+        """
+        run = RunDirectory.open(self.path)
+        candidates = retraining.of_trials(choose(run, trials, pick, whole_front=front))
+        return summarise(retraining.retrain(run, candidates, RetrainRequest(**settings), progress or Silent()))
+
+    def baselines(
+        self, *, trials_per_method: int | None = None, progress: retraining.Progress | None = None, **settings: Any
+    ) -> RetrainedTable:
+        """Tune single methods, train the best of each for good, and compare; as `autopeft baselines`.
+
+        Args:
+            trials_per_method: Trials that tune each; an equal part of the search's if not given.
+            progress: Is told of every training for good.
+            settings: Fields of `RetrainRequest`, such as seeds=3, workers=2.
+
+        Raises:
+            AutopeftError: Something is unavailable, or every trial of a baseline failed.
+        """
+        run, request = RunDirectory.open(self.path), RetrainRequest(**settings)
+        tuned = tune(run, lambda _: SilentSearch(), trials=trials_per_method, workers=request.workers)
+        return summarise(retraining.retrain(run, tuned.candidates, request, progress or Silent()))
 
     def export(self, trial: int, to: str, out: str | Path | None = None, *, lossy: bool = False) -> Path:
         """Export a trial; as `autopeft export`.
@@ -77,12 +135,6 @@ class SearchResult:
     def _study(self) -> Study:
         return Study.open(RunDirectory.open(self.path))
 
-    def _require_front(self) -> list[TrialRecord]:
-        found = self.front
-        if not found:
-            raise InvalidInputError("the run has no complete trial within its bounds", value=str(self.path))
-        return found
-
 
 def search(*, progress: engine.Progress | None = None, **settings: Any) -> SearchResult:
     """Search for configurations that trade a task's metric against what they cost.
@@ -94,5 +146,5 @@ def search(*, progress: engine.Progress | None = None, **settings: Any) -> Searc
     Raises:
         AutopeftError: The input is wrong, something it names is unavailable, or every trial failed.
     """
-    run = engine.search(SearchRequest(**settings), progress or Silent(), dict.fromkeys(settings, "argument"))
+    run = engine.search(SearchRequest(**settings), progress or SilentSearch(), dict.fromkeys(settings, "argument"))
     return SearchResult(run.path)

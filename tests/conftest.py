@@ -3,9 +3,16 @@
 import csv
 import os
 import random
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from autopeft.request import SearchRequest
+    from autopeft.study.directory import RunDirectory
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may wait for a network
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
@@ -79,3 +86,40 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Training and validation files of sentence pairs: 48 and 32 rows, columns a, b, label."""
     folder = tmp_path_factory.mktemp("pairs")
     return write_pairs(folder / "train.csv", 48, 0), write_pairs(folder / "validation.csv", 32, 1)
+
+
+@pytest.fixture(scope="session")
+def small_request(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> "SearchRequest":
+    """Three trials of one epoch on own files, 40 test rows among them."""
+    from autopeft.request import SearchRequest
+
+    return SearchRequest(
+        train=str(pairs[0]),
+        validation=str(pairs[1]),
+        test=str(write_pairs(tmp_path_factory.mktemp("test") / "test.csv", 40, 2)),
+        text=("a", "b"),
+        label="label",
+        model=str(backbone_folder),
+        trials=3,
+        workers=0,
+        sampler="random",
+        epochs=1,
+        batch_size=16,
+        max_length=24,
+    )
+
+
+@pytest.fixture(scope="session")
+def _finished_run(small_request: "SearchRequest", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from autopeft.api import SilentSearch
+    from autopeft.loops.search import search
+
+    return search(replace(small_request, out=str(tmp_path_factory.mktemp("small") / "run")), SilentSearch()).path
+
+
+@pytest.fixture
+def small_run(_finished_run: Path, tmp_path: Path) -> "RunDirectory":
+    """A finished search of `small_request`, the test's own copy."""
+    from autopeft.study.directory import RunDirectory
+
+    return RunDirectory.open(Path(shutil.copytree(_finished_run, tmp_path / "run")))

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -33,3 +34,19 @@ def test_search_from_python(backbone_folder: Path, pairs: tuple[Path, Path], tmp
     assert (folder / "train.py").is_file()
     with pytest.raises(InvalidInputError, match="trial"):
         result.export(99, "script", tmp_path / "other")
+
+
+def test_retrain_and_compare_from_python(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path: Path) -> None:
+    result = autopeft.search(
+        train=str(pairs[0]), validation=str(pairs[1]), text=("a", "b"), label="label", model=str(backbone_folder),
+        trials=2, workers=0, epochs=1, batch_size=16, max_length=24, out=str(tmp_path / "run"),
+    )  # fmt: skip
+    table = result.retrain(pick="best", seeds=2, epochs=1)
+    (row,) = table.rows()
+    assert row["name"] == f"trial {result.best().number}"
+    assert set(row["test"]) == set(row["validation"]) >= {"accuracy", "loss"}
+    assert json.loads((tmp_path / "run" / "retrained" / "retrained.json").read_text())["configurations"][0]["seeds"] == [0, 1]
+    compared = result.baselines(trials_per_method=1, seeds=1)
+    assert {one.baseline for one in compared.comparisons} > {"LoRA", "full fine-tuning", "head only"}
+    assert {one.chosen for one in compared.comparisons} == {row["name"]}
+    assert len(compared.rows()) == 7

@@ -33,6 +33,7 @@ OWNERS = {
     "botorch": {"surrogates"},
     "gpytorch": {"surrogates"},
     "optuna": {"samplers", "study"},
+    "scipy": {"inference"},
     "sqlalchemy": {"study"},
     "filelock": {"study"},
     "transformers": {"methods", "training"},

@@ -8,3 +8,11 @@ class Format(StrEnum):
 
     TABLE = "table"
     JSON = "json"
+
+
+class TableFormat(StrEnum):
+    """For people, for programs or for spreadsheets."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"

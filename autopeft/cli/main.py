@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from autopeft import __version__
+from autopeft.cli.baselines import baselines
 from autopeft.cli.doctor import doctor
 from autopeft.cli.export import export
 from autopeft.cli.list import list_names
 from autopeft.cli.plot import plot
+from autopeft.cli.retrain import retrain
 from autopeft.cli.search import search
 from autopeft.cli.show import show
 from autopeft.errors import AutopeftError
@@ -26,6 +28,8 @@ app = typer.Typer(
 app.command(name="search", no_args_is_help=True)(search)
 app.command(name="show")(show)
 app.command(name="plot")(plot)
+app.command(name="retrain")(retrain)
+app.command(name="baselines")(baselines)
 app.command(name="export")(export)
 app.command(name="list")(list_names)
 app.command(name="doctor")(doctor)

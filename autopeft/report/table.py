@@ -14,11 +14,17 @@ from autopeft.report.leaderboard import Leaderboard, Table, introduction, tables
 
 def show_tables(leaderboard: Leaderboard, header: RunHeader, *, show_all: bool = False) -> None:
     """Print a run's tables on standard output, brief on a terminal unless all is asked for. The variable NO_COLOR is honoured."""
+    brief = Console().is_terminal and not show_all
+    show(introduction(leaderboard, header), tables(leaderboard, header, brief=brief))
+
+
+def show(lines: Sequence[str], found: Sequence[Table]) -> None:
+    """Print lines and tables on standard output, for a terminal or for what reads it."""
     console = Console(highlight=False)
     if console.is_terminal:
-        console.print(rich_text(introduction(leaderboard, header), tables(leaderboard, header, brief=not show_all)))
+        console.print(rich_text(lines, found))
     else:
-        sys.stdout.write(plain_text(introduction(leaderboard, header), tables(leaderboard, header)))
+        sys.stdout.write(plain_text(lines, found))
 
 
 def plain_text(lines: Sequence[str], found: Sequence[Table]) -> str:

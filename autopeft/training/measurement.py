@@ -25,6 +25,8 @@ class RunnerSettings:
     """CPU threads for torch; None leaves torch's own choice."""
     latency: bool = False
     """Whether to time a forward pass after training."""
+    test: Split | None = None
+    """Examples to report on. With them training is for good: the best epoch is kept and measured on them. None while searching."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,23 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
+class FinalMeasurement:
+    """What training for good adds to a measurement."""
+
+    epoch: float
+    """The epoch that was kept: the best on validation data."""
+    test_metrics: Mapping[str, float]
+    """Test metrics of that epoch by name."""
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What training one configuration gave and cost, all its assignments together."""
 
     metrics: Mapping[str, float]
-    """Validation metrics by name, after the last step."""
+    """Validation metrics by name, after the last step, or of the epoch that was kept."""
     curve: tuple[CurvePoint, ...]
-    """One point per measurement, at least one; the last has the same metrics."""
+    """One point per measurement, at least one."""
     trainable_parameters: int
     """Parameters of the PEFT modules, as built; the task head is not counted."""
     head_parameters: int
@@ -103,6 +115,8 @@ class Measurement:
     """Seconds of one forward pass, where `RunnerSettings.latency` asks for it."""
     progress: float = 1.0
     """Share of the budget's steps done: 1 for a final measurement, less for a paused trial's."""
+    final: FinalMeasurement | None = None
+    """Where `RunnerSettings.test` holds examples: which epoch was kept, and its metrics on them."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

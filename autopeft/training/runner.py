@@ -15,9 +15,10 @@ from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
 from autopeft.training.device import Clock, has_bfloat16, peak_memory_bytes, pick_device, reset_peak_memory
 from autopeft.training.evaluate import evaluate
+from autopeft.training.final import BestEpoch
 from autopeft.training.latency import latency_seconds
 from autopeft.training.loop import Training
-from autopeft.training.measurement import Assignment, BackboneFacts, CurvePoint, Measurement, Outcome, RunnerSettings
+from autopeft.training.measurement import Assignment, BackboneFacts, CurvePoint, FinalMeasurement, Measurement, Outcome, RunnerSettings
 from autopeft.training.model import load_model, start_head
 from autopeft.training.tokens import TokenisedSplit, collate, tokenise
 
@@ -87,15 +88,18 @@ class TrialRunner:
                 )
                 if assignment.paused is not None:
                     training.restore(assignment.paused.state)
-                curve, train_seconds = self._train(training, assignment, validation)
+                best = None if self._settings.test is None else BestEpoch(applied.trainable_parameters(), task.metric)
+                curve, train_seconds = self._train(training, assignment, validation, best)
                 done = curve[-1].progress == 1
-                adapter = pack(applied, self._metadata(assignment, curve[-1].metrics)) if done else {}
+                kept = curve[-1] if best is None else best.restore()
+                final = None if best is None else FinalMeasurement(kept.epoch, self._test(budget))
+                adapter = pack(applied, self._metadata(assignment, kept.metrics)) if done else {}
                 state = b"" if done else training.state()
                 latency = latency_seconds(applied, self._loaded.tokenizer, validation) if done and self._settings.latency else None
             finally:
                 applied.eject()
         measurement = Measurement(
-            metrics=curve[-1].metrics,
+            metrics=kept.metrics,
             curve=tuple(curve),
             trainable_parameters=trainable_parameters,
             head_parameters=self._topology.head_size,
@@ -107,10 +111,13 @@ class TrialRunner:
             gpu_seconds=clock.gpu_seconds,
             latency_seconds=latency,
             progress=curve[-1].progress,
+            final=final,
         )
         return Outcome(assignment, _joined(assignment.paused, measurement), adapter, state=state)
 
-    def _train(self, training: Training, assignment: Assignment, validation: TokenisedSplit) -> tuple[list[CurvePoint], float]:
+    def _train(
+        self, training: Training, assignment: Assignment, validation: TokenisedSplit, best: BestEpoch | None
+    ) -> tuple[list[CurvePoint], float]:
         """Train and measure as the assignment says; return a point per measurement, and the seconds of the steps alone."""
         curve, seconds = [], 0.0
         steps_per_epoch = training.n_steps // assignment.budget.epochs
@@ -120,11 +127,22 @@ class TrialRunner:
             seconds += time.perf_counter() - began
             # The numbers that are kept must come out the same anywhere; those on the way need only be cheap.
             metrics = evaluate(
-                self._loaded.model, self._loaded.tokenizer, self._settings.task, validation, bfloat16=self._bfloat16 and progress < 1
+                self._loaded.model,
+                self._loaded.tokenizer,
+                self._settings.task,
+                validation,
+                bfloat16=self._bfloat16 and progress < 1 and best is None,
             )
             epoch = stretch.step / steps_per_epoch
             curve.append(CurvePoint(epoch, progress, stretch.examples_seen, stretch.train_loss, metrics))
+            if best is not None:
+                best.offer(curve[-1])
         return curve, seconds
+
+    def _test(self, budget: Budget) -> dict[str, float]:
+        assert self._settings.test is not None
+        split = tokenise(self._loaded.tokenizer, self._settings.test, budget.max_length)
+        return evaluate(self._loaded.model, self._loaded.tokenizer, self._settings.task, split)
 
     def _data(self, budget: Budget) -> tuple[TokenisedSplit, TokenisedSplit]:
         if budget not in self._splits:

@@ -1,0 +1,46 @@
+"""autopeft baselines: single methods, tuned and trained for good, to compare a run's front with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autopeft.cli.formats import TableFormat
+
+
+def baselines(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/mrpc.")],
+    trials_per_method: Annotated[
+        int | None, typer.Option(min=1, help="Trials that tune each method.", show_default="the search's, in equal parts")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How often the best of each method is trained for good.")] = 5,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over all training examples.", show_default="as what is retrained already, else 6")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; 0: this process.", show_default="as in the search")] = None,
+    output: Annotated[TableFormat, typer.Option("--format", help="How to print the results.")] = TableFormat.TABLE,
+) -> None:
+    """Tune LoRA, serial adapter, prefix, BitFit, the head alone and full fine-tuning, and train the best of each for good.
+
+    Together they get as many trials as the search did. Results stand in the same table as what `autopeft retrain RUN` trained, with a
+    test of which differences are significant. What is done is not done again.
+
+    Example: autopeft retrain runs/mrpc --front && autopeft baselines runs/mrpc
+    """
+    from autopeft.cli.retraining import RetrainProgress, print_results, until_stopped
+    from autopeft.cli.tuning import TuningProgress
+    from autopeft.loops.baselines import tune
+    from autopeft.loops.retrain import RetrainRequest, retrain
+    from autopeft.study.directory import RunDirectory
+    from autopeft.study.retrained import RetrainedFolder
+
+    directory = RunDirectory.open(run)
+    request = RetrainRequest(seeds, epochs, workers)
+
+    def work(progress: RetrainProgress) -> RetrainedFolder:
+        tuned = tune(directory, lambda name: TuningProgress(name, progress.line), trials=trials_per_method, workers=workers)
+        for reason in tuned.left_out:
+            progress.line(reason)
+        return retrain(directory, tuned.candidates, request, progress)
+
+    print_results(until_stopped(work), output)

@@ -1,0 +1,251 @@
+"""Training for good: found configurations with all data, over several seeds, measured on held-out test data.
+
+This is the only loop that loads test examples. Which epoch is kept is decided on validation data, before they are looked at.
+"""
+
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from autopeft.budget import Budget
+from autopeft.errors import AutopeftError, InvalidInputError
+from autopeft.executors.base import Executor
+from autopeft.loops.search import load_data
+from autopeft.loops.transfer import transfer
+from autopeft.loops.workplace import count_workers, start_executor
+from autopeft.plugins import import_plugin
+from autopeft.provenance import hardware, versions
+from autopeft.request import SearchRequest
+from autopeft.study.directory import RunDirectory, json_lines
+from autopeft.study.lock import driving
+from autopeft.study.record import TrialRecord
+from autopeft.study.retrained import Candidate, RetrainedFolder, SeedResult
+from autopeft.tasks import TaskData
+from autopeft.training.backbone import BackboneSource, find_backbone
+from autopeft.training.measurement import Assignment, Measurement, Outcome, RunnerSettings
+
+
+@dataclass(frozen=True)
+class RetrainRequest:
+    """What a user can say about training for good. None means: as in the search.
+
+    Raises:
+        InvalidInputError: A number is out of range.
+    """
+
+    seeds: int = 5
+    """How often each configuration is trained: with the seeds 0, 1, 2, ..."""
+    epochs: int | None = None
+    """Passes over all training examples; None: those of what the folder holds already, else the default."""
+    workers: int | None = None
+    """Worker processes; 0 trains in this process."""
+    address: str | None = None
+    """Address of a Ray cluster."""
+    task: str | None = None
+    """Another task to train on."""
+    data_dir: str | None = None
+    """Where the other task's data is."""
+    model: str | None = None
+    """Another backbone to train on."""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise InvalidInputError("--seeds must be a whole number of 1 or more", value=self.seeds)
+        if self.workers is not None and self.workers < 0:
+            raise InvalidInputError("--workers must be a whole number of 0 or more", value=self.workers)
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether it trains on another task or backbone than the search did."""
+        return self.task is not None or self.model is not None
+
+    def search_request(self, run: RunDirectory) -> SearchRequest:
+        """Return what the search asked for, with what is asked for here instead."""
+        asked = SearchRequest.from_settings(run.settings()["settings"])
+        changes: dict[str, Any] = {name: value for name in ("workers", "address", "model") if (value := getattr(self, name)) is not None}
+        if self.data_dir is not None:
+            changes["data_dir"] = self.data_dir
+        if self.task is not None:
+            changes |= {"task": self.task, "objectives": ()}
+            changes |= dict.fromkeys(("train", "validation", "test", "label", "kind")) | {"text": ()}
+        return replace(asked, **changes)
+
+    def folder(self, run: RunDirectory) -> RetrainedFolder:
+        """Return where the results go: retrained/ of the run, or one folder for every other task and backbone in transferred/."""
+        if not self.is_transfer:
+            return RetrainedFolder(run.retrained_path)
+        names = [Path(name).name for name in (self.task, self.model) if name is not None]
+        return RetrainedFolder(run.transferred_path / re.sub(r"[^\w.-]", "-", "-".join(names)))
+
+
+class Progress(Protocol):
+    """Is told how a retraining goes on."""
+
+    def started(self, plan: "RetrainPlan", n_done: int, n_total: int) -> None:
+        """Training is about to start; so many of so many are done already."""
+
+    def seed_finished(self, candidate: Candidate, seed: int, outcome: SeedResult | str, n_done: int, n_total: int) -> None:
+        """A training ended, with a result or with the reason of its failure."""
+
+
+@dataclass(frozen=True)
+class RetrainPlan:
+    """What is going to be trained on what."""
+
+    data: TaskData
+    backbone: BackboneSource
+    budget: Budget
+    folder: RetrainedFolder
+
+
+def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: RetrainRequest, progress: Progress) -> RetrainedFolder:
+    """Train configurations for good, each with every seed that is not done yet.
+
+    Args:
+        run: The run that found them.
+        candidates: At least one configuration.
+        request: How often, how long, where, and on what.
+        progress: Is told of every training.
+
+    Returns:
+        The folder of results, with at least one of a candidate.
+
+    Raises:
+        InvalidInputError: The folder holds results of another task, backbone or budget, or another process drives the run.
+        UnsupportedError: Another backbone can't take a configuration.
+        UnavailableError: Data or backbone are not there any more.
+        AutopeftError: Every training failed.
+        KeyboardInterrupt: The user stopped it; the same call goes on.
+    """
+    asked, folder = request.search_request(run), request.folder(run)
+    for path in asked.plugins:
+        import_plugin(path)
+    data = load_data(asked, with_test=True)
+    backbone = find_backbone(asked.model, offline=asked.offline)
+    if request.model is None:
+        _require_same(backbone, run)
+    plan = RetrainPlan(data, backbone, _budget(asked, data, request.epochs, folder), folder)
+    workers = count_workers(asked.workers)
+    settings = RunnerSettings(
+        backbone, data.task, data.train, data.validation, asked.plugins, threads=1 if workers else None, test=data.test
+    )
+    folder.require_same(_identity(plan))
+    if request.model is None and not _waiting(folder, candidates, request.seeds):
+        return folder
+    with driving(run), closing(start_executor(settings, workers, asked.address)) as executor:
+        if request.model is not None:
+            topology, n_layers = executor.describe().topology, run.settings()["n_layers"]
+            candidates = [replace(one, configuration=transfer(one.configuration, n_layers, topology)) for one in candidates]
+        folder.prepare(_describe(plan, executor), candidates)
+        _loop(plan, candidates, request.seeds, executor, progress)
+    _require_results(folder, candidates)
+    return folder
+
+
+def of_trials(records: Sequence[TrialRecord]) -> list[Candidate]:
+    """Return trials of a search as candidates."""
+    return [Candidate(record.configuration, f"trial {record.number}", "trial", record.number) for record in records]
+
+
+def _loop(plan: RetrainPlan, candidates: Sequence[Candidate], n_seeds: int, executor: Executor, progress: Progress) -> None:
+    """Keep every worker busy. Seed by seed: if it is stopped, every candidate has some."""
+    waiting = deque(_waiting(plan.folder, candidates, n_seeds))
+    by_id = {candidate.id: candidate for candidate in candidates}
+    n_total = n_seeds * len(by_id)
+    n_done, n_running = n_total - len(waiting), 0
+    progress.started(plan, n_done, n_total)
+    while waiting or n_running:
+        while waiting and n_running < executor.capacity:
+            candidate, seed = waiting.popleft()
+            executor.submit(Assignment(candidate.trial, candidate.configuration, plan.budget, seed, plan.budget.epoch_ends))
+            n_running += 1
+        outcome = executor.next_outcome()
+        n_done, n_running = n_done + 1, n_running - 1
+        candidate = by_id[outcome.assignment.configuration.id]
+        progress.seed_finished(candidate, outcome.assignment.seed, _record(plan.folder, outcome), n_done, n_total)
+
+
+def _waiting(folder: RetrainedFolder, candidates: Sequence[Candidate], n_seeds: int) -> list[tuple[Candidate, int]]:
+    unique = {candidate.id: candidate for candidate in candidates}.values()
+    return [(candidate, seed) for seed in range(n_seeds) for candidate in unique if not folder.is_done(candidate.id, seed)]
+
+
+def _record(folder: RetrainedFolder, outcome: Outcome) -> SeedResult | str:
+    """Write what came of a training."""
+    assignment, measurement = outcome.assignment, outcome.measurement
+    if measurement is None:
+        folder.write_error(assignment.configuration.id, assignment.seed, f"{outcome.error}\n\n{outcome.traceback}")
+        return outcome.error
+    result = _result(assignment.seed, measurement)
+    files = {f"adapter/{name}": content for name, content in outcome.adapter.items()}
+    files["curve.jsonl"] = json_lines(asdict(point) for point in measurement.curve)
+    folder.write_result(assignment.configuration.id, result, files)
+    return result
+
+
+def _result(seed: int, measurement: Measurement) -> SeedResult:
+    assert measurement.final is not None, "a runner that was given test examples measures on them"
+    return SeedResult(
+        seed=seed,
+        epoch=measurement.final.epoch,
+        validation=measurement.metrics,
+        test=measurement.final.test_metrics,
+        trainable_parameters=measurement.trainable_parameters,
+        head_parameters=measurement.head_parameters,
+        seconds=measurement.seconds,
+        train_seconds=measurement.train_seconds,
+        peak_bytes=measurement.peak_bytes,
+        examples_seen=measurement.examples_seen,
+        cpu_seconds=measurement.cpu_seconds,
+        gpu_seconds=measurement.gpu_seconds,
+    )
+
+
+def _budget(asked: SearchRequest, data: TaskData, epochs: int | None, folder: RetrainedFolder) -> Budget:
+    if epochs is None and (earlier := folder.settings()):
+        return Budget.from_dict(earlier["budget"])
+    return asked.budget(data.task.low_cost).full(epochs)
+
+
+def _require_same(backbone: BackboneSource, run: RunDirectory) -> None:
+    """Check that the backbone is the one that the search ran on."""
+    if backbone.sha256 != run.settings()["model"]["sha256"]:
+        raise InvalidInputError(
+            f"the weights of {backbone.name} are not those of the search any more",
+            value=backbone.path,
+            remedy=f"To train on them as on another backbone: --model {backbone.name}.",
+        )
+
+
+def _identity(plan: RetrainPlan) -> dict[str, Any]:
+    """Return what all results of a folder share."""
+    model = {"name": plan.backbone.name, "sha256": plan.backbone.sha256}
+    return {"task": plan.data.task.name, "model": model, "budget": plan.budget.to_dict()}
+
+
+def _describe(plan: RetrainPlan, executor: Executor) -> Mapping[str, Any]:
+    facts, data = executor.describe(), plan.data
+    assert data.test is not None, "the data was loaded with its test examples"
+    return {
+        **_identity(plan),
+        "metric": data.task.metric,
+        "examples": {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
+        "data_notes": list(data.notes),
+        "backbone_parameters": facts.backbone_parameters,
+        "head_parameters": facts.head_parameters,
+        "precision": facts.precision,
+        "device": facts.device,
+        "versions": versions(),
+        "hardware": hardware(),
+    }
+
+
+def _require_results(folder: RetrainedFolder, candidates: Sequence[Candidate]) -> None:
+    found = {one.candidate.id: one for one in folder.read()}
+    if not any(found[candidate.id].results for candidate in candidates):
+        reason = next(iter(found[candidates[0].id].errors.values()), "")
+        raise AutopeftError(f"every training failed; the first of {candidates[0].name}: {reason}", remedy=f"See {folder.path}.")

@@ -1,0 +1,211 @@
+"""What training for good gave: a table with spread, what differs significantly, and both as data.
+
+The configurations of a search are compared with tuned baselines by one choice that no test example had a part in: the one that is best
+on validation data, averaged over its seeds, against each baseline.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from autopeft.budget import Budget
+from autopeft.inference import CONFIDENCE, Estimate, estimate, holm, welch
+from autopeft.report.leaderboard import Column, Table
+from autopeft.report.words import count, finite, one_line, percentage, score, seconds
+from autopeft.study.retrained import Retrained, RetrainedFolder
+
+TEST = "Welch's t-test over seeds, two-sided, with Holm's correction"
+LEVEL = 1 - CONFIDENCE
+"""A corrected p value below it is called significant."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the search's choice differs from a baseline on test data."""
+
+    chosen: str
+    baseline: str
+    difference: float
+    """Mean of the choice less mean of the baseline, on the task's metric."""
+    p: float
+    """p value of the test; NaN if there were too few seeds or no spread at all."""
+    corrected_p: float
+
+    @property
+    def significant(self) -> bool | None:
+        """Whether they differ significantly; None if that could not be tested."""
+        return None if math.isnan(self.corrected_p) else self.corrected_p < LEVEL
+
+
+@dataclass(frozen=True)
+class RetrainedTable:
+    """All that stands in a folder of retrained configurations."""
+
+    settings: Mapping[str, Any]
+    """The folder's settings.json."""
+    entries: tuple[Retrained, ...]
+    """Those with results, by rising number of parameters."""
+    without: tuple[Retrained, ...]
+    """Those without: not trained yet, or every training failed."""
+    comparisons: tuple[Comparison, ...]
+
+    @classmethod
+    def of(cls, folder: RetrainedFolder) -> "RetrainedTable":
+        """Read a folder."""
+        settings, found = folder.settings(), folder.read()
+        entries = tuple(entry for entry in found if entry.results)
+        without = tuple(entry for entry in found if not entry.results)
+        return cls(settings, entries, without, tuple(_compare(entries, settings["metric"])) if entries else ())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one JSON object per configuration."""
+        return [_row(entry, self.settings["metric"]) for entry in self.entries]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of retrained.json."""
+        compared = [finite(asdict(one)) | {"significant": one.significant} for one in self.comparisons]
+        return {
+            **self.settings,
+            "configurations": self.rows(),
+            "significance_test": TEST,
+            "level": round(LEVEL, 9),
+            "comparisons": compared,
+        }
+
+    def to_csv(self) -> str:
+        """Return one line per configuration, without the values of single seeds."""
+        rows = [_flat(row) for row in self.rows()]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
+    def tables(self, *, brief: bool = False) -> list[Table]:
+        """Return what is printed: the configurations, and the comparisons if there are any.
+
+        Args:
+            brief: Of the test metrics only the task's own, so that a terminal has room for the configurations.
+        """
+        names = [self.settings["metric"]] if brief else list(self.entries[0].results[0].test)
+        numbers = ("seeds", *(f"test {name}" for name in names), "validation", "parameters", "% of model", "mean seconds", "peak MB")
+        columns = (Column("name", is_number=False), *map(Column, numbers), Column("configuration", is_number=False))
+        found = [Table(f"Trained for good ({len(self.entries)})", columns, tuple(self._cells(entry, names) for entry in self.entries))]
+        if self.comparisons:
+            columns = (
+                Column("chosen", is_number=False),
+                Column("baseline", is_number=False),
+                *map(Column, ("difference", "p", "corrected p")),
+            )
+            rows = tuple(_comparison_cells(one) for one in self.comparisons)
+            title = f"Test {self.settings['metric']} of the search's best on validation data against each baseline"
+            found.append(Table(title, (*columns, Column("significant", is_number=False)), rows))
+        return found
+
+    def introduction(self) -> list[str]:
+        """Return the lines that stand above the tables."""
+        examples, settings = self.settings["examples"], self.settings
+        sizes = ", ".join(f"{examples[role]:,} {role}" for role in ("train", "validation", "test"))
+        lines = [
+            f"Task {one_line(settings['task'])} ({sizes} examples), model {one_line(settings['model']['name'])}",
+            *(f"  {one_line(note)}" for note in settings["data_notes"]),
+            f"Budget: {Budget.from_dict(settings['budget']).describe()}; of its epochs the best on validation data is kept",
+            f"Shown: mean ± standard deviation over seeds [{CONFIDENCE:.0%} interval of the mean, Student's t]",
+        ]
+        if self.comparisons:
+            test = f"{TEST} for {len(self.comparisons)} comparisons at {LEVEL:.2g}"
+            lines.append(f"Significance: {test}. It speaks of other seeds, not of other test data.")
+        for entry in self.without:
+            reason = next(iter(entry.errors.values()), "not trained yet")
+            lines.append(f"Without a result: {entry.candidate.name}, {one_line(reason)}")
+        return lines
+
+    def _cells(self, entry: Retrained, names: Sequence[str]) -> tuple[str, ...]:
+        metric, parameters = self.settings["metric"], entry.results[0].trainable_parameters
+        return (
+            entry.candidate.name,
+            str(len(entry.results)) + (f" ({len(entry.errors)} failed)" if entry.errors else ""),
+            *(_spread(_over_seeds(entry, "test", name)) for name in names),
+            score(_over_seeds(entry, "validation", metric).mean),
+            count(parameters),
+            percentage(parameters, self.settings["backbone_parameters"]),
+            seconds(estimate([result.seconds for result in entry.results]).mean),
+            f"{max(result.peak_bytes for result in entry.results) / 1e6:,.0f}",
+            one_line(entry.candidate.configuration.describe()),
+        )
+
+
+def summarise(folder: RetrainedFolder) -> RetrainedTable:
+    """Read a folder that holds at least one result, and write its retrained.json anew."""
+    table = RetrainedTable.of(folder)
+    folder.write_table(table.to_dict())
+    return table
+
+
+def _compare(entries: Sequence[Retrained], metric: str) -> list[Comparison]:
+    found = [entry for entry in entries if entry.candidate.kind == "trial"]
+    baselines = [entry for entry in entries if entry.candidate.kind == "baseline"]
+    if not found:
+        return []
+    chosen = max(found, key=lambda entry: _over_seeds(entry, "validation", metric).mean)
+    own = _over_seeds(chosen, "test", metric)
+    others = [_over_seeds(entry, "test", metric) for entry in baselines]
+    p_values = [welch(own.values, other.values) for other in others]
+    return [
+        Comparison(chosen.candidate.name, entry.candidate.name, own.mean - other.mean, p, corrected)
+        for entry, other, p, corrected in zip(baselines, others, p_values, holm(p_values), strict=True)
+    ]
+
+
+def _over_seeds(entry: Retrained, role: str, metric: str) -> Estimate:
+    return estimate([getattr(result, role)[metric] for result in entry.results])
+
+
+def _row(entry: Retrained, metric: str) -> dict[str, Any]:
+    first = entry.results[0]
+    return {
+        "configuration_id": entry.candidate.id,
+        "name": entry.candidate.name,
+        "kind": entry.candidate.kind,
+        "trial": entry.candidate.trial,
+        "configuration": entry.candidate.configuration.to_dict(),
+        "trainable_parameters": first.trainable_parameters,
+        "head_parameters": first.head_parameters,
+        "seeds": [result.seed for result in entry.results],
+        "best_seed": entry.best_seed(metric),
+        "failed_seeds": {str(seed): reason for seed, reason in entry.errors.items()},
+        "epochs_kept": [result.epoch for result in entry.results],
+        **{
+            role: {name: finite(asdict(_over_seeds(entry, role, name))) for name in getattr(first, role)} for role in ("test", "validation")
+        },
+        "seconds": estimate([result.seconds for result in entry.results]).mean,
+        "peak_bytes": max(result.peak_bytes for result in entry.results),
+    }
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row without what a cell of a spreadsheet can't hold."""
+    flat = {name: row[name] for name in ("name", "kind", "trial", "configuration_id", "trainable_parameters", "head_parameters")}
+    flat["seeds"] = len(row["seeds"])
+    for role in ("test", "validation"):
+        for name, entry in row[role].items():
+            flat |= {f"{role}_{name}_{part}": entry[part] for part in ("mean", "deviation", "low", "high")}
+    return flat | {"seconds": row["seconds"], "peak_bytes": row["peak_bytes"]}
+
+
+def _spread(found: Estimate) -> str:
+    if len(found.values) == 1:
+        return score(found.mean)
+    return f"{score(found.mean)} ± {found.deviation:.4f} [{found.low:.4f}, {found.high:.4f}]"
+
+
+def _comparison_cells(one: Comparison) -> tuple[str, ...]:
+    verdict = {True: "yes", False: "no", None: "not testable: needs 2 seeds each, with spread"}[one.significant]
+    return (one.chosen, one.baseline, f"{one.difference:+.4f}", _p_value(one.p), _p_value(one.corrected_p), verdict)
+
+
+def _p_value(p: float) -> str:
+    return "-" if math.isnan(p) else "<0.0001" if p < 1e-4 else f"{p:.4f}"

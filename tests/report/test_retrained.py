@@ -1,0 +1,110 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from autopeft.budget import Budget
+from autopeft.configuration import Configuration, PeftModule
+from autopeft.report.retrained import RetrainedTable
+from autopeft.report.table import plain_text
+from autopeft.study.retrained import Candidate, Kind, RetrainedFolder, SeedResult
+
+SETTINGS = {
+    "task": "mrpc",
+    "metric": "accuracy",
+    "model": {"name": "tiny", "sha256": "00"},
+    "budget": Budget(epochs=6, batch_size=16).to_dict(),
+    "examples": {"train": 3301, "validation": 408, "test": 367},
+    "data_notes": ["test: the public test labels are hidden, so 367 examples cut from the training data by seed 0 serve"],
+    "backbone_parameters": 1000,
+    "head_parameters": 10,
+}
+
+
+def add(folder: RetrainedFolder, name: str, kind: Kind, size: int, test: list[float], validation: float) -> Candidate:
+    candidate = Candidate(Configuration((PeftModule("lora", size, (0,)),)), name, kind, size)
+    folder.prepare(SETTINGS, [candidate])
+    for seed, value in enumerate(test):
+        metrics = {"accuracy": validation, "loss": 0.5 - seed / 10}
+        result = SeedResult(
+            seed, 4.0, metrics, {"accuracy": value, "loss": 0.6}, 10 * size, 10, 60.0 + seed, 50.0, 10**9 + seed, 99, 1.0, 0.0
+        )
+        folder.write_result(candidate.id, result, {"curve.jsonl": b"", "adapter/adapter.json": b"{}"})
+    return candidate
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RetrainedFolder:
+    folder = RetrainedFolder(tmp_path / "retrained")
+    add(folder, "trial 3", "trial", 3, [0.80, 0.82, 0.81], 0.80)
+    add(folder, "trial 5", "trial", 5, [0.95, 0.95, 0.95], 0.70)  # best on test data, which must not matter
+    add(folder, "LoRA", "baseline", 4, [0.70, 0.71, 0.72], 0.75)
+    add(folder, "prefix", "baseline", 6, [0.70, 0.90, 0.80], 0.74)
+    add(folder, "BitFit", "baseline", 2, [0.60], 0.60)
+    failed = add(folder, "head only", "baseline", 1, [], 0.0)
+    folder.write_error(failed.id, 0, "training diverged\n\nTraceback")
+    return folder
+
+
+def test_rows_hold_mean_and_spread_by_rising_size(folder: RetrainedFolder) -> None:
+    rows = RetrainedTable.of(folder).rows()
+    assert [row["name"] for row in rows] == ["BitFit", "trial 3", "LoRA", "trial 5", "prefix"]
+    found = rows[1]
+    assert found["seeds"] == [0, 1, 2]
+    assert found["best_seed"] == 2  # equal accuracy on validation data, lowest loss
+    assert found["test"]["accuracy"]["values"] == (0.80, 0.82, 0.81)
+    assert found["test"]["accuracy"]["mean"] == pytest.approx(0.81)
+    assert found["test"]["accuracy"]["deviation"] == pytest.approx(0.01)
+    assert found["test"]["accuracy"]["high"] == pytest.approx(0.81 + 4.303 * 0.01 / 3**0.5, abs=1e-5)
+    assert found["seconds"] == 61
+    assert found["peak_bytes"] == 10**9 + 2
+    assert rows[0]["test"]["accuracy"]["low"] is None
+
+
+def test_the_best_on_validation_data_is_compared_with_every_baseline(folder: RetrainedFolder) -> None:
+    found = {one.baseline: one for one in RetrainedTable.of(folder).comparisons}
+    assert {one.chosen for one in found.values()} == {"trial 3"}
+    assert found["LoRA"].difference == pytest.approx(0.10)
+    assert found["LoRA"].significant is True
+    # Two tests were possible: the smaller p counts twice, the larger once.
+    assert found["LoRA"].corrected_p == pytest.approx(2 * found["LoRA"].p)
+    assert found["prefix"].corrected_p == pytest.approx(found["prefix"].p)
+    assert found["prefix"].significant is False
+    assert found["BitFit"].significant is None
+
+
+def test_the_printed_table_says_where_the_test_data_came_from_and_which_test_was_used(folder: RetrainedFolder) -> None:
+    table = RetrainedTable.of(folder)
+    text = plain_text(table.introduction(), table.tables())
+    assert "3,301 train, 408 validation, 367 test" in text
+    assert "the public test labels are hidden, so 367 examples cut from the training data by seed 0 serve" in text
+    assert "Welch's t-test over seeds, two-sided, with Holm's correction for 3 comparisons at 0.05" in text
+    assert "0.8100 ± 0.0100 [0.7852, 0.8348]" in text
+    assert "Without a result: head only, training diverged" in text
+    verdicts = {
+        line.split()[2]: line.rsplit("  ", 1)[1] for line in text.splitlines() if line.startswith("trial 3  ") and " + " not in line
+    }
+    assert verdicts["LoRA"] == "yes"
+    assert verdicts["prefix"] == "no"
+    assert verdicts["BitFit"].startswith("not testable")
+
+
+def test_json_and_csv_are_for_programs(folder: RetrainedFolder) -> None:
+    table = RetrainedTable.of(folder)
+    data = json.loads(json.dumps(table.to_dict(), allow_nan=False))
+    assert data["metric"] == "accuracy"
+    assert len(data["configurations"]) == 5
+    assert {one["baseline"]: one["significant"] for one in data["comparisons"]} == {"LoRA": True, "prefix": False, "BitFit": None}
+    rows = list(csv.DictReader(io.StringIO(table.to_csv())))
+    assert [row["name"] for row in rows] == [row["name"] for row in data["configurations"]]
+    assert float(rows[1]["test_accuracy_mean"]) == pytest.approx(0.81)
+    assert rows[0]["test_accuracy_low"] == ""
+
+
+def test_another_seed_of_the_same_configuration_joins_its_row(folder: RetrainedFolder) -> None:
+    add(folder, "another name", "trial", 4, [0.70, 0.71, 0.72, 0.73], 0.75)
+    row = next(row for row in RetrainedTable.of(folder).rows() if row["trainable_parameters"] == 40)
+    assert row["name"] == "LoRA"
+    assert row["seeds"] == [0, 1, 2, 3]
