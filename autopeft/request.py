@@ -61,6 +61,8 @@ class SearchRequest:
     """Most bytes in use at once; a trial that takes more is infeasible."""
     start: tuple[str, ...] = ()
     """Presets to try before anything that the sampler proposes."""
+    warm_start: tuple[str, ...] = ()
+    """Earlier runs whose fronts are tried after the presets, before anything that the sampler proposes."""
     sampler: str = "tpe"
     seed: int = 0
     out: str | None = None
@@ -78,10 +80,11 @@ class SearchRequest:
     offline: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("text", "objectives", "start", "rungs"):
+        for name in ("text", "objectives", "start", "warm_start", "rungs"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         SuccessiveHalving(self.rungs, self.reduction)
-        object.__setattr__(self, "plugins", tuple(str(Path(path).expanduser().resolve()) for path in self.plugins))
+        for name in ("plugins", "warm_start"):
+            object.__setattr__(self, name, tuple(str(Path(path).expanduser().resolve()) for path in getattr(self, name)))
         for name in ("train", "validation", "test", "data_dir"):  # a run may be resumed or exported from another folder
             if (path := getattr(self, name)) is not None:
                 object.__setattr__(self, name, str(Path(path).expanduser().resolve()))

@@ -88,6 +88,9 @@ def search(
     start: Annotated[
         str | None, _option("--start", panel=_GOAL, text="Known combinations to try first; see: autopeft list presets. Several: a,b.")
     ] = None,
+    warm_start: Annotated[
+        list[str] | None, _option("--warm-start", panel=_GOAL, text="An earlier run whose front is tried first; may be repeated.")
+    ] = None,
     train_examples: Annotated[
         int | None, _option("--train-examples", panel=_SPENT, text="Training examples.", show_default="the task's")
     ] = None,
@@ -151,7 +154,8 @@ def _request(context: typer.Context) -> "SearchRequest":
     given = dict(context.params)
     for name in ("text", "objectives", "start"):
         given[name] = tuple(part.strip() for part in given[name].split(",")) if given[name] else ()
-    given["plugins"] = tuple(given["plugins"] or ())
+    for name in ("plugins", "warm_start"):
+        given[name] = tuple(given[name] or ())
     given["rungs"] = _shares(given["rungs"])
     return SearchRequest(**{entry.name: given[entry.name] for entry in fields(SearchRequest)})
 

@@ -76,6 +76,7 @@ def _request(asked: SearchRequest, name: str, trials: int, out: Path, workers: i
         workers=asked.workers if workers is None else workers,
         out=str(out),
         start=(),
+        warm_start=(),
         time_limit=None,
         rungs=(),
         max_params=None,

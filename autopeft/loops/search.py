@@ -16,6 +16,7 @@ from autopeft.errors import AutopeftError, UnsupportedError
 from autopeft.executors.base import Executor
 from autopeft.loops.schedule import Schedule
 from autopeft.loops.start import start_points
+from autopeft.loops.warm_start import warm_points
 from autopeft.loops.workplace import count_workers, start_executor
 from autopeft.methods.counting import count_parameters
 from autopeft.methods.method import Method
@@ -62,7 +63,7 @@ class SearchPlan:
     foresight: Foresight
     """The space bound to the backbone, the objectives and the constraints."""
     start: Mapping[str, Point]
-    """Points to try first, by preset."""
+    """Points to try first, by preset, then by trial of an earlier run."""
     left_out: tuple[str, ...] = ()
     """Why the backbone can't take methods that the space as written has, one sentence each."""
 
@@ -94,6 +95,8 @@ def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str
         KeyboardInterrupt: The user stopped it; the run can be resumed.
     """
     out = Path(request.out) if request.out else _free_folder(request)
+    for path in request.warm_start:
+        RunDirectory.open(Path(path))
     RunDirectory.require_free(out)  # at once; the folder is made when all that the request names was found and loads
 
     @contextmanager
@@ -102,7 +105,7 @@ def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str
         with driving(run):
             yield run
 
-    return _search(request, progress, created, sources or {}, command)
+    return _search(request, progress, created, sources or {}, command, is_new=True)
 
 
 def plan(request: SearchRequest) -> SearchPlan:
@@ -119,7 +122,7 @@ def resume(path: Path, progress: Progress, trials: int | None = None, command: s
         settings = settings | {"trials": {"value": trials, "source": "flag"}}
     sources = {name: entry["source"] for name, entry in settings.items()}
     with driving(run):
-        return _search(SearchRequest.from_settings(settings), progress, lambda: nullcontext(run), sources, command)
+        return _search(SearchRequest.from_settings(settings), progress, lambda: nullcontext(run), sources, command, is_new=False)
 
 
 def _search(
@@ -128,8 +131,10 @@ def _search(
     open_run: Callable[[], AbstractContextManager[RunDirectory]],
     sources: Mapping[str, str],
     command: str,
+    *,
+    is_new: bool,
 ) -> RunDirectory:
-    with _prepared(request) as (plan, executor), open_run() as run:
+    with _prepared(request, is_new=is_new) as (plan, executor), open_run() as run:
         _write_settings(run, plan, sources, command)
         study = Study.create(run, plan.foresight, request.sampler, request.seed)
         study.start_with(plan.start)
@@ -144,7 +149,7 @@ def _search(
 
 
 @contextmanager
-def _prepared(request: SearchRequest) -> Iterator[tuple[SearchPlan, Executor]]:
+def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[SearchPlan, Executor]]:
     """Find all that a request names, cheapest first, and start what will run its trials."""
     for path in request.plugins:
         import_plugin(path)
@@ -161,6 +166,8 @@ def _prepared(request: SearchRequest) -> Iterator[tuple[SearchPlan, Executor]]:
         space, left_out = supported_part(bound, topology)
         foresight = Foresight(space, objectives, partial(_known_costs, facts), request.constraints(facts.backbone_parameters))
         start = start_points(request.start, foresight, topology)
+        if is_new:  # the runs may be gone or have grown when this one is resumed, and its queue holds what they had
+            start |= warm_points(request.warm_start, foresight)
         yield SearchPlan(request, data, backbone, request.budget(data.task.low_cost), facts, foresight, start, left_out), executor
 
 

@@ -28,16 +28,21 @@ def transfer(configuration: Configuration, n_layers: int, topology: Topology) ->
         UnsupportedError: The new backbone can't take it; names the method.
         InvalidInputError: A layer of the new backbone would hold one method twice.
     """
-    modules = (
-        replace(module, layers=None if module.layers is None else map_layers(module.layers, n_layers, topology.n_layers))
-        for module in configuration.modules
-    )
-    found = Configuration(tuple(modules), configuration.training)
+    found = move(configuration, n_layers, topology.n_layers)
     try:
         count_parameters(found, topology)
     except UnsupportedError as error:
         raise UnsupportedError(f"{configuration.describe()} can't be transferred: {error}") from None
     return found
+
+
+def move(configuration: Configuration, n_before: int, n_after: int) -> Configuration:
+    """Return a configuration for another number of layers, without asking whether a backbone can take it."""
+    modules = (
+        replace(module, layers=None if module.layers is None else map_layers(module.layers, n_before, n_after))
+        for module in configuration.modules
+    )
+    return Configuration(tuple(modules), configuration.training)
 
 
 def map_layers(layers: tuple[int, ...], n_before: int, n_after: int) -> tuple[int, ...]:
