@@ -59,7 +59,7 @@ def plan(trial: FinishedTrial) -> ExportPlan:
     if not kept:
         words = trial.configuration.describe()
         raise UnsupportedError(f"the adapters form can express nothing of trial {trial.record.number}: {words}", remedy="Use --to script.")
-    return ExportPlan(lambda folder: _write(trial, kept, trained, family, folder), tuple(lost))
+    return ExportPlan(lambda folder: _write(trial, kept, lost, trained, family, folder), tuple(lost))
 
 
 def split_off(configuration: Configuration, family: str) -> tuple[list[PeftModule], list[str]]:
@@ -98,7 +98,7 @@ def _why_lost(module: PeftModule, kept: Sequence[PeftModule], family: str) -> st
     return None
 
 
-def _write(trial: FinishedTrial, kept: Sequence[PeftModule], trained: TrainedModel, family: str, folder: Path) -> None:
+def _write(trial: FinishedTrial, kept: Sequence[PeftModule], lost: Sequence[str], trained: TrainedModel, family: str, folder: Path) -> None:
     model: Any = trained.model
     topology = trained.applied.topology
     configs: list[dict[str, Any]] = []
@@ -127,7 +127,7 @@ def _write(trial: FinishedTrial, kept: Sequence[PeftModule], trained: TrainedMod
         folder / "head_config.json",
         {"config": None, "name": None, "label2id": labels, "num_labels": trial.task.n_outputs, **about},
     )
-    write_card(trial, folder, "adapters")
+    write_card(trial, folder, "adapters", lost)
 
 
 def reduction_factor(hidden_size: int, size: int) -> float:

@@ -1,5 +1,6 @@
 """The model card of an exported adapter or model: the README.md that the Hugging Face hub shows and reads metadata from."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 from typing import Any, Literal
@@ -23,8 +24,15 @@ _WHAT = {
 _LIBRARY = {"peft": "peft", "merged": "transformers", "adapters": "adapters"}
 
 
-def write_card(trial: FinishedTrial, folder: Path, form: Form) -> None:
-    """Write README.md: metadata, what it is, metrics, data, configuration, and a snippet that loads it."""
+def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[str] = ()) -> None:
+    """Write README.md: metadata, what it is, metrics, data, configuration, and a snippet that loads it.
+
+    Args:
+        trial: What was exported.
+        folder: Where.
+        form: The form that it has there.
+        lost: What of the trial the folder does not hold; its metrics then are not the export's.
+    """
     snippet = Template((_TEMPLATES / f"load_{form}.py.txt").read_text(encoding="utf-8")).substitute(
         model=repr(trial.model_reference),
         n_labels=trial.task.n_outputs,
@@ -33,9 +41,10 @@ def write_card(trial: FinishedTrial, folder: Path, form: Form) -> None:
         answer="logits[0, 0].item()" if trial.task.kind == "regression" else f"{list(trial.task.labels)!r}[logits.argmax().item()]",
     )
     card = Template((_TEMPLATES / "card.md").read_text(encoding="utf-8")).substitute(
-        metadata=yaml.safe_dump(_metadata(trial, form), sort_keys=False, allow_unicode=True).strip(),
+        metadata=yaml.safe_dump(_metadata(trial, form, whole=not lost), sort_keys=False, allow_unicode=True).strip(),
         title=f"{trial.task.name}: {trial.configuration.describe()}",
         what=_WHAT[form],
+        part=f"**It is a part of the trial, and the metrics are the whole trial's.** Not in it: {'; '.join(lost)}.\n\n" if lost else "",
         run=trial.run,
         trial=trial.record.number,
         model=trial.model_reference,
@@ -52,14 +61,15 @@ def write_card(trial: FinishedTrial, folder: Path, form: Form) -> None:
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
-def _metadata(trial: FinishedTrial, form: Form) -> dict[str, Any]:
-    """Return the metadata block that the hub's model cards begin with."""
+def _metadata(trial: FinishedTrial, form: Form, *, whole: bool) -> dict[str, Any]:
+    """Return the metadata block that the hub's model cards begin with; metrics only where they are those of the export."""
     task = trial.task
     hub = find(task.name).hub if "task" in trial.data else None
     dataset: dict[str, Any] = {"name": task.name, "type": hub.id if hub else task.name, "split": "validation"}
     if hub and hub.configuration:
         dataset["config"] = hub.configuration
     metrics = [{"type": _HUB_METRICS.get(name, name), "name": name, "value": value} for name, value in trial.record.metrics.items()]
+    name = f"{task.name}, trial {trial.record.number} of {trial.run}"
     kind = {"type": "text-classification", "name": task.kind}
     return {
         # A folder of the user's would be refused as a hub id.
@@ -68,10 +78,5 @@ def _metadata(trial: FinishedTrial, form: Form) -> dict[str, Any]:
         "library_name": _LIBRARY[form],
         "pipeline_tag": "text-classification",
         "tags": ["autopeft", *sorted({module.method for module in trial.configuration.modules})],
-        "model-index": [
-            {
-                "name": f"{task.name}, trial {trial.record.number} of {trial.run}",
-                "results": [{"task": kind, "dataset": dataset, "metrics": metrics}],
-            }
-        ],
+        **({"model-index": [{"name": name, "results": [{"task": kind, "dataset": dataset, "metrics": metrics}]}]} if whole else {}),
     }

@@ -34,10 +34,10 @@ def plan(trial: FinishedTrial) -> ExportPlan:
         UnsupportedError: The trial has no LoRA.
     """
     kept, lost = split_off(trial)
-    return ExportPlan(lambda folder: _write(trial, kept, folder), tuple(lost))
+    return ExportPlan(lambda folder: _write(trial, kept, lost, folder), tuple(lost))
 
 
-def _write(trial: FinishedTrial, kept: Configuration, folder: Path) -> None:
+def _write(trial: FinishedTrial, kept: Configuration, lost: Sequence[str], folder: Path) -> None:
     """Write the folder.
 
     Raises:
@@ -53,7 +53,7 @@ def _write(trial: FinishedTrial, kept: Configuration, folder: Path) -> None:
     config = _config(updates, head_modules(trained.model, topology.head), trial.model_reference)
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    write_card(trial, folder, "peft")
+    write_card(trial, folder, "peft", lost)
 
 
 def head_modules(model: nn.Module, head: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from peft import PeftConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
@@ -116,6 +117,9 @@ def test_what_is_left_of_a_composite_is_its_lora_and_head(train_trial, tmp_path)
     planned = plan(trial)
     assert planned.lost == ("ia3 1 [query] in 0", "prefix 2 in 0 1")
     planned.write(tmp_path)
+    card = ModelCard.load(tmp_path / "README.md")
+    assert "a part of the trial" in card.text
+    assert card.data.eval_results is None  # the metrics are those of the whole
     ours = load_model(trial.backbone, trial.task).model
     applied = load(ours, trial.adapter, BATCH)
     theirs = PeftModel.from_pretrained(base_model(trial), tmp_path)
