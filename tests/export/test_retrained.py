@@ -1,0 +1,31 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from autopeft.api import Silent
+from autopeft.errors import InvalidInputError
+from autopeft.export.writing import export_trial
+from autopeft.loops.retrain import RetrainRequest, of_trials, retrain
+from autopeft.loops.selection import choose
+from autopeft.study.directory import RunDirectory
+
+
+def test_the_best_seed_is_exported_and_evaluates_to_its_metrics(small_run: RunDirectory) -> None:
+    folder = retrain(small_run, of_trials(choose(small_run, [1])), RetrainRequest(seeds=2, epochs=2), Silent())
+    (found,) = folder.read()
+    best = max(found.results, key=lambda result: (result.validation["accuracy"], -result.validation["loss"]))
+
+    exported = export_trial(small_run, 1, "script", retrained=True)
+    assert exported.name == "0001-script-retrained"
+    done = subprocess.run([sys.executable, exported / "train.py", "--evaluate"], capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == best.validation
+    readme = (exported / "README.md").read_text()
+    assert "It was trained for good: all training examples x 2 epochs" in readme
+    assert f"| test metric | value |\n|---|---|\n| accuracy | {best.test['accuracy']!r} |" in readme
+    assert "low budget" not in readme
+
+    with pytest.raises(InvalidInputError, match=r"trial 0 was not trained for good. Train it with: autopeft retrain .* --trial 0"):
+        export_trial(small_run, 0, "script", retrained=True)
