@@ -118,19 +118,22 @@ class SearchResult:
         tuned = tune(run, lambda _: SilentSearch(), trials=trials_per_method, workers=request.workers)
         return summarise(retraining.retrain(run, tuned.candidates, request, progress or Silent()))
 
-    def export(self, trial: int, to: str, out: str | Path | None = None, *, lossy: bool = False) -> Path:
+    def export(self, trial: int, to: str, out: str | Path | None = None, *, lossy: bool = False, retrained: bool = False) -> Path:
         """Export a trial; as `autopeft export`.
 
         Args:
             trial: Its number.
             to: A target, such as "peft", "merged" or "script".
             out: Folder to write; the run's exports/<trial>-<target> if not given.
+            retrained: Take what `retrain` trained, the best seed, and not what the search did.
             lossy: Go on where the target can't express all of the trial; LOST.md in the folder lists what is not in it.
 
         Raises:
             AutopeftError: There is no such trial or target, or the target can't express the configuration.
         """
-        return export_trial(RunDirectory.open(self.path), trial, to, Path(out) if out is not None else None, lossy=lossy)
+        return export_trial(
+            RunDirectory.open(self.path), trial, to, Path(out) if out is not None else None, lossy=lossy, retrained=retrained
+        )
 
     def _study(self) -> Study:
         return Study.open(RunDirectory.open(self.path))

@@ -28,7 +28,7 @@ def main() -> None:
     for row in table.rows():
         for name, found in row["test"].items():
             print(f"{row['name']}, test {name}: {found['mean']:.4f} over {len(found['values'])} seeds, deviation {found['deviation']}")
-    print(f"exported to {result.export(knee.number, to='script')}")
+    print(f"exported to {result.export(knee.number, to='script', retrained=True)}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ def export(
     lossy: Annotated[
         bool, typer.Option("--lossy", help="Go on where the target can't express all of the trial; LOST.md lists what is not in it.")
     ] = False,
+    retrained: Annotated[bool, typer.Option("--retrained", help="What autopeft retrain made of it: of its seeds the best.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder to write, new or empty.", show_default="RUN/exports/<trial>-<target>")] = None,
 ) -> None:
     """Export a trial, whole, or say what would be lost.
@@ -36,4 +37,4 @@ def export(
 
     if merge == (to is not None):
         raise typer.BadParameter("give either --to TARGET or --merge")
-    typer.echo(export_trial(RunDirectory.open(run), trial, to or "merged", out, lossy=lossy))
+    typer.echo(export_trial(RunDirectory.open(run), trial, to or "merged", out, lossy=lossy, retrained=retrained))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import yaml
 
 from autopeft.export.subject import FinishedTrial
-from autopeft.export.words import data_lines, measured_on, metric_lines
+from autopeft.export.words import circumstances, data_lines, metric_lines
 from autopeft.tasks.registry import find
 
 Form = Literal["peft", "merged", "adapters"]
@@ -50,8 +50,7 @@ def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[st
         model=trial.model_reference,
         parameters=f"{trial.record.trainable_parameters:,}",
         metrics=metric_lines(trial.record.metrics),
-        measured_on=measured_on(trial),
-        budget=trial.budget.describe(),
+        circumstances=circumstances(trial),
         data=data_lines(trial),
         label=trial.task.label_column,
         labels=", ".join(f"`{label}`" for label in trial.task.labels) or "a number",
@@ -65,10 +64,15 @@ def _metadata(trial: FinishedTrial, form: Form, *, whole: bool) -> dict[str, Any
     """Return the metadata block that the hub's model cards begin with; metrics only where they are those of the export."""
     task = trial.task
     hub = find(task.name).hub if "task" in trial.data else None
-    dataset: dict[str, Any] = {"name": task.name, "type": hub.id if hub else task.name, "split": "validation"}
+    dataset: dict[str, Any] = {
+        "name": task.name,
+        "type": hub.id if hub else task.name,
+        "split": "test" if trial.test_metrics else "validation",
+    }
     if hub and hub.configuration:
         dataset["config"] = hub.configuration
-    metrics = [{"type": _HUB_METRICS.get(name, name), "name": name, "value": value} for name, value in trial.record.metrics.items()]
+    measured = trial.test_metrics or trial.record.metrics
+    metrics = [{"type": _HUB_METRICS.get(name, name), "name": name, "value": value} for name, value in measured.items()]
     name = f"{task.name}, trial {trial.record.number} of {trial.run}"
     kind = {"type": "text-classification", "name": task.kind}
     return {

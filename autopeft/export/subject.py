@@ -1,7 +1,7 @@
 """What is exported: a finished trial with all that its run tells about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.plugins import import_plugin
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
+from autopeft.study.retrained import RetrainedFolder
 from autopeft.study.study import Study
 from autopeft.tasks import Task, TaskData, load, load_files
 from autopeft.training.backbone import BackboneSource
@@ -38,6 +39,8 @@ class FinishedTrial:
     """Where each split came from, one sentence each."""
     plugins: tuple[str, ...] = ()
     """The user's own Python files that register methods or tasks."""
+    test_metrics: Mapping[str, float] = field(default_factory=dict)
+    """Test metrics by name of a trial that was trained for good; empty of one that was only searched."""
 
     @property
     def configuration(self) -> Configuration:
@@ -63,6 +66,31 @@ class FinishedTrial:
         if "task" in self.data:
             return load(self.data["task"], data_dir=self.data["data_dir"])
         return load_files(**self.data)
+
+
+def read_retrained(run: RunDirectory, number: int) -> FinishedTrial:
+    """Collect a trial as it was trained for good, with the seed that did best on validation data.
+
+    Raises:
+        InvalidInputError: As in `read_trial`, or the trial was not trained for good.
+    """
+    trial, folder = read_trial(run, number), RetrainedFolder(run.retrained_path)
+    found = next((one for one in folder.read() if one.candidate.id == trial.configuration.id and one.results), None)
+    if found is None:
+        remedy = f"Train it with: autopeft retrain {run.path} --trial {number}."
+        raise InvalidInputError(f"trial {number} was not trained for good", remedy=remedy)
+    settings = folder.settings()
+    seed = found.best_seed(settings["metric"])
+    result = next(result for result in found.results if result.seed == seed)
+    return replace(
+        trial,
+        record=replace(trial.record, seed=seed, metrics=result.validation, seconds=result.seconds, peak_bytes=result.peak_bytes),
+        adapter=folder.adapter_path(found.candidate.id, seed),
+        budget=Budget.from_dict(settings["budget"]),
+        threads=settings["threads"],
+        versions=settings["versions"],
+        test_metrics=result.test,
+    )
 
 
 def read_trial(run: RunDirectory, number: int) -> FinishedTrial:

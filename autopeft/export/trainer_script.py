@@ -13,7 +13,7 @@ from typing import Any
 
 from autopeft.export.plan import ExportPlan
 from autopeft.export.subject import FinishedTrial
-from autopeft.export.words import measured_on, metric_lines
+from autopeft.export.words import circumstances, metric_lines
 
 REQUIREMENTS = ("autopeft", "torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy")
 _TEMPLATES = Path(__file__).parent / "template"
@@ -76,7 +76,7 @@ def _readme(trial: FinishedTrial) -> str:
         parameters=f"{trial.record.trainable_parameters:,}",
         model=trial.model_reference,
         metrics=metric_lines(trial.record.metrics),
-        measured_on=measured_on(trial),
+        circumstances=circumstances(trial),
         full=trial.budget.full().describe(),
         search=trial.budget.describe(),
     )

@@ -23,6 +23,20 @@ def measured_on(trial: FinishedTrial) -> str:
     return f"on {limit:,} of the {n_validation:,} examples of the validation data"
 
 
+def circumstances(trial: FinishedTrial) -> str:
+    """Say what the metrics were measured on and how far to trust them, test metrics in a table of their own."""
+    measured = f"Measured {measured_on(trial)}, in float32."
+    if not trial.test_metrics:
+        return (
+            f"{measured} The trial was trained at a search's low budget: {trial.budget.describe()}. The validation data also chose this "
+            "trial among others, so expect a little less on new data."
+        )
+    return (
+        f"{measured} It was trained for good: {trial.budget.describe()}. The validation data chose the epoch, and the best of several "
+        f"seeds. On test data, which chose nothing:\n\n| test metric | value |\n|---|---|\n{metric_lines(trial.test_metrics)}"
+    )
+
+
 def data_lines(trial: FinishedTrial) -> str:
     """Return where the examples came from, as a Markdown list."""
     return "\n".join(f"- {note}" for note in trial.data_notes) or f"- the task `{trial.task.name}`"

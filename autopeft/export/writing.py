@@ -6,22 +6,25 @@ from pathlib import Path
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.export.plan import ExportPlan
 from autopeft.export.registry import get_target
-from autopeft.export.subject import FinishedTrial, read_trial
+from autopeft.export.subject import FinishedTrial, read_retrained, read_trial
 from autopeft.study.directory import RunDirectory
 
 LOST = "LOST.md"
 """The file of an export that says what is not in it."""
 
 
-def export_trial(run: RunDirectory, number: int, target: str, out: Path | None = None, *, lossy: bool = False) -> Path:
+def export_trial(
+    run: RunDirectory, number: int, target: str, out: Path | None = None, *, lossy: bool = False, retrained: bool = False
+) -> Path:
     """Write a trial in a target's form.
 
     Args:
         run: The run that the trial belongs to.
         number: The trial's number.
         target: Name of a target.
-        out: Folder to write, which must not exist or be empty. None: `exports/<number>-<target>` in the run.
+        out: Folder to write, which must not exist or be empty. None: `exports/<number>-<target>` in the run, with -retrained where it is.
         lossy: Go on where the target can't express all of the trial; `LOST.md` in the folder then lists what is not in it.
+        retrained: Take what `autopeft retrain` trained, the best seed, and not what the search did.
 
     Returns:
         The folder.
@@ -33,10 +36,10 @@ def export_trial(run: RunDirectory, number: int, target: str, out: Path | None =
         UnavailableError: The trial's backbone or data is needed and can't be loaded.
     """
     planner = get_target(target).planner
-    out = out or run.exports_path / f"{number:04d}-{target}"
+    out = out or run.exports_path / f"{number:04d}-{target}{'-retrained' if retrained else ''}"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InvalidInputError("the output folder is in use", value=str(out), remedy="Give another --out, or remove it.")
-    trial = read_trial(run, number)
+    trial = read_retrained(run, number) if retrained else read_trial(run, number)
     plan = planner(trial)
     if plan.lost and not lossy:
         raise UnsupportedError(

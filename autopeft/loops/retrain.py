@@ -140,7 +140,7 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
         if request.model is not None:
             topology, n_layers = executor.describe().topology, run.settings()["n_layers"]
             candidates = [replace(one, configuration=transfer(one.configuration, n_layers, topology)) for one in candidates]
-        folder.prepare(_describe(plan, executor), candidates)
+        folder.prepare(_describe(plan, executor, settings.threads), candidates)
         _loop(plan, candidates, request.seeds, executor, progress)
     _require_results(folder, candidates)
     return folder
@@ -227,7 +227,7 @@ def _identity(plan: RetrainPlan) -> dict[str, Any]:
     return {"task": plan.data.task.name, "model": model, "budget": plan.budget.to_dict()}
 
 
-def _describe(plan: RetrainPlan, executor: Executor) -> Mapping[str, Any]:
+def _describe(plan: RetrainPlan, executor: Executor, threads: int | None) -> Mapping[str, Any]:
     facts, data = executor.describe(), plan.data
     assert data.test is not None, "the data was loaded with its test examples"
     return {
@@ -239,6 +239,7 @@ def _describe(plan: RetrainPlan, executor: Executor) -> Mapping[str, Any]:
         "head_parameters": facts.head_parameters,
         "precision": facts.precision,
         "device": facts.device,
+        "threads": threads,
         "versions": versions(),
         "hardware": hardware(),
     }

@@ -27,4 +27,4 @@ def test_search_retrain_export(backbone_folder: Path, tmp_path: Path) -> None:
     printed = run("search_retrain_export.py", *arguments, "--out", tmp_path / "run")
     assert printed.count("over 2 seeds") >= 2
     assert (tmp_path / "run" / "retrained" / "retrained.json").is_file()
-    assert list((tmp_path / "run" / "exports").glob("*-script/train.py"))
+    assert list((tmp_path / "run" / "exports").glob("*-script-retrained/train.py"))
