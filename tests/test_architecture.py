@@ -110,7 +110,18 @@ def test_no_import_cycle() -> None:
         pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["search", "--help"], ["list", "tasks"], ["list", "methods"], ["list", "spaces"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["search", "--help"],
+        ["retrain", "--help"],
+        ["baselines", "--help"],
+        ["list", "tasks"],
+        ["list", "methods"],
+        ["list", "spaces"],
+    ],
+)
 def test_light_verbs_import_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys\nfrom autopeft.cli.main import main\n"

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from autopeft.budget import FULL_EPOCHS
 from autopeft.cli.formats import TableFormat
 
 
@@ -15,7 +16,8 @@ def baselines(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How often the best of each method is trained for good.")] = 5,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over all training examples.", show_default="as what is retrained already, else 6")
+        int | None,
+        typer.Option(min=1, help="Passes over all training examples.", show_default=f"as what is retrained already, else {FULL_EPOCHS}"),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes; 0: this process.", show_default="as in the search")] = None,
     output: Annotated[TableFormat, typer.Option("--format", help="How to print the results.")] = TableFormat.TABLE,

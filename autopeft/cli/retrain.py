@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from autopeft.budget import FULL_EPOCHS
 from autopeft.cli.formats import TableFormat
 
 
@@ -14,7 +15,10 @@ def retrain(
     pick: Annotated[str | None, typer.Option(help="best, knee, or max-params=0.5%: the best of at most that size.")] = None,
     front: Annotated[bool, typer.Option("--front", help="Every trial of the Pareto front.")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="How often each is trained.")] = 5,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over all training examples.", show_default="6")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes over all training examples.", show_default=f"as what is retrained already, else {FULL_EPOCHS}"),
+    ] = None,
     task: Annotated[str | None, typer.Option(help="Another task to train on; see: autopeft list tasks.")] = None,
     model: Annotated[str | None, typer.Option(help="Another backbone, a hub id or a folder; layers keep their relative depth.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where the other task's data is.", show_default="as in the search")] = None,

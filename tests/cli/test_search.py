@@ -122,5 +122,5 @@ def test_help_answers_at_once(autopeft: Autopeft) -> None:
     autopeft("--help")  # the first call may have to write byte code
     answer = autopeft("--help")
     assert answer.code == 0
-    assert all(verb in answer.out for verb in ("search", "show", "plot", "export", "list"))
+    assert all(verb in answer.out for verb in ("search", "show", "plot", "retrain", "baselines", "export", "list"))
     assert autopeft("--version").out.startswith("autopeft 0.")
