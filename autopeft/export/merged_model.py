@@ -25,7 +25,7 @@ def plan(trial: FinishedTrial) -> ExportPlan:
         UnsupportedError: A module can't be folded; what was trained beside it is of no use without it.
     """
     modules = trial.configuration.modules
-    if lasting := [Configuration((module,)).describe() for module in modules if not get_method(module.method).merges]:
+    if lasting := [Configuration((module,)).describe() for module in modules if not get_method(module.method).merges_with(module)]:
         raise UnsupportedError(
             f"a trial merges only if each of its modules folds into the weights; in trial {trial.record.number} these don't: "
             f"{'; '.join(lasting)}",

@@ -96,8 +96,8 @@ class AppliedModules:
         """
         self._require_in_place()
         resolved = resolve(self.configuration, self.topology)
-        if lasting := [method.name for method, _ in resolved if not method.merges]:
-            raise UnsupportedError("a configuration merges only if each of its methods does", value=lasting)
+        if lasting := [Configuration((module,)).describe() for method, module in resolved if not method.merges_with(module)]:
+            raise UnsupportedError("a configuration merges only if each of its modules does", value=lasting)
         from autopeft.methods.weight import fold  # peft takes a second to import, and most configurations can do without
 
         fold(self.model)

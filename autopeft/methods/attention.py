@@ -6,7 +6,7 @@ nothing of it, and other modules pay nothing.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
@@ -69,28 +69,53 @@ def _eager(module: nn.Module) -> AttentionFunction | None:
 
 
 class AttentionEdits(nn.Module):
-    """The edits of one attention module: keys and values prepended, heads' outputs shifted. Lives in the module as `autopeft`."""
+    """The edits of one attention module: keys and values prepended, heads' outputs shifted. Lives in the module as `autopeft`.
+
+    A gated prefix is in part there and in part not: A + g (A_P - A), of the outputs A without and A_P with it and the gate g of the
+    position. As A_P = l B + (1 - l) A, with l the share of the attention that the prefix B takes (He et al., 2021, arXiv 2110.04366,
+    eq. 5), that is the prefix with the share g l. The gate reads the queries, a linear image of the layer's hidden state.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.prefixes = nn.ModuleDict()
+        self.gates = nn.ModuleDict()
+        """Of the prefixes that have one, by the prefix's name."""
         self.outputs = nn.ModuleDict()
 
     def run(
         self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
     ) -> tuple[Tensor, Tensor | None]:
         """Call the model's attention function on edited keys and values, and edit its output."""
-        name, function = backend(module)
-        n_positions = key.shape[2]
-        for prefix in self.prefixes.values():
-            key, value = prefix(key, value)
-        added = key.shape[2] - n_positions
-        if added:
-            attention_mask = _extend(name, module, query, attention_mask, added, n_positions, kwargs)
-        output, weights = function(module, query, key, value, attention_mask, **kwargs)
+        lasting = [prefix for name, prefix in self.prefixes.items() if name not in self.gates]
+        output, weights = _attend(lasting, module, query, key, value, attention_mask, **kwargs)
+        for name, gate in self.gates.items():
+            whole, _ = _attend([*lasting, self.prefixes[name]], module, query, key, value, attention_mask, **kwargs)
+            output = output + gate(query.transpose(1, 2).flatten(2)).unsqueeze(-1) * (whole - output)
         for edit in self.outputs.values():
             output = edit(output)
-        return output, weights[..., added:] if weights is not None else None
+        return output, weights
+
+
+def _attend(
+    prefixes: Sequence[nn.Module],
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Call the model's attention function with prefixes in front; the weights returned are those of the model's own positions."""
+    name, function = backend(module)
+    n_positions = key.shape[2]
+    for prefix in prefixes:
+        key, value = prefix(key, value)
+    added = key.shape[2] - n_positions
+    if added:
+        attention_mask = _extend(name, module, query, attention_mask, added, n_positions, kwargs)
+    output, weights = function(module, query, key, value, attention_mask, **kwargs)
+    return output, weights[..., added:] if weights is not None else None
 
 
 def edits_of(model: nn.Module, name: str) -> AttentionEdits:

@@ -2,30 +2,35 @@
 
 import math
 
+import torch
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
 from autopeft.configuration import PeftModule
 from autopeft.methods.block_deltas import deltas_of, device_of
+from autopeft.methods.gate import Gate
 from autopeft.methods.topology import Block, Topology
 
 
 class Bottleneck(nn.Module):
-    """scale * (W_up g(W_down x + b_down) + b_up), zero at first.
+    """scale * (W_up a(W_down x + b_down) + b_up), zero at first; gated, times the gate of x.
 
     Args:
         width: Width of x and of the output.
         size: Width between.
-        activation: Name of g.
+        activation: Name of a.
         scale: Factor on the output.
+        device: Where its parameters are.
+        gated: Whether it has a gate.
     """
 
-    def __init__(self, width: int, size: int, activation: str, scale: float) -> None:
+    def __init__(self, width: int, size: int, activation: str, scale: float, device: torch.device, *, gated: bool) -> None:
         super().__init__()
-        self.down = nn.Linear(width, size)
-        self.up = nn.Linear(size, width)
+        self.down = nn.Linear(width, size, device=device)
+        self.up = nn.Linear(size, width, device=device)
         self.activation = ACT2FN[activation]
         self.scale = scale
+        self.gate = Gate(width, device) if gated else None
         nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5))
         for zero in (self.down.bias, self.up.weight, self.up.bias):
             nn.init.zeros_(zero)
@@ -33,7 +38,8 @@ class Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return what to add, in the type of x."""
         delta: Tensor = self.up(self.activation(self.down(x.to(self.down.weight.dtype))))
-        return (delta * self.scale).to(x.dtype)
+        delta = (delta * self.scale).to(x.dtype)
+        return delta if self.gate is None else delta * self.gate(x)
 
 
 def inject_serial(model: nn.Module, module: PeftModule, topology: Topology) -> None:
@@ -49,5 +55,6 @@ def inject_parallel(model: nn.Module, module: PeftModule, topology: Topology) ->
 
 
 def _build(model: nn.Module, module: PeftModule, block: Block) -> Bottleneck:
-    adapter = Bottleneck(block.hidden_size, module.size, str(module.options["activation"]), float(module.options["scale"]))
-    return adapter.to(device_of(model.get_submodule(block.name)))
+    options, device = module.options, device_of(model.get_submodule(block.name))
+    activation, scale = str(options["activation"]), float(options["scale"])
+    return Bottleneck(block.hidden_size, module.size, activation, scale, device, gated=bool(options["gated"]))

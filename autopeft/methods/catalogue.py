@@ -2,7 +2,7 @@
 
 from autopeft.configuration import PeftModule
 from autopeft.methods import closed_forms
-from autopeft.methods.method import Method, Option
+from autopeft.methods.method import GATED, Method, Option
 from autopeft.methods.topology import Topology
 
 _BOTTLENECK_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -47,7 +47,7 @@ METHODS = (
         count=closed_forms.bottleneck,
         size_name="bottleneck size",
         sizes=_BOTTLENECK_SIZES,
-        options=(Option("scale", 1.0, "factor on the adapter's output"), _ACTIVATION),
+        options=(Option("scale", 1.0, "factor on the adapter's output"), _ACTIVATION, GATED),
     ),
     Method(
         name="parallel_adapter",
@@ -60,7 +60,7 @@ METHODS = (
         unsupported=no_ffn,
         size_name="bottleneck size",
         sizes=_BOTTLENECK_SIZES,
-        options=(Option("scale", 4.0, "factor on the adapter's output"), _ACTIVATION),
+        options=(Option("scale", 4.0, "factor on the adapter's output"), _ACTIVATION, GATED),
     ),
     Method(
         name="prefix",
@@ -79,6 +79,7 @@ METHODS = (
             Option(
                 "mlp_width", 0, "width of an MLP that makes the prefix, trained and saved with it; 0 for none, AutoPEFT takes 800", (0, 800)
             ),
+            GATED,
         ),
         starts_unchanged=False,
     ),

@@ -9,17 +9,25 @@ from autopeft.configuration import PeftModule
 from autopeft.methods.topology import Attention, Topology
 
 
+def gate(module: PeftModule, width: int) -> int:
+    """W + 1 for a gate on vectors of width w; 0 for a module without gates."""
+    return width + 1 if module.options["gated"] else 0
+
+
 def bottleneck(module: PeftModule, topology: Topology) -> int:
-    """2hr + r + h a block: two linears with biases."""
-    return sum(2 * block.hidden_size * module.size + module.size + block.hidden_size for block in topology.placed(module.layers))
+    """2hr + r + h a block: two linears with biases; gated, h + 1 more."""
+    widths = [block.hidden_size for block in topology.placed(module.layers)]
+    return sum(2 * width * module.size + module.size + width + gate(module, width) for width in widths)
 
 
 def prefix(module: PeftModule, topology: Topology) -> int:
     """P * o an attention module, o = key-value heads * (key width + value width); with an MLP of width m, Ps + (s + 1)m + (m + 1)o.
 
-    There s = key-value heads * key width is the width of the vectors that the MLP starts from.
+    There s = key-value heads * key width is the width of the vectors that the MLP starts from. Gated, heads * key width + 1 more.
     """
-    return sum(_prefix_of(site, module.size, int(module.options["mlp_width"])) for site in prefixed(module, topology))
+    sites = list(prefixed(module, topology))
+    gates = sum(gate(module, site.n_heads * site.key_size) for site in sites)
+    return gates + sum(_prefix_of(site, module.size, int(module.options["mlp_width"])) for site in sites)
 
 
 def _prefix_of(site: Attention, length: int, mlp_width: int) -> int:

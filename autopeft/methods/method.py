@@ -42,6 +42,13 @@ class Option:
     summary: str
     choices: tuple[Scalar, ...] = ()
     """The values worth searching. Empty: any value of the default's type."""
+    lasts: bool = False
+    """Whether a module with it on cannot be folded into the model's weights, although its method can."""
+
+
+GATED = Option(
+    "gated", False, "a learned gate on what it adds, at every position (Mao et al., 2022, arXiv 2110.07577)", (False, True), lasts=True
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Method:
     """Roles adapted when a configuration names none. Empty: the method has no targets."""
     placed_in_layers: bool = True
     merges: bool = False
-    """Whether it can be folded into the model's own weights."""
+    """Whether it can be folded into the model's own weights; see `merges_with`."""
     starts_unchanged: bool = True
     """Whether a fresh module leaves the model's output as it was."""
 
@@ -88,6 +95,10 @@ class Method:
             return self.inject
         module, _, attribute = self.inject.partition(":")
         return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+
+    def merges_with(self, module: PeftModule) -> bool:
+        """Return whether this very module can be folded into the model's own weights."""
+        return self.merges and not any(option.lasts and module.options.get(option.name) for option in self.options)
 
     def complete(self, module: PeftModule) -> PeftModule:
         """Return a module with every default filled in.

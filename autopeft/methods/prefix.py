@@ -10,6 +10,7 @@ from autopeft.configuration import PeftModule
 from autopeft.methods.attention import edits_of
 from autopeft.methods.block_deltas import device_of
 from autopeft.methods.closed_forms import prefixed
+from autopeft.methods.gate import Gate
 from autopeft.methods.topology import Attention, Topology
 
 _STANDARD_DEVIATION = 0.02
@@ -69,4 +70,7 @@ def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
     width = int(module.options["mlp_width"])
     for attention in prefixed(module, topology):
         prefix = ReparametrisedPrefix(attention, module.size, width) if width else Prefix(attention, module.size)
-        edits_of(model, attention.name).prefixes[module.method] = prefix.to(device_of(model.get_submodule(attention.name)))
+        edits, device = edits_of(model, attention.name), device_of(model.get_submodule(attention.name))
+        edits.prefixes[module.method] = prefix.to(device)
+        if module.options["gated"]:
+            edits.gates[module.method] = Gate(attention.n_heads * attention.key_size, device)

@@ -48,6 +48,11 @@ def _lora_prefix(topology: Topology) -> Configuration:
     return _everywhere(topology, ("lora", 8, {}), ("prefix", 10, {}))
 
 
+def _unipelt(topology: Topology) -> Configuration:
+    gated = {"gated": True}
+    return _everywhere(topology, ("serial_adapter", 48, gated), ("prefix", 10, gated), ("lora", 8, gated))
+
+
 def _autopeft(topology: Topology) -> Configuration:
     hidden_size = topology.hidden_size
     reduced, short = max(1, hidden_size // 16), max(1, hidden_size // 128)
@@ -60,6 +65,7 @@ PRESETS: dict[str, Preset] = {
         Preset("lora", "LoRA of rank 8 on its default targets in every layer", "Hu et al., 2021, arXiv 2106.09685", _lora),
         Preset("mam", "a short prefix and a large parallel adapter in every layer", "He et al., 2021, arXiv 2110.04366", _mam),
         Preset("lora_prefix", "LoRA and a prefix in every layer", "Hu et al., 2021, arXiv 2106.09685, appendix E", _lora_prefix),
+        Preset("unipelt", "gated serial adapter, prefix and LoRA in every layer", "Mao et al., 2022, arXiv 2110.07577", _unipelt),
         Preset(
             "autopeft",
             "serial adapter, parallel adapter and prefix in every layer: the full size of AutoPEFT's space is the hidden size",

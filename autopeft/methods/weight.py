@@ -12,6 +12,7 @@ from torch import nn
 
 from autopeft.configuration import PeftModule
 from autopeft.errors import VerificationError
+from autopeft.methods.gate import gate_low_rank
 from autopeft.methods.registry import get_method
 from autopeft.methods.snapshot import stand_in
 from autopeft.methods.topology import Linear, Topology
@@ -41,6 +42,8 @@ def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
         raise VerificationError(f"peft must wrap the linears that {module.method} names and no others", value=sorted(differing))
     for linear in linears:
         model.get_submodule(linear.name).register_forward_hook(_like_a_linear)
+        if module.options.get("gated"):
+            gate_low_rank(model, linear, _ADAPTER)
 
 
 def _train_in_32_bits(model: nn.Module, prefix: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from autopeft.configuration import PeftModule
 from autopeft.methods import weight_forms as forms
-from autopeft.methods.method import Option
+from autopeft.methods.method import GATED, Option
 from autopeft.methods.topology import Linear, Topology
 from autopeft.methods.weight_method import WeightMethod, weight_method
 
@@ -30,6 +30,11 @@ def _lora(module: PeftModule, linears: Sequence[Linear]) -> dict[str, Any]:
         "use_rslora": module.options["rslora"],
         "init_lora_weights": "pissa" if module.options["pissa"] else True,
     }
+
+
+def _gate_on_no_plain_update(module: PeftModule) -> str:
+    clashing = next((name for name in ("dora", "pissa") if module.options[name]), None)
+    return f"a gate is on the update alone, and with {clashing} that is not all it adds" if module.options["gated"] and clashing else ""
 
 
 def _rank(module: PeftModule, linears: Sequence[Linear]) -> dict[str, Any]:
@@ -78,7 +83,9 @@ METHODS: tuple[WeightMethod, ...] = (
             Option("dora", False, "learn magnitude and direction apart (Liu et al., 2024, arXiv 2402.09353)", (False, True)),
             Option("rslora", False, "scale by 1/sqrt(rank) (Kalajdzievski, 2023, arXiv 2312.03732)", (False, True)),
             Option("pissa", False, "start from the principal singular vectors (Meng et al., 2024, arXiv 2404.02948)", (False, True)),
+            GATED,
         ),
+        clash=_gate_on_no_plain_update,
         **_RANK,
     ),
     weight_method(

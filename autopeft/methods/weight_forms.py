@@ -7,6 +7,7 @@ from collections.abc import Callable
 from math import ceil, isqrt
 
 from autopeft.configuration import PeftModule
+from autopeft.methods.closed_forms import gate
 from autopeft.methods.topology import Linear, Topology
 
 Form = Callable[[PeftModule, Linear], int]
@@ -23,8 +24,8 @@ def low_rank(module: PeftModule, linear: Linear) -> int:
 
 
 def lora(module: PeftModule, linear: Linear) -> int:
-    """R(i + o), and o magnitudes with DoRA."""
-    return low_rank(module, linear) + (linear.fan_out if module.options["dora"] else 0)
+    """R(i + o), and o magnitudes with DoRA; gated, i + 1 more."""
+    return low_rank(module, linear) + (linear.fan_out if module.options["dora"] else 0) + gate(module, linear.fan_in)
 
 
 def adalora(module: PeftModule, linear: Linear) -> int:

@@ -33,6 +33,7 @@ def weight_method(
     takes_transposed: bool = True,
     divides: str = "",
     sparse: bool = False,
+    clash: Callable[[PeftModule], str] = lambda module: "",
     **more: Any,
 ) -> WeightMethod:
     """Return an entry whose parameters add up over the linears it adapts.
@@ -47,6 +48,7 @@ def weight_method(
         takes_transposed: Whether peft can wrap linears that keep their weight transposed.
         divides: Which of a linear's widths the size must divide: "fan_in", "fan_out" or "both".
         sparse: Whether the parameters are entries of the weight, of which there are only so many.
+        clash: Which options exclude each other, as a clause; empty if the module's don't.
         more: Other fields of `Method`.
     """
     defaults = {
@@ -62,7 +64,9 @@ def weight_method(
         paper=paper,
         inject="autopeft.methods.weight:inject",
         count=over_linears(form),
-        unfit=lambda module, topology: _indivisible(divides, module, topology) or (sparse and _too_many(form, module, topology)) or "",
+        unfit=lambda module, topology: (
+            clash(module) or _indivisible(divides, module, topology) or (sparse and _too_many(form, module, topology)) or ""
+        ),
         peft_config=peft_config,
         arguments=arguments,
         **{**defaults, **more},

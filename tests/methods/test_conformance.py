@@ -54,6 +54,9 @@ def cases() -> Iterator[object]:
     for family, method in itertools.product(SOME_FAMILIES, all_methods()):
         for name, choice in ((option.name, choice) for option in method.options for choice in option.choices if choice != option.default):
             yield pytest.param(family, ((method.name, {name: choice}),), id=f"{family}-{method.name}-{name}-{choice}")
+    gated = tuple((name, {"gated": True}) for name in ("serial_adapter", "parallel_adapter", "prefix", "lora"))
+    for family in FAMILIES:
+        yield pytest.param(family, gated, id=f"{family}-gated")
     for family, together in itertools.product(SOME_FAMILIES, itertools.combinations(TOGETHER, 2)):
         yield pytest.param(family, tuple((name, {}) for name in together), id=f"{family}-{'+'.join(together)}")
 
@@ -139,7 +142,7 @@ def test_keeps_its_output(family: str, case: Case) -> None:
         tolerance = {"rtol": 1e-4, "atol": 1e-5 * max(1.0, expected.abs().max().item())}
         torch.testing.assert_close(eager_logits(of_family), expected, **tolerance)
         files = pack(applied)
-        if all(get_method(name).merges for name, _ in case):
+        if all(get_method(module.method).merges_with(module) for module in configuration.modules):
             applied.merge()
             assert not any("autopeft" in key for key, _ in of_family.model.named_parameters())
             torch.testing.assert_close(logits_of(of_family.model, of_family.batch), expected, **tolerance)

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from autopeft.configuration import Configuration, PeftModule
+from autopeft.errors import UnsupportedError
 from autopeft.methods.compose import apply
 
 from .families import FAMILIES, logits_of
@@ -32,8 +33,13 @@ def reference_logits(model, batch: dict[str, torch.Tensor], modules: dict[int, d
         scaled = centred / (centred.pow(2).mean(-1, keepdim=True) + config.layer_norm_eps).sqrt()
         return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
-    def adapter(x: torch.Tensor, down: torch.Tensor, down_bias: torch.Tensor, up: torch.Tensor, up_bias: torch.Tensor) -> torch.Tensor:
-        return (x @ down.T + down_bias).clamp(min=0) @ up.T + up_bias
+    def adapter(
+        x: torch.Tensor, down: torch.Tensor, down_bias: torch.Tensor, up: torch.Tensor, up_bias: torch.Tensor, *gate
+    ) -> torch.Tensor:
+        return gated(x, *gate) * ((x @ down.T + down_bias).clamp(min=0) @ up.T + up_bias)
+
+    def gated(x: torch.Tensor, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> torch.Tensor | float:
+        return 1.0 if weight is None else 1 / (1 + (-(x @ weight.T + bias)).exp())
 
     n_rows, n_tokens = batch["input_ids"].shape
     table = "bert.embeddings"
@@ -46,15 +52,24 @@ def reference_logits(model, batch: dict[str, torch.Tensor], modules: dict[int, d
             for name in ("query", "key", "value")
         )
         hidden = batch["attention_mask"] == 0
+        length = 0
         if "prefix" in added:
-            length = added["prefix"][0].shape[1]
+            learned_key, learned_value, *gate = added["prefix"]
+            length = learned_key.shape[1]
             key, value = (
                 torch.cat([learned.unsqueeze(0).repeat(n_rows, 1, 1, 1), states], 2)
-                for learned, states in zip(added["prefix"], (key, value), strict=True)
+                for learned, states in ((learned_key, key), (learned_value, value))
             )
             hidden = torch.cat([torch.zeros(n_rows, length, dtype=torch.bool), hidden], 1)
         scores = (query @ key.transpose(-1, -2) / math.sqrt(width)).masked_fill(hidden[:, None, None], -math.inf)
-        mixed = (scores.softmax(-1) @ value).transpose(1, 2).reshape(n_rows, n_tokens, -1)
+        shares = scores.softmax(-1)
+        if length and gate:
+            # The gate scales the share of the attention that the prefix takes; the other positions divide the rest as before.
+            g = gated(query.transpose(1, 2).reshape(n_rows, n_tokens, -1), *gate)[:, None]
+            own = shares[..., length:]
+            taken = g * shares[..., :length]
+            shares = torch.cat([taken, own / own.sum(-1, keepdim=True) * (1 - taken.sum(-1, keepdim=True))], -1)
+        mixed = (shares @ value).transpose(1, 2).reshape(n_rows, n_tokens, -1)
         x = norm(linear(mixed, f"{block}.attention.output.dense") + x, f"{block}.attention.output.LayerNorm")
         f = linear(F.gelu(linear(x, f"{block}.intermediate.dense")), f"{block}.output.dense")
         total = f + x
@@ -67,12 +82,13 @@ def reference_logits(model, batch: dict[str, torch.Tensor], modules: dict[int, d
     return linear(pooled, "classifier")
 
 
+@pytest.mark.parametrize("gated", [False, True], ids=["plain", "gated"])
 @pytest.mark.parametrize("names", [(), ("serial",), ("parallel",), ("prefix",), ("serial", "parallel", "prefix")], ids="+".join)
 @torch.no_grad()
-def test_output_equals_the_formulas(names: tuple[str, ...]) -> None:
+def test_output_equals_the_formulas(names: tuple[str, ...], gated: bool) -> None:
     model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
     methods = {"serial": ("serial_adapter", 5), "parallel": ("parallel_adapter", 6), "prefix": ("prefix", 4)}
-    applied = apply(model, Configuration(tuple(PeftModule(*methods[name], LAYERS) for name in names)), batch)
+    applied = apply(model, Configuration(tuple(PeftModule(*methods[name], LAYERS, options={"gated": gated}) for name in names)), batch)
     for parameter in applied.module_parameters.values():
         parameter.normal_(0, 0.3)
     found: dict[int, dict[str, tuple[torch.Tensor, ...]]] = {layer: {} for layer in LAYERS}
@@ -84,3 +100,27 @@ def test_output_equals_the_formulas(names: tuple[str, ...]) -> None:
     torch.testing.assert_close(logits_of(model, batch), expected, rtol=1e-5, atol=1e-5)
     applied.eject()
     torch.testing.assert_close(logits_of(model, batch), reference_logits(model, batch, {}), rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_gated_lora_equals_its_formula() -> None:
+    model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
+    plain = model.get_submodule("bert.encoder.layer.0.attention.self.query")
+    x = torch.randn(2, 5, plain.in_features)
+    expected = plain(x)
+    applied = apply(model, Configuration((PeftModule("lora", 3, (0,), ("query",), {"alpha": 12.0, "gated": True}),)), batch)
+    for parameter in applied.module_parameters.values():
+        parameter.normal_(0, 0.3)
+    down, up, weight, bias = (
+        next(parameter for name, parameter in applied.module_parameters.items() if part in name)
+        for part in ("lora_A", "lora_B", "gate.linear.weight", "gate.linear.bias")
+    )
+    expected = expected + 12 / 3 * (x @ down.T @ up.T) / (1 + (-(x @ weight.T + bias)).exp())
+    torch.testing.assert_close(model.get_submodule("bert.encoder.layer.0.attention.self.query")(x), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("option", ["dora", "pissa"])
+def test_a_gate_is_refused_where_the_update_is_not_all_that_lora_adds(option: str) -> None:
+    model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
+    with pytest.raises(UnsupportedError, match=f"with {option} that is not all it adds"):
+        apply(model, Configuration((PeftModule("lora", 4, (0,), options={"gated": True, option: True}),)), batch)

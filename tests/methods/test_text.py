@@ -25,6 +25,7 @@ CONFIGURATIONS = {
     "weight": (("lora", 3),),
     "representation": (("loreft", 2),),
     "input": (("prompt_tuning", 3),),
+    "gated": (("serial_adapter", 4), ("parallel_adapter", 4), ("prefix", 4), ("lora", 3)),
     "together": (("serial_adapter", 4), ("parallel_adapter", 4), ("prefix", 4), ("lora", 3)),
 }
 every_configuration = pytest.mark.parametrize("modules", CONFIGURATIONS)
@@ -32,7 +33,10 @@ every_configuration = pytest.mark.parametrize("modules", CONFIGURATIONS)
 
 def configuration(modules: str) -> Configuration:
     return Configuration(
-        tuple(PeftModule(name, size, None if name == "prompt_tuning" else (0, 2)) for name, size in CONFIGURATIONS[modules])
+        tuple(
+            PeftModule(name, size, None if name == "prompt_tuning" else (0, 2), options={"gated": True} if modules == "gated" else {})
+            for name, size in CONFIGURATIONS[modules]
+        )
     )
 
 
