@@ -65,7 +65,12 @@ class RetrainedTable:
         return [_row(entry, self.settings["metric"]) for entry in self.entries]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of retrained.json."""
+        """Return the content of retrained.json: settings.json, then
+
+        configurations: per configuration its id, name, kind ("trial" or "baseline"), modules, parameters, seeds, the best of them, per
+            metric of "test" and "validation" the values over seeds with mean, deviation and interval, mean seconds, peak bytes.
+        comparisons: what differs from each baseline by how much, the p values, and whether that is significant; null if untestable.
+        """
         compared = [finite(asdict(one)) | {"significant": one.significant} for one in self.comparisons]
         return {
             **self.settings,

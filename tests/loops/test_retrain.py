@@ -79,6 +79,19 @@ def test_stopped_and_gone_on_is_the_same_as_never_stopped(small_run: RunDirector
     assert {seed for _, seed in more.finished} == {2}
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
+def test_workers_train_the_same(small_run: RunDirectory, tmp_path: Path) -> None:
+    shutil.copytree(small_run.path, tmp_path / "inline")
+    inline = retrain(RunDirectory.open(tmp_path / "inline"), candidates(small_run)[:2], REQUEST, Ear()).read()
+    workers = retrain(small_run, candidates(small_run)[:2], replace(REQUEST, workers=2), ear := Ear()).read()
+    assert len(ear.finished) == len({*ear.finished}) == 4
+    for one, other in zip(inline, workers, strict=True):
+        assert one.candidate == other.candidate
+        for here, there in zip(one.results, other.results, strict=True):
+            assert here.test == pytest.approx(there.test, abs=1e-3)
+
+
 def test_what_shares_a_table_shares_its_budget(small_run: RunDirectory) -> None:
     retrain(small_run, candidates(small_run)[:1], replace(REQUEST, seeds=1, epochs=1), Ear())
     with pytest.raises(InvalidInputError, match="must share one budget"):
