@@ -38,7 +38,8 @@ class BayesianSampler(BaseSampler):
     Works in any Optuna study of one to four objectives over integers, floats and categories, by `study.ask(distributions)` and
     `study.tell`. It keeps no state: every proposal follows from the study's record, the seed and the trial's number.
 
-    Completed trials with finite values teach the surrogate. Failed and stopped trials teach nothing yet; they are not repeated.
+    Completed trials with finite values teach the surrogate. Failed trials teach where trials fail, and Optuna's constraints
+    (`trial.set_constraint`) where bounds on what is measured are exceeded. Stopped trials teach nothing; none is repeated.
     Running trials are taken to end as expected, so that proposals made at once spread out; those whose parameters aren't all
     stored yet are ignored. No point is proposed twice as long as there is another that may be.
 

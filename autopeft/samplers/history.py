@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from autopeft.samplers.grid import Grid
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 Parameters = dict[str, Any]
 
 OVER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -28,6 +29,12 @@ class History:
     """n x p: trials that completed with finite values."""
     values: Array
     """n x m."""
+    feasible: Mask
+    """n: whether they kept to all bounds; the others teach, and nothing need be better than them."""
+    ended: Array
+    """e x p: trials that completed or failed."""
+    excess: Array
+    """e x c: by how much each exceeded each bound, NaN where that wasn't measured. The last bound is not to fail: 1 or -1."""
     running: Array
     """Rows of the running trials, any number x p."""
     tried: list[Parameters]
@@ -38,15 +45,25 @@ def read_history(trials: Sequence[FrozenTrial], grid: Grid, n_objectives: int) -
     """Read a study's trials.
 
     A trial without all parameters is left out (Optuna stores a running trial's one by one, so it isn't asked yet), and so is one that
-    drew from other distributions. Failed
-    and stopped trials have no final values and count as tried only, as do values that are not finite.
+    drew from other distributions. Stopped trials have no final values and count as tried only. A trial whose values are not all finite
+    has failed, however it is marked.
     """
     whole = [trial for trial in trials if all(trial.distributions.get(axis.name) == axis.distribution for axis in grid.axes)]
-    done = [trial for trial in whole if trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all()]
+    done = [trial for trial in whole if trial.state == TrialState.COMPLETE and _finite(trial)]
+    running = [trial for trial in whole if trial.state == TrialState.RUNNING]
+    other = [trial.params for trial in (*done, *running)]
+    failed = [trial for trial in whole if trial.state == TrialState.FAIL or (trial.state == TrialState.COMPLETE and not _finite(trial))]
+    failed = [trial for trial in failed if trial.params not in other]  # what was tried again had only lost its worker
+    bounds = sorted({name for trial in done for name in trial.constraints})
+    excess = np.array([[trial.constraints.get(name, np.nan) for name in bounds] for trial in done]).reshape(len(done), len(bounds))
+    not_failing = np.concatenate([np.full(len(done), -1.0), np.ones(len(failed))])[:, None]
     return History(
         observed=_rows(grid, done),
         values=np.array([trial.values for trial in done], dtype=np.float64).reshape(len(done), n_objectives),
-        running=_rows(grid, [trial for trial in whole if trial.state == TrialState.RUNNING]),
+        feasible=np.asarray(~(excess > 0).any(axis=1)),
+        ended=_rows(grid, [*done, *failed]),
+        excess=np.concatenate([np.pad(excess, ((0, len(failed)), (0, 0)), constant_values=np.nan), not_failing], axis=1),
+        running=_rows(grid, running),
         tried=[trial.params for trial in whole],
     )
 
@@ -58,6 +75,10 @@ def shared_space(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         return dict(max(running, key=lambda trial: len(trial.distributions)).distributions) if running else {}
     return {name: one for name, one in finished[-1].items() if all(other.get(name) == one for other in finished)}
+
+
+def _finite(trial: FrozenTrial) -> bool:
+    return bool(np.isfinite(trial.values).all())
 
 
 def _rows(grid: Grid, trials: Sequence[FrozenTrial]) -> Array:

@@ -18,6 +18,7 @@ from autopeft.samplers.history import History
 from autopeft.samplers.scale import ObjectiveScale
 from autopeft.samplers.view import View
 from autopeft.surrogates.acquisition import Evidence, acquisition
+from autopeft.surrogates.feasibility import log_feasibility
 from autopeft.surrogates.local_search import climb
 
 Array = NDArray[np.float64]
@@ -54,15 +55,18 @@ class Proposer:
         pool = self._random_rows()
         scales = self._scales(pool)
         losses = self._losses(scales)
-        score = acquisition(self._evidence(scales, losses), self._reference_losses(scales, losses))
-        best = self.history.observed[non_dominated(losses)]
+        promise = acquisition(self._evidence(scales, losses), self._reference_losses(scales, losses))
+        log_chance = log_feasibility(self._inputs(self.history.ended, scales), self.history.excess)
+        leading = self.history.feasible if self.history.feasible.any() else np.ones_like(self.history.feasible)
+        best = self.history.observed[leading][non_dominated(losses[leading])]
         pool = np.concatenate([pool, self.view.grid.mutate(best, N_MUTATED, self.rng)])
 
         def allowed_score(rows: Array) -> Array:
             allowed = self.view.allowed(rows)
             scores = np.full(len(rows), -np.inf)
             if allowed.any():
-                scores[allowed] = score(self._inputs(rows[allowed], scales))
+                inputs = self._inputs(rows[allowed], scales)
+                scores[allowed] = promise(inputs) + log_chance(inputs)
             return np.where(np.isnan(scores), -np.inf, scores)
 
         row, height = climb(pool, allowed_score, lambda row: self.view.neighbours(row, self.rng))
@@ -109,7 +113,8 @@ class Proposer:
         observed, running = np.split(seen, [len(losses)])
         first = seen.shape[1] - len(self.view.known)
         places = {index: first + at for at, index in enumerate(self.view.known)}
-        return Evidence(observed, losses, running, tuple(places.get(index) for index in range(len(scales))))
+        columns = tuple(places.get(index) for index in range(len(scales)))
+        return Evidence(observed, losses, running, columns, self.history.feasible)
 
     def _reference_losses(self, scales: Sequence[ObjectiveScale], losses: Array) -> Array:
         reference: Array = losses.max(axis=0) + MARGIN * np.ptp(losses, axis=0)

@@ -21,6 +21,7 @@ from autopeft.surrogates.exact_improvement import HypervolumeImprovement
 from autopeft.surrogates.gaussian_process import GaussianProcess
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 Predict = Callable[[Array], tuple[Array, Array]]
 
 
@@ -36,6 +37,8 @@ class Evidence:
     """q x d."""
     columns: tuple[int | None, ...]
     """For each loss the coordinate that it is, or None if it is measured."""
+    feasible: Mask
+    """n: which observed points keep to all bounds. The others teach what to expect, but nothing need improve on them."""
 
 
 def acquisition(evidence: Evidence, reference: Array) -> Callable[[Array], Array]:
@@ -51,7 +54,7 @@ def acquisition(evidence: Evidence, reference: Array) -> Callable[[Array], Array
         each = [predictor(points) for predictor in predictors]
         return np.stack([mean for mean, _ in each], axis=1), np.stack([deviation for _, deviation in each], axis=1)
 
-    incumbents, _ = predict(np.concatenate([evidence.observed, evidence.running]))
+    incumbents, _ = predict(np.concatenate([evidence.observed[evidence.feasible], evidence.running]))
     improvement = HypervolumeImprovement(incumbents, reference)
     return lambda points: improvement.log_expected(*predict(points))
 

@@ -200,3 +200,30 @@ def test_wrong_settings_are_refused() -> None:
         make(BayesianSampler({2: cost})).ask(SPACE)
     with pytest.raises(InvalidInputError, match="up to 4 objectives"):
         make(BayesianSampler(), ["minimize"] * 5).ask(SPACE)
+
+
+def test_bounds_on_what_is_measured_are_learned() -> None:
+    def seconds(params: Params) -> float:
+        return 2.0 * params["size"]
+
+    study = make(ours())
+    for _ in range(24):
+        trial = study.ask(SPACE)
+        trial.set_constraint("seconds", seconds(trial.params) - 5)
+        study.tell(trial, [cost(trial.params), quality(trial.params)])
+    exceeded = [seconds(trial.params) > 5 for trial in study.trials]
+    assert np.mean(exceeded[:6]) > 0.3
+    assert np.mean(exceeded[12:]) < 0.2
+
+
+def test_where_trials_fail_is_learned() -> None:
+    study = make(ours())
+    for _ in range(24):
+        trial = study.ask(SPACE)
+        if trial.params["size"] >= 4:
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, [cost(trial.params), quality(trial.params)])
+    failed = [trial.state == TrialState.FAIL for trial in study.trials]
+    assert np.mean(failed[:6]) > 0.3
+    assert np.mean(failed[12:]) < 0.3
