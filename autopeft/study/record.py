@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -88,6 +89,18 @@ class TrialRecord:
             **({"exceeds": list(self.exceeds)} if self.exceeds else {}),
             **({"error": self.error} if self.error else {}),
         }
+
+
+@dataclass(frozen=True)
+class TrialTime:
+    """When a trial ran that is over."""
+
+    number: int
+    began: datetime
+    """When it was asked for, in local time."""
+    ended: datetime
+    suggestion_seconds: float | None
+    """What the sampler took to propose it; None in runs from before this was recorded."""
 
 
 def best(front: Sequence[TrialRecord], objectives: Sequence[Objective]) -> TrialRecord:

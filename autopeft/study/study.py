@@ -1,6 +1,7 @@
 """The record of trials, on Optuna's SQLite storage, so that optuna-dashboard opens a run as it is."""
 
 import json
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from autopeft.space.space import Point
 from autopeft.study import coding
 from autopeft.study.directory import RunDirectory
 from autopeft.study.foresight import Foresight
-from autopeft.study.record import RungResult, State, TrialRecord
+from autopeft.study.record import RungResult, State, TrialRecord, TrialTime
 from autopeft.training.measurement import Assignment, Measurement
 
 STUDY_NAME = "autopeft"
@@ -47,6 +48,7 @@ START = "start"
 RUNGS = "rungs"
 """The attribute of a trial that paused: a list of what it had come to at each rung, as `RungResult`."""
 _GOES_ON = "goes_on_from_rung"
+_SUGGESTION_SECONDS = "suggestion_seconds"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -126,7 +128,9 @@ class Study:
         """Return the number, configuration and seed of a new running trial."""
         assert self._foresight is not None, "a study opened for reading can't ask"
         space = self._foresight.space
+        began = time.perf_counter()
         trial = self._study.ask(coding.distributions(space))
+        trial.set_user_attr(_SUGGESTION_SECONDS, round(time.perf_counter() - began, 4))
         configuration = space.configuration(coding.to_point(space, trial.params))
         seed = int(trial.user_attrs.get("seed", trial_seed(self._seed, trial.number)))
         # The seed comes last: a trial that has one has all, and was handed out.
@@ -195,6 +199,15 @@ class Study:
         """Return all trials in order, without those that `requeue_running` put back: they come again under a new number."""
         handed_out = [trial for trial in self._study.get_trials(deepcopy=False) if "seed" in trial.user_attrs and trial.state in _STATES]
         return [self._record(trial) for trial in handed_out if trial.state != TrialState.FAIL or "error" in trial.user_attrs]
+
+    def times(self) -> list[TrialTime]:
+        """Return when the trials of `records` ran that are over."""
+        trials = [trial for trial in self._study.get_trials(deepcopy=False) if "seed" in trial.user_attrs]
+        return [
+            TrialTime(trial.number, trial.datetime_start, trial.datetime_complete, trial.user_attrs.get(_SUGGESTION_SECONDS))
+            for trial in trials
+            if trial.datetime_start and trial.datetime_complete and (trial.state != TrialState.FAIL or "error" in trial.user_attrs)
+        ]
 
     def _finish(self, assignment: Assignment, attributes: Mapping[str, Any], values: list[float] | None) -> TrialRecord:
         trial = self._trial(assignment.trial)

@@ -230,3 +230,15 @@ def test_optuna_s_own_view_is_readable(run: RunDirectory) -> None:
     attributes = plain.trials[0].user_attrs
     assert attributes["trainable_parameters"] == 123
     assert json.loads(attributes["configuration"])["training"].keys() == {"learning_rate"}
+
+
+def test_times_tell_when_trials_ran_and_what_their_proposal_took(run: RunDirectory) -> None:
+    study = open_study(run)
+    first, second, _ = ask(study), ask(study), ask(study)
+    study.tell(first, measurement(0.75))
+    study.fail(second, "out of memory")
+    found = Study.open(run).times()
+    assert [one.number for one in found] == [0, 1]
+    assert all(one.began <= one.ended and one.suggestion_seconds is not None and one.suggestion_seconds > 0 for one in found)
+    study.requeue_running()
+    assert [one.number for one in study.times()] == [0, 1]
