@@ -6,7 +6,6 @@ from itertools import islice
 import numpy as np
 from rich.console import Console
 
-from autopeft.loops.schedule import EARLY_METRIC
 from autopeft.loops.search import SearchPlan
 from autopeft.methods.counting import count_parameters
 from autopeft.report.header import RunHeader
@@ -14,7 +13,7 @@ from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.table import show_tables
 from autopeft.report.words import better, count, score
 from autopeft.study.directory import RunDirectory
-from autopeft.study.record import TrialRecord, best
+from autopeft.study.record import EARLY_METRIC, TrialRecord, best
 from autopeft.study.study import Study
 
 N_EXAMPLES = 5

@@ -10,13 +10,9 @@ from autopeft.objectives import Objective
 from autopeft.rungs.halving import Standing, SuccessiveHalving
 from autopeft.study import pauses
 from autopeft.study.directory import RunDirectory
-from autopeft.study.record import RungResult, TrialRecord
+from autopeft.study.record import TrialRecord
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment
-
-EARLY_METRIC = "loss"
-"""What ranks trials at a rung in place of the task's metric, where a task reports it: it tells trials apart long before accuracy leaves
-the majority class (see benchmarks/fidelity.py)."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +50,7 @@ class Schedule:
 
 
 def _standing(record: TrialRecord, objectives: Sequence[Objective]) -> Standing:
-    losses = [tuple(_early_loss(objective, rung) for objective in objectives) for rung in record.rungs]
+    losses = [tuple(rung.early_loss(objective) for objective in objectives) for rung in record.rungs]
     if record.state == "failed":  # it was on its way to the next rung, and has lost there
         losses.append((np.nan,) * len(objectives))
     return Standing(record.number, tuple(losses), waiting=record.state == "paused")
-
-
-def _early_loss(objective: Objective, rung: RungResult) -> float:
-    if objective.name in rung.metrics and EARLY_METRIC in rung.metrics:
-        return rung.metrics[EARLY_METRIC]
-    return objective.sign * rung.values.get(objective.name, np.nan)

@@ -21,6 +21,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.samplers.distinct import trial_seed
 from autopeft.samplers.grid import Grid
 from autopeft.samplers.history import read_history, shared_space
+from autopeft.samplers.partial import ReadEarly
 from autopeft.samplers.proposal import Proposer
 from autopeft.samplers.view import SpaceHints, View
 
@@ -39,7 +40,8 @@ class BayesianSampler(BaseSampler):
     `study.tell`. It keeps no state: every proposal follows from the study's record, the seed and the trial's number.
 
     Completed trials with finite values teach the surrogate. Failed trials teach where trials fail, and Optuna's constraints
-    (`trial.set_constraint`) where bounds on what is measured are exceeded. Stopped trials teach nothing; none is repeated.
+    (`trial.set_constraint`) where bounds on what is measured are exceeded. Trials that stopped or wait before their end teach by their
+    early measurements, which never pass for final values. None is repeated.
     Running trials are taken to end as expected, so that proposals made at once spread out; those whose parameters aren't all
     stored yet are ignored. No point is proposed twice as long as there is another that may be.
 
@@ -51,6 +53,7 @@ class BayesianSampler(BaseSampler):
         hints: What else is known of the space.
         n_initial: Trials that cover the space before the surrogate leads.
         reference: By objective index, the value from which on a point is worth nothing. If left out it follows from the record.
+        read_early: A trial's measurements before its end; without it, stopped trials teach nothing.
 
     Raises:
         InvalidInputError: There would be no initial trial.
@@ -65,6 +68,7 @@ class BayesianSampler(BaseSampler):
         hints: SpaceHints | None = None,
         n_initial: int = N_INITIAL,
         reference: Mapping[int, float] | None = None,
+        read_early: ReadEarly = lambda trial: (),
     ) -> None:
         if n_initial < 1:
             raise InvalidInputError("n_initial must be at least 1", value=n_initial)
@@ -73,6 +77,7 @@ class BayesianSampler(BaseSampler):
         self._hints = hints or SpaceHints()
         self._n_initial = n_initial
         self._reference = dict(reference or {})
+        self._read_early = read_early
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the space in which points are proposed whole."""
@@ -89,7 +94,7 @@ class BayesianSampler(BaseSampler):
             return {}
         grid = Grid(search_space)
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        history = read_history(others, grid, len(study.directions))
+        history = read_history(others, grid, len(study.directions), self._read_early)
         rng = np.random.default_rng(trial_seed(self._seed, trial.number))
         signs = [-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in study.directions]
         view = View(grid, self._known, signs, self._hints, history.tried)

@@ -13,11 +13,13 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from autopeft.samplers.grid import Grid
+from autopeft.samplers.partial import ReadEarly, extrapolate
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Parameters = dict[str, Any]
 
+UNFINISHED = (TrialState.RUNNING, TrialState.PRUNED)
 OVER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -36,16 +38,22 @@ class History:
     excess: Array
     """e x c: by how much each exceeded each bound, NaN where that wasn't measured. The last bound is not to fail: 1 or -1."""
     running: Array
-    """Rows of the running trials, any number x p."""
+    """Rows of the running trials, any number x p; those that have an early measurement are among the unfinished."""
+    unfinished: Array
+    """z x p: trials that stopped or wait before their end, with an early measurement that says something."""
+    extrapolated: Array
+    """z x m: the values that they would have reached; see `partial`."""
+    remaining: Array
+    """z: the shares of their budgets that they had left."""
     tried: list[Parameters]
     """Parameters of all trials, however they ended: none is proposed again."""
 
 
-def read_history(trials: Sequence[FrozenTrial], grid: Grid, n_objectives: int) -> History:
-    """Read a study's trials.
+def read_history(trials: Sequence[FrozenTrial], grid: Grid, n_objectives: int, read_early: ReadEarly = lambda trial: ()) -> History:
+    """Read a study's trials, each with its early measurements.
 
     A trial without all parameters is left out (Optuna stores a running trial's one by one, so it isn't asked yet), and so is one that
-    drew from other distributions. Stopped trials have no final values and count as tried only. A trial whose values are not all finite
+    drew from other distributions. Stopped trials without early measurements count as tried only. A trial whose values are not all finite
     has failed, however it is marked.
     """
     whole = [trial for trial in trials if all(trial.distributions.get(axis.name) == axis.distribution for axis in grid.axes)]
@@ -57,13 +65,20 @@ def read_history(trials: Sequence[FrozenTrial], grid: Grid, n_objectives: int) -
     bounds = sorted({name for trial in done for name in trial.constraints})
     excess = np.array([[trial.constraints.get(name, np.nan) for name in bounds] for trial in done]).reshape(len(done), len(bounds))
     not_failing = np.concatenate([np.full(len(done), -1.0), np.ones(len(failed))])[:, None]
+    values = np.array([trial.values for trial in done], dtype=np.float64).reshape(len(done), n_objectives)
+    before = [read_early(trial) for trial in done]
+    early = {trial.number: found for trial in whole if trial.state in UNFINISHED and (found := read_early(trial))}
+    ends = {number: end for number, found in early.items() if (end := extrapolate(found, before, values)) is not None}
     return History(
         observed=_rows(grid, done),
-        values=np.array([trial.values for trial in done], dtype=np.float64).reshape(len(done), n_objectives),
+        values=values,
         feasible=np.asarray(~(excess > 0).any(axis=1)),
         ended=_rows(grid, [*done, *failed]),
         excess=np.concatenate([np.pad(excess, ((0, len(failed)), (0, 0)), constant_values=np.nan), not_failing], axis=1),
-        running=_rows(grid, running),
+        running=_rows(grid, [trial for trial in running if trial.number not in early]),
+        unfinished=_rows(grid, [trial for trial in whole if trial.number in ends]),
+        extrapolated=np.array(list(ends.values()), dtype=np.float64).reshape(len(ends), n_objectives),
+        remaining=np.array([1.0 - early[number][-1].progress for number in ends]),
         tried=[trial.params for trial in whole],
     )
 

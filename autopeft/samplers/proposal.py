@@ -54,7 +54,7 @@ class Proposer:
         """Return the row that promises most; where nothing promises anything, the one that covers most."""
         pool = self._random_rows()
         scales = self._scales(pool)
-        losses = self._losses(scales)
+        losses = self._losses(scales, self.history.observed, self.history.values)
         promise = acquisition(self._evidence(scales, losses), self._reference_losses(scales, losses))
         log_chance = log_feasibility(self._inputs(self.history.ended, scales), self.history.excess)
         leading = self.history.feasible if self.history.feasible.any() else np.ones_like(self.history.feasible)
@@ -101,20 +101,22 @@ class Proposer:
     def _inputs(self, rows: Array, scales: Sequence[ObjectiveScale]) -> Array:
         return np.concatenate([self.view.coordinates(rows), self._known(rows, scales)], axis=1)
 
-    def _losses(self, scales: Sequence[ObjectiveScale]) -> Array:
-        """Return n x m losses; known ones are worked out, not read."""
-        known = self.view.known_values(self.history.observed)
-        values = np.where(np.isfinite(known), known, self.history.values)
+    def _losses(self, scales: Sequence[ObjectiveScale], rows: Array, values: Array) -> Array:
+        """Return the losses of rows with these values; known ones are worked out, not read."""
+        known = self.view.known_values(rows)
+        values = np.where(np.isfinite(known), known, values)
         return np.stack([scale(values[:, index]) for index, scale in enumerate(scales)], axis=1)
 
     def _evidence(self, scales: Sequence[ObjectiveScale], losses: Array) -> Evidence:
         # Encoded at once: nothing may run, and a caller's encoding of no points has no width.
-        seen = self._inputs(np.concatenate([self.history.observed, self.history.running]), scales)
-        observed, running = np.split(seen, [len(losses)])
+        history = self.history
+        seen = self._inputs(np.concatenate([history.observed, history.running, history.unfinished]), scales)
+        observed, running, unfinished = np.split(seen, np.cumsum([len(losses), len(history.running)]))
         first = seen.shape[1] - len(self.view.known)
         places = {index: first + at for at, index in enumerate(self.view.known)}
         columns = tuple(places.get(index) for index in range(len(scales)))
-        return Evidence(observed, losses, running, columns, self.history.feasible)
+        extrapolated = self._losses(scales, history.unfinished, history.extrapolated)
+        return Evidence(observed, losses, running, columns, history.feasible, unfinished, extrapolated, history.remaining)
 
     def _reference_losses(self, scales: Sequence[ObjectiveScale], losses: Array) -> Array:
         reference: Array = losses.max(axis=0) + MARGIN * np.ptp(losses, axis=0)

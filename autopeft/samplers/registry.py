@@ -8,6 +8,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from autopeft.errors import UnknownNameError
+from autopeft.samplers.partial import ReadEarly
 from autopeft.samplers.view import SpaceHints
 
 NSGA2_POPULATION = 16
@@ -23,6 +24,8 @@ class Knowledge:
     known: Mapping[int, Callable[[dict[str, Any]], float]] = field(default_factory=dict)
     """By objective index, the function from a trial's parameters to its value, NaN if it has none."""
     hints: SpaceHints = field(default_factory=SpaceHints)
+    read_early: ReadEarly = lambda trial: ()
+    """A trial's measurements before its end."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class SamplerEntry:
 def _autopeft(seed: int, knowledge: Knowledge) -> BaseSampler:
     from autopeft.samplers.bayesian import BayesianSampler  # torch is needed by this one alone
 
-    return BayesianSampler(knowledge.known, seed, distributions=knowledge.distributions, hints=knowledge.hints)
+    given = {name: getattr(knowledge, name) for name in ("distributions", "hints", "read_early")}
+    return BayesianSampler(knowledge.known, seed, **given)
 
 
 SAMPLERS: dict[str, SamplerEntry] = {

@@ -14,6 +14,10 @@ from autopeft.pareto import non_dominated
 State = Literal["complete", "failed", "running", "paused", "stopped"]
 """A paused trial waits at a rung, a stopped one was never let go on from it."""
 
+EARLY_METRIC = "loss"
+"""What stands for the task's metric before the end, where a task reports it: it tells trials apart long before accuracy leaves the
+majority class (see benchmarks/fidelity.py)."""
+
 
 @dataclass(frozen=True)
 class RungResult:
@@ -25,6 +29,12 @@ class RungResult:
     """All validation metrics by name."""
     values: Mapping[str, float]
     """The objectives' values by name, as far as they can be told before the end."""
+
+    def early_loss(self, objective: Objective) -> float:
+        """Return what tells early how a trial will do in an objective, smaller is better; NaN if nothing does."""
+        if objective.name in self.metrics and EARLY_METRIC in self.metrics:
+            return self.metrics[EARLY_METRIC]
+        return objective.sign * self.values.get(objective.name, float("nan"))
 
 
 @dataclass(frozen=True)

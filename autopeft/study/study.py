@@ -4,7 +4,8 @@ import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError
 from autopeft.objectives import ADAPTER_BYTES, Objective, adapter_bytes
 from autopeft.samplers.distinct import DistinctSampler, trial_seed
+from autopeft.samplers.partial import Early
 from autopeft.samplers.registry import make_sampler, require_sampler
 from autopeft.space.space import Point
 from autopeft.study import coding
@@ -78,7 +80,8 @@ class Study:
             UnknownNameError: There is no sampler of that name.
         """
         require_sampler(sampler)  # an unknown name must fail before the database exists
-        objectives, knowledge = foresight.objectives, foresight.knowledge()
+        objectives = foresight.objectives
+        knowledge = replace(foresight.knowledge(), read_early=partial(_read_early, objectives))
         study = optuna.create_study(
             study_name=STUDY_NAME,
             storage=f"sqlite:///{run.storage_path}",
@@ -232,7 +235,7 @@ class Study:
             cpu_seconds=attributes.get("cpu_seconds"),
             gpu_seconds=attributes.get("gpu_seconds"),
             examples_seen=attributes.get("examples_seen"),
-            rungs=tuple(RungResult(**rung) for rung in attributes.get(RUNGS, ())),
+            rungs=_rungs(trial),
             exceeds=tuple(name for name, excess in trial.constraints.items() if excess > 0),
             error=attributes.get("error", ""),
         )
@@ -246,6 +249,14 @@ class Study:
 
     def _read(self, number: int) -> TrialRecord:
         return self._record(self._study.get_trials(deepcopy=False)[number])
+
+
+def _rungs(trial: FrozenTrial) -> tuple[RungResult, ...]:
+    return tuple(RungResult(**rung) for rung in trial.user_attrs.get(RUNGS, ()))
+
+
+def _read_early(objectives: Sequence[Objective], trial: FrozenTrial) -> list[Early]:
+    return [Early(rung.progress, tuple(rung.early_loss(objective) for objective in objectives)) for rung in _rungs(trial)]
 
 
 def _state(trial: FrozenTrial) -> State:

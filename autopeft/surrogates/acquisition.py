@@ -39,6 +39,12 @@ class Evidence:
     """For each loss the coordinate that it is, or None if it is measured."""
     feasible: Mask
     """n: which observed points keep to all bounds. The others teach what to expect, but nothing need improve on them."""
+    unfinished: Array
+    """z x d: points that were measured before their end; nothing need improve on them either."""
+    extrapolated: Array
+    """z x m: losses that they would have reached."""
+    remaining: Array
+    """z: shares of the way that they had left, a coordinate of the surrogates that is 0 at the end."""
 
 
 def acquisition(evidence: Evidence, reference: Array) -> Callable[[Array], Array]:
@@ -63,5 +69,16 @@ def _predictor(evidence: Evidence, index: int) -> Predict:
     column = evidence.columns[index]
     if column is not None:
         return lambda points: (points[:, column], np.zeros(len(points)))
-    process = GaussianProcess.fit(evidence.observed, evidence.losses[:, index], [one for one in evidence.columns if one is not None])
-    return process.believing(evidence.running).predict if len(evidence.running) else process.predict
+    known = [one for one in evidence.columns if one is not None]
+    if not len(evidence.unfinished):
+        process = GaussianProcess.fit(evidence.observed, evidence.losses[:, index], known)
+        return process.believing(evidence.running).predict if len(evidence.running) else process.predict
+    inputs = np.concatenate([_at_the_end(evidence.observed), np.c_[evidence.unfinished, evidence.remaining]])
+    process = GaussianProcess.fit(inputs, np.r_[evidence.losses[:, index], evidence.extrapolated[:, index]], known)
+    if len(evidence.running):
+        process = process.believing(_at_the_end(evidence.running))
+    return lambda points: process.predict(_at_the_end(points))
+
+
+def _at_the_end(points: Array) -> Array:
+    return np.concatenate([points, np.zeros((len(points), 1))], axis=1)

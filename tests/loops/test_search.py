@@ -71,9 +71,11 @@ def test_a_search_leaves_a_whole_run(request_: SearchRequest) -> None:
         assert (run.adapter_path(record.number) / "adapter.safetensors").is_file()
 
 
-@pytest.mark.parametrize(("sampler", "trials"), [("tpe", 6), ("autopeft", 18)])
-def test_stopped_and_resumed_is_the_same_as_never_stopped(request_: SearchRequest, tmp_path: Path, sampler: str, trials: int) -> None:
-    request_ = replace(request_, sampler=sampler, trials=trials)
+@pytest.mark.parametrize(("sampler", "trials", "rungs"), [("tpe", 6, ()), ("autopeft", 18, ()), ("autopeft", 20, (0.4,))])
+def test_stopped_and_resumed_is_the_same_as_never_stopped(
+    request_: SearchRequest, tmp_path: Path, sampler: str, trials: int, rungs: tuple[float, ...]
+) -> None:
+    request_ = replace(request_, sampler=sampler, trials=trials, rungs=rungs, reduction=2.0)
     whole = engine.search(replace(request_, out=str(tmp_path / "whole")), Log())
     with pytest.raises(KeyboardInterrupt):
         engine.search(request_, Log(stop_after=2))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ NONE = np.empty((0, 3))
 
 def evidence(columns: tuple[int | None, ...], running: np.ndarray = NONE) -> Evidence:
     losses = np.stack([MEASURED, OBSERVED[:, 2], OBSERVED[:, 1]], axis=1)[:, : len(columns)]
-    return Evidence(OBSERVED, losses, running, columns, np.ones(20, dtype=bool))
+    return Evidence(OBSERVED, losses, running, columns, np.ones(20, dtype=bool), NONE, np.empty((0, len(columns))), np.empty(0))
 
 
 @pytest.mark.parametrize("columns", [(None,), (2,), (None, 2), (1, 2), (None, None), (None, 2, None), (1, 2, 0)], ids=str)
@@ -34,6 +36,18 @@ def test_what_already_runs_is_worth_less(columns: tuple[int | None, ...]) -> Non
 def test_a_lucky_measurement_is_no_incumbent() -> None:
     repeated = np.repeat(OBSERVED[:2], 15, axis=0)
     losses = np.random.default_rng(0).normal([[0.0], [3.0]], 1.0, size=(2, 15)).reshape(30, 1)
-    score = acquisition(Evidence(repeated, losses, NONE, (None,), np.ones(30, dtype=bool)), np.array([5.0]))
+    finished = Evidence(repeated, losses, NONE, (None,), np.ones(30, dtype=bool), NONE, np.empty((0, 1)), np.empty(0))
+    score = acquisition(finished, np.array([5.0]))
     # The lowest of fifteen noisy values lies far below their mean; the mean is what has to be beaten, and it can be.
     assert score(OBSERVED[:1])[0] > -4
+
+
+def test_what_was_measured_early_teaches() -> None:
+    few = slice(0, 6)
+    finished = Evidence(OBSERVED[few], MEASURED[few, None], NONE, (None,), np.ones(6, dtype=bool), NONE, np.empty((0, 1)), np.empty(0))
+    unfinished, reference = np.array([[0.9, 0.5, 0.5]]), np.array([1.5])
+    better, worse = (
+        acquisition(replace(finished, unfinished=unfinished, extrapolated=np.array([[loss]]), remaining=np.array([0.2])), reference)
+        for loss in (MEASURED[few].min() - 0.1, MEASURED[few].max())
+    )
+    assert better(unfinished)[0] > worse(unfinished)[0]
