@@ -29,6 +29,12 @@ def test_welch_by_its_formula() -> None:
     assert welch(other, one) == pytest.approx(welch(one, other))
 
 
+def test_one_side_may_have_no_variance() -> None:
+    one = [0.7278, 0.7194]
+    t = (sum(one) / 2 - 0.6835) / math.sqrt(stats.tvar(one) / 2)
+    assert welch(one, [0.6835, 0.6835]) == pytest.approx(2 * stats.t.sf(t, 1))
+
+
 @pytest.mark.parametrize(("one", "other"), [([0.5], [0.1, 0.2]), ([0.5, 0.5], [0.7, 0.7])], ids=["one value", "no variance"])
 def test_what_cannot_be_tested_is_nan(one: list[float], other: list[float]) -> None:
     assert math.isnan(welch(one, other))
