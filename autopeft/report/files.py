@@ -47,9 +47,12 @@ FORMATS: Mapping[str, Callable[[Picture, Path], None]] = {"html": _write_page, "
 
 
 def _write_csv(leaderboard: Leaderboard, path: Path) -> Path:
-    records = (*leaderboard.front, *leaderboard.dominated, *leaderboard.infeasible, *leaderboard.failed, *leaderboard.running)
-    in_words = {record.number: one_line(record.configuration.describe()) for record in records}
-    rows = [{**row, "configuration": json.dumps(row["configuration"]), "in_words": in_words[row["trial"]]} for row in leaderboard.rows()]
+    in_words = {record.number: one_line(record.configuration.describe()) for record in leaderboard.records}
+    rows = [
+        {name: json.dumps(cell) if isinstance(cell, dict | list) else cell for name, cell in row.items()}
+        | {"in_words": in_words[row["trial"]]}
+        for row in leaderboard.rows()
+    ]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)

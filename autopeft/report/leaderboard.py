@@ -34,7 +34,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """A run's trials, sorted into those on the front, those it dominates, those above a bound, and those without a result."""
+    """A run's trials: those on the front, those it dominates, those above a bound, and those without a final result."""
 
     objectives: tuple[Objective, ...]
     front: tuple[TrialRecord, ...]
@@ -43,6 +43,10 @@ class Leaderboard:
     """Best first by the first objective."""
     infeasible: tuple[TrialRecord, ...]
     """Complete, but above a bound on what they cost; best first."""
+    stopped: tuple[TrialRecord, ...]
+    """Measured at a rung and never let go on from it."""
+    paused: tuple[TrialRecord, ...]
+    """Waiting at a rung."""
     failed: tuple[TrialRecord, ...]
     running: tuple[TrialRecord, ...]
 
@@ -54,20 +58,29 @@ class Leaderboard:
         others = [record for record in records if record.state == "complete" and record.number not in numbers]
         others.sort(key=lambda record: _rank(record, objectives[0]))
         dominated, infeasible = (tuple(one for one in others if bool(one.exceeds) == exceeds) for exceeds in (False, True))
-        failed, running = (tuple(record for record in records if record.state == state) for state in ("failed", "running"))
-        return cls(tuple(objectives), tuple(on_front), dominated, infeasible, failed, running)
+        rest = (tuple(record for record in records if record.state == state) for state in ("stopped", "paused", "failed", "running"))
+        return cls(tuple(objectives), tuple(on_front), dominated, infeasible, *rest)
+
+    @property
+    def complete(self) -> tuple[TrialRecord, ...]:
+        """All trials with a final result: the front, then the others by rank, then the infeasible."""
+        return (*self.front, *self.dominated, *self.infeasible)
+
+    @property
+    def records(self) -> tuple[TrialRecord, ...]:
+        """All trials, in the order of `rows`."""
+        return (*self.complete, *self.stopped, *self.paused, *self.failed, *self.running)
 
     @property
     def metric_names(self) -> list[str]:
         """Every metric that a trial reports, the objectives' own first."""
-        reported = {name: None for record in (*self.front, *self.dominated, *self.infeasible) for name in record.metrics}
+        reported = {name: None for record in self.complete for name in record.metrics}
         leading = [objective.name for objective in self.objectives if objective.name in reported]
         return list(dict.fromkeys([*leading, *reported]))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one JSON object per trial: the front, then the others by rank, the infeasible, the failed and the running."""
-        others = (*self.dominated, *self.infeasible, *self.failed, *self.running)
-        return [*self.front_rows(), *(finite(record.to_row(on_front=False)) for record in others)]
+        """Return one JSON object per trial: the front, the others by rank, the infeasible, stopped, paused, failed and running."""
+        return [*self.front_rows(), *(finite(record.to_row(on_front=False)) for record in self.records[len(self.front) :])]
 
     def front_rows(self) -> list[dict[str, Any]]:
         """Return one JSON object per trial on the front."""
@@ -81,7 +94,7 @@ def _rank(record: TrialRecord, objective: Objective) -> tuple[bool, float, int]:
 
 
 def tables(leaderboard: Leaderboard, header: RunHeader, *, brief: bool = False) -> list[Table]:
-    """Return the tables that have rows: the front, the dominated trials, the infeasible and the failed ones.
+    """Return the tables that have rows: the front, the dominated, infeasible, stopped, paused and failed trials.
 
     Args:
         leaderboard: The trials.
@@ -104,6 +117,8 @@ def tables(leaderboard: Leaderboard, header: RunHeader, *, brief: bool = False) 
         Table(f"Pareto front ({len(leaderboard.front)})", columns, _result_rows(leaderboard.front, names, costs, header)),
         Table(title, columns, _result_rows(dominated, names, costs, header)),
         _infeasible_table(leaderboard.infeasible, columns, names, costs, header),
+        _rung_table("Stopped at a rung", leaderboard.stopped, names, header),
+        _rung_table("Waiting at a rung", leaderboard.paused, names, header),
         _failed_table(leaderboard.failed),
     ]
     return [table for table in found if table.rows]
@@ -114,10 +129,11 @@ def introduction(leaderboard: Leaderboard, header: RunHeader) -> list[str]:
     task = f", task {one_line(header.task)}" if header.task else ""
     size = f" of {count(header.backbone_parameters)} parameters" if header.backbone_parameters else ""
     model = f", model {one_line(header.model)}{size}" if header.model else ""
-    complete = (*leaderboard.front, *leaderboard.dominated, *leaderboard.infeasible)
     states = (
-        ("complete", complete),
+        ("complete", leaderboard.complete),
         ("infeasible", leaderboard.infeasible),
+        ("stopped", leaderboard.stopped),
+        ("paused", leaderboard.paused),
         ("failed", leaderboard.failed),
         ("running", leaderboard.running),
     )
@@ -161,6 +177,24 @@ def _infeasible_table(
     rows = [(*row[:-1], why, row[-1]) for row, why in zip(_result_rows(infeasible, names, costs, header), above, strict=True)]
     columns = (*columns[:-1], Column("above its bound", is_number=False), columns[-1])
     return Table(f"Infeasible trials, best first ({len(infeasible)})", columns, tuple(rows))
+
+
+def _rung_table(title: str, records: Sequence[TrialRecord], names: Sequence[str], header: RunHeader) -> Table:
+    numbers = ("trial", "done", *(f"{name} there" for name in names), "parameters", "% of model", "seconds")
+    rows = tuple(
+        (
+            str(record.number),
+            f"{record.progress:.0%}",
+            *(score(found.get(name)) for name in names),
+            count(record.trainable_parameters),
+            percentage(record.trainable_parameters, header.backbone_parameters),
+            seconds(record.seconds),
+            one_line(record.configuration.describe()),
+        )
+        for record in records
+        for found in [record.rungs[-1].metrics if record.rungs else {}]
+    )
+    return Table(f"{title} ({len(records)})", (*map(Column, numbers), Column("configuration", is_number=False)), rows)
 
 
 def _failed_table(failed: Sequence[TrialRecord]) -> Table:

@@ -45,6 +45,32 @@ def in_unit(value: float | None, objective: Objective) -> str:
     return f"{value:,.4g}" if objective.unit == "seconds" else f"{value:,.0f}"
 
 
+def duration(value: float | None) -> str:
+    """Write seconds in units that people think in: "0.42 s", "12.3 s", "4 min 5 s", "2 h 10 min"; "-" if unknown."""
+    if value is None:
+        return "-"
+    if value < 60:
+        return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours:,} h {minutes_left} min" if hours else f"{minutes} min {rest} s"
+
+
+def megabytes(value: float | None) -> str:
+    """Write bytes in megabytes of 10^6; "-" if unknown."""
+    return "-" if value is None else f"{value / 1e6:,.0f} MB"
+
+
+def plural(number: int, what: str) -> str:
+    """Write a number of things: "1 trial", "2 trials"."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def in_words(name: str) -> str:
+    """Write a name as people say it: "trainable parameters"."""
+    return one_line(name.replace("_", " "))
+
+
 def better(objective: Objective) -> str:
     """Say which way is better: "higher" or "lower"."""
     return "higher" if objective.direction == "maximize" else "lower"
@@ -56,5 +82,17 @@ def one_line(text: str) -> str:
 
 
 def finite(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row fit for JSON, which has no NaN and no infinity: they become null."""
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+    """Return a row fit for JSON, which has no NaN and no infinity: they become null, at any depth."""
+    return {key: _finite(value) for key, value in row.items()}
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case Mapping():
+            return finite(value)
+        case list() | tuple():
+            return type(value)(_finite(entry) for entry in value)
+        case _:
+            return value
