@@ -115,6 +115,7 @@ def test_no_import_cycle() -> None:
     [
         ["--help"],
         ["search", "--help"],
+        ["report", "--help"],
         ["retrain", "--help"],
         ["baselines", "--help"],
         ["list", "tasks"],

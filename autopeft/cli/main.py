@@ -11,6 +11,7 @@ from autopeft.cli.doctor import doctor
 from autopeft.cli.export import export
 from autopeft.cli.list import list_names
 from autopeft.cli.plot import plot
+from autopeft.cli.report import report
 from autopeft.cli.retrain import retrain
 from autopeft.cli.search import search
 from autopeft.cli.show import show
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command(name="search", no_args_is_help=True)(search)
 app.command(name="show")(show)
 app.command(name="plot")(plot)
+app.command(name="report")(report)
 app.command(name="retrain")(retrain)
 app.command(name="baselines")(baselines)
 app.command(name="export")(export)

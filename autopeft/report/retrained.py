@@ -60,6 +60,11 @@ class RetrainedTable:
         without = tuple(entry for entry in found if not entry.results)
         return cls(settings, entries, without, tuple(_compare(entries, settings["metric"])) if entries else ())
 
+    @property
+    def chosen(self) -> Retrained | None:
+        """Of what the search found, the best on validation data, averaged over its seeds; None if only baselines have results."""
+        return _chosen(self.entries, self.settings["metric"])
+
     def rows(self) -> list[dict[str, Any]]:
         """Return one JSON object per configuration."""
         return [_row(entry, self.settings["metric"]) for entry in self.entries]
@@ -133,8 +138,8 @@ class RetrainedTable:
         return (
             entry.candidate.name,
             str(len(entry.results)) + (f" ({len(entry.errors)} failed)" if entry.errors else ""),
-            *(_spread(_over_seeds(entry, "test", name)) for name in names),
-            score(_over_seeds(entry, "validation", metric).mean),
+            *(_spread(over_seeds(entry, "test", name)) for name in names),
+            score(over_seeds(entry, "validation", metric).mean),
             count(parameters),
             percentage(parameters, self.settings["backbone_parameters"]),
             seconds(estimate([result.seconds for result in entry.results]).mean),
@@ -151,13 +156,12 @@ def summarise(folder: RetrainedFolder) -> RetrainedTable:
 
 
 def _compare(entries: Sequence[Retrained], metric: str) -> list[Comparison]:
-    found = [entry for entry in entries if entry.candidate.kind == "trial"]
     baselines = [entry for entry in entries if entry.candidate.kind == "baseline"]
-    if not found:
+    chosen = _chosen(entries, metric)
+    if chosen is None:
         return []
-    chosen = max(found, key=lambda entry: _over_seeds(entry, "validation", metric).mean)
-    own = _over_seeds(chosen, "test", metric)
-    others = [_over_seeds(entry, "test", metric) for entry in baselines]
+    own = over_seeds(chosen, "test", metric)
+    others = [over_seeds(entry, "test", metric) for entry in baselines]
     p_values = [welch(own.values, other.values) for other in others]
     return [
         Comparison(chosen.candidate.name, entry.candidate.name, own.mean - other.mean, p, corrected)
@@ -165,7 +169,13 @@ def _compare(entries: Sequence[Retrained], metric: str) -> list[Comparison]:
     ]
 
 
-def _over_seeds(entry: Retrained, role: str, metric: str) -> Estimate:
+def _chosen(entries: Sequence[Retrained], metric: str) -> Retrained | None:
+    found = [entry for entry in entries if entry.candidate.kind == "trial"]
+    return max(found, key=lambda entry: over_seeds(entry, "validation", metric).mean, default=None)
+
+
+def over_seeds(entry: Retrained, role: str, metric: str) -> Estimate:
+    """Return what the seeds of an entry gave on a metric of "test" or "validation" data."""
     return estimate([getattr(result, role)[metric] for result in entry.results])
 
 
@@ -183,9 +193,7 @@ def _row(entry: Retrained, metric: str) -> dict[str, Any]:
         "best_seed": entry.best_seed(metric),
         "failed_seeds": {str(seed): reason for seed, reason in entry.errors.items()},
         "epochs_kept": [result.epoch for result in entry.results],
-        **{
-            role: {name: finite(asdict(_over_seeds(entry, role, name))) for name in getattr(first, role)} for role in ("test", "validation")
-        },
+        **{role: {name: finite(asdict(over_seeds(entry, role, name))) for name in getattr(first, role)} for role in ("test", "validation")},
         "seconds": estimate([result.seconds for result in entry.results]).mean,
         "peak_bytes": max(result.peak_bytes for result in entry.results),
     }

@@ -80,8 +80,8 @@ def test_a_folder_without_a_run_is_named(verb, tmp_path):
         call(verb, tmp_path)
 
 
-@pytest.mark.parametrize("verb", ["show", "plot"])
-def test_neither_verb_imports_torch(run, verb):
+@pytest.mark.parametrize("verb", ["show", "plot", "report"])
+def test_no_verb_that_only_reads_imports_torch(run, verb):
     code = (
         f"import sys; from pathlib import Path; from autopeft.cli.{verb} import {verb}; {verb}(Path({str(run)!r})); "
         "print([name for name in ('torch', 'transformers', 'peft', 'ray') if name in sys.modules], file=sys.stderr)"

@@ -1,0 +1,31 @@
+"""autopeft report: all that a run found and how, for someone who didn't run it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write to.", show_default="RUN/report")] = None,
+    formats: Annotated[str, typer.Option("--format", help="html, md, json; several separated by commas.")] = "html",
+) -> None:
+    """Write a report of a run, readable by someone who didn't run it: one HTML page that works offline, Markdown or JSON.
+
+    It has the front, what was trained for good with intervals, which parameters and layers mattered, learning curves, costs, every
+    setting and the command that runs the search again. Prints the paths of the files written.
+
+    Examples:
+      autopeft report runs/demo
+
+      autopeft report runs/demo --format html,md,json --out reports
+    """
+    from autopeft.report.content import gather
+    from autopeft.report.writing import write
+    from autopeft.study.directory import RunDirectory
+
+    directory = RunDirectory.open(run)
+    names = [name.strip() for name in formats.split(",") if name.strip()]
+    for path in write(gather(directory), out or directory.report_path, names):
+        typer.echo(path)

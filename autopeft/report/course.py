@@ -1,0 +1,96 @@
+"""How trials learnt, and what the rungs made of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from autopeft.report.words import finite
+from autopeft.study.directory import RunDirectory
+from autopeft.study.record import State, TrialRecord
+
+
+@dataclass(frozen=True)
+class CurveStep:
+    """A measurement during a trial."""
+
+    progress: float
+    """Share of the budget's steps done."""
+    examples_seen: int
+    train_loss: float | None
+    metrics: Mapping[str, float | None]
+    """Validation metrics by name; None where one was not finite."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How a trial learnt."""
+
+    trial: int
+    state: State
+    on_front: bool
+    steps: tuple[CurveStep, ...]
+    """At least one."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """What became of the trials that were measured at a rung."""
+
+    progress: float
+    n_reached: int
+    n_went_on: int
+    n_stopped: int
+    n_waiting: int
+
+
+@dataclass(frozen=True)
+class Course:
+    """The learning of all trials."""
+
+    curves: tuple[Curve, ...]
+    rungs: tuple[Rung, ...]
+    """By rising share of the budget; empty of a search without."""
+    budgets_saved: float
+    """What the trials that are stopped did not spend, in budgets of a whole trial."""
+    unreadable: tuple[int, ...]
+    """Trials whose curve.jsonl is damaged."""
+
+    @classmethod
+    def of(cls, run: RunDirectory, records: Sequence[TrialRecord], front: Sequence[TrialRecord]) -> "Course":
+        """Read it from a run's folder; a trial without a curve, such as a failed one, is left out."""
+        on_front = {record.number for record in front}
+        curves, unreadable = [], []
+        for record in sorted(records, key=lambda record: record.number):
+            try:
+                steps = _read(run.trial_path(record.number) / "curve.jsonl")
+            except (ValueError, TypeError, KeyError, AttributeError):  # whatever a file that was cut or edited may hold
+                unreadable.append(record.number)
+                continue
+            if steps:
+                curves.append(Curve(record.number, record.state, record.number in on_front, steps))
+        saved = sum(1 - record.progress for record in records if record.state == "stopped")
+        return cls(tuple(curves), _rungs(records), saved, tuple(unreadable))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+
+def _read(path: Path) -> tuple[CurveStep, ...]:
+    if not path.is_file():
+        return ()
+    rows = [finite(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return tuple(CurveStep(row["progress"], row["examples_seen"], row["train_loss"], row["metrics"]) for row in rows)
+
+
+def _rungs(records: Sequence[TrialRecord]) -> tuple[Rung, ...]:
+    return tuple(_rung(progress, records) for progress in sorted({rung.progress for record in records for rung in record.rungs}))
+
+
+def _rung(progress: float, records: Sequence[TrialRecord]) -> Rung:
+    reached = [record for record in records if any(rung.progress == progress for rung in record.rungs)]
+    ended_here = [record for record in reached if record.rungs[-1].progress == progress]
+    stopped, waiting = (sum(record.state == state for record in ended_here) for state in ("stopped", "paused"))
+    return Rung(progress, len(reached), len(reached) - stopped - waiting, stopped, waiting)

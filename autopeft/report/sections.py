@@ -1,0 +1,169 @@
+"""A report in words: all its sections, and those about the trials and their results."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from autopeft.inference import CONFIDENCE
+from autopeft.objectives import TRAINABLE_PARAMETERS
+from autopeft.report.background import cost, influence, layers, origin
+from autopeft.report.blocks import Block, Drawing, Folded, Section, fold_if_long, text_columns
+from autopeft.report.content import Report
+from autopeft.report.leaderboard import Column, Table, head_note, tables
+from autopeft.report.retrained import RetrainedTable, over_seeds
+from autopeft.report.words import better, count, in_unit, in_words, one_line, percentage, plural, score
+from autopeft.study.record import TrialRecord
+
+
+def sections(report: Report) -> list[Section]:
+    """Return the whole report; what a run has nothing of is left out."""
+    parts: list[tuple[str, str, Callable[[Report], list[Block]]]] = [
+        ("summary", "In brief", _summary),
+        ("front", "The Pareto front", _front),
+        ("retrained", "Trained for good", _retrained),
+        ("influence", "Which parameters mattered", influence),
+        ("layers", "Which layers were chosen", layers),
+        ("learning", "How trials learnt", _learning),
+        ("trials", "The other trials", _others),
+        ("cost", "What the search cost", cost),
+        ("origin", "How to run it again", origin),
+    ]
+    return [Section(key, title, tuple(blocks)) for key, title, write in parts if (blocks := write(report))]
+
+
+def _summary(report: Report) -> list[Block]:
+    header, board = report.header, report.leaderboard
+    task = f" for the task {one_line(header.task)}" if header.task else ""
+    model = f" the model {one_line(header.model)}" if header.model else ""
+    groups = (("infeasible", board.infeasible), ("stopped early", board.stopped), ("waiting", board.paused))
+    states = [("complete", board.complete), *groups, ("failed", board.failed), ("running", board.running)]
+    ended = ", ".join(f"{len(some)} {what}" for what, some in states if some)
+    goals = ", ".join(f"{better(objective)} {in_words(objective.name)}" for objective in board.objectives)
+    blocks: list[Block] = [f"This search looked for parameter-efficient ways to fine-tune{model}{task}. Its goals: {goals}."]
+    blocks.append(f"It tried {plural(len(board.records), 'configuration')}: {ended or 'none so far'}.")
+    if report.best is None:
+        return [*blocks, "No trial within the bounds has a result yet, so there is no front."]
+    leading = in_words(board.objectives[0].name)
+    blocks.append(f"Best {leading} on validation data: {_trial(report.best, report)}.")
+    if report.knee and len(board.front) > 2 and report.knee != report.best:
+        blocks.append(f"The best bargain, where the front bends most: {_trial(report.knee, report)}.")
+    blocks.append(_verdict(report.retrained) if report.retrained else _CAUTION)
+    return blocks
+
+
+_CAUTION = (
+    "All figures are of one training each at a low budget, and whatever stands at the top of many was also lucky. "
+    "autopeft retrain trains the front for good and measures it on test data, with intervals."
+)
+
+
+def _trial(record: TrialRecord, report: Report) -> str:
+    """Say what a trial is: number, objectives, share, configuration."""
+    values = [
+        f"{in_words(one.name)} {score(record.values[one.name]) if one.name in record.metrics else in_unit(record.values[one.name], one)}"
+        for one in report.leaderboard.objectives
+    ]
+    whole = report.header.backbone_parameters
+    share = f" ({percentage(record.trainable_parameters, whole)} of the model's)" if whole else ""
+    if TRAINABLE_PARAMETERS not in report.leaderboard.objectives:
+        values.append(f"{count(record.trainable_parameters)} trainable parameters")
+    return f"trial {record.number}: {', '.join(values)}{share}; {one_line(record.configuration.describe())}"
+
+
+def _verdict(table: RetrainedTable) -> str:
+    """Say how the search's choice does on test data, and what it beats."""
+    chosen = table.chosen
+    if chosen is None:
+        return "Only baselines were trained for good so far."
+    metric = table.settings["metric"]
+    found = over_seeds(chosen, "test", metric)
+    text = f"Trained for good, the search's best on validation data ({chosen.candidate.name}) reaches a test {in_words(metric)} of "
+    text += f"{score(found.mean)}, the mean of {plural(len(found.values), 'seed')}"
+    text += f", with a {CONFIDENCE:.0%} interval of {score(found.low)} to {score(found.high)}." if len(found.values) > 1 else "."
+    for verdict, words in ((True, "The difference is significant from"), (False, "No significant difference was found from")):
+        if names := [one.baseline for one in table.comparisons if one.significant is verdict]:
+            text += f" {words} {', '.join(names)}."
+    return text
+
+
+def _front(report: Report) -> list[Block]:
+    board = report.leaderboard
+    if not board.front:
+        return []
+    found = tables(board, report.header)[0]
+    return [
+        "A trial is on the front if no other is better in one goal without being worse in another. "
+        f"{head_note(report.header)} {_uncertainty(report)}",
+        Drawing.FRONT,
+        found,
+    ]
+
+
+def _uncertainty(report: Report) -> str:
+    if report.retrained:
+        return "Each point is one training with one seed on validation data; the next section has intervals over seeds on test data."
+    return "Each point is one training with one seed on validation data, so how far it would scatter is not known."
+
+
+def _retrained(report: Report) -> list[Block]:
+    blocks: list[Block] = []
+    if report.retrained:
+        blocks += [*_introduction(report.retrained), Drawing.RETRAINED, *_retrained_tables(report.retrained)]
+    for table in report.transferred:
+        blocks += ["The same configurations elsewhere:", *_introduction(table), *_retrained_tables(table)]
+    return blocks
+
+
+def _introduction(table: RetrainedTable) -> list[Block]:
+    return [f"{line.strip().removesuffix('.')}." for line in table.introduction()]
+
+
+def _retrained_tables(table: RetrainedTable) -> list[Block]:
+    """Return the task's own metric first, and all metrics to be unfolded."""
+    results, *comparisons = table.tables(brief=True)
+    whole = replace(table.tables()[0], title="The same with all test metrics")
+    return [results, *comparisons, *([Folded(whole)] if len(whole.columns) > len(results.columns) else [])]
+
+
+def _learning(report: Report) -> list[Block]:
+    course = report.course
+    blocks: list[Block] = []
+    if course.curves:
+        blocks += ["Validation metrics while training, over the share of a trial's budget that is done.", Drawing.CURVES]
+    if course.rungs:
+        blocks.append(
+            "Trials wait at rungs, and only the best go on. "
+            f"Stopping the others saved what {course.budgets_saved:.1f} whole trials would have spent."
+        )
+        rows = tuple(
+            (f"{rung.progress:.0%}", *map(str, (rung.n_reached, rung.n_went_on, rung.n_stopped, rung.n_waiting))) for rung in course.rungs
+        )
+        columns = ("rung, share of the budget", "reached it", "went on", "stopped", "waiting")
+        blocks.append(Table("What the rungs stopped", tuple(map(Column, columns)), rows))
+    if course.unreadable:
+        blocks.append(f"The curves of these trials can't be read: {', '.join(map(str, course.unreadable))}.")
+    if course.curves:
+        blocks.append(Folded(_curve_table(report)))
+    return blocks
+
+
+def _curve_table(report: Report) -> Table:
+    names = list(dict.fromkeys(name for curve in report.course.curves for step in curve.steps for name in step.metrics))
+    columns = (Column("trial"), *text_columns("state"), *map(Column, ("done", "examples seen", "training loss", *map(in_words, names))))
+    rows = tuple(
+        (
+            str(curve.trial),
+            "front" if curve.on_front else curve.state,
+            f"{step.progress:.0%}",
+            count(step.examples_seen),
+            score(step.train_loss),
+            *(score(step.metrics.get(name)) for name in names),
+        )
+        for curve in report.course.curves
+        for step in curve.steps
+    )
+    return Table(f"Learning curves in numbers ({plural(len(report.course.curves), 'trial')})", columns, rows)
+
+
+def _others(report: Report) -> list[Block]:
+    found: Sequence[Table] = tables(report.leaderboard, report.header)
+    return [fold_if_long(table) for table in (found[1:] if report.leaderboard.front else found)]

@@ -1,0 +1,196 @@
+"""Three ways to write one run: all say the same, each stands by itself, and what users wrote stays text."""
+
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from autopeft.budget import Budget
+from autopeft.configuration import Configuration, PeftModule
+from autopeft.errors import UnknownNameError
+from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.report.content import Report, gather
+from autopeft.report.sections import sections
+from autopeft.report.writing import write
+from autopeft.space.parameter import Real
+from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
+from autopeft.study.directory import RunDirectory, json_lines
+from autopeft.study.foresight import Foresight
+from autopeft.study.retrained import Candidate, RetrainedFolder, SeedResult
+from autopeft.study.study import Study
+from autopeft.training.measurement import Assignment, Measurement
+
+HOSTILE = '<script>alert("|")</script>'
+OBJECTIVES = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
+SPACE = SearchSpace(
+    "test", (ModuleSlot("lora", (MethodChoice("lora", (0, 2, 4, 8)),)),), (Real("learning_rate", 1e-4, 1e-2, log=True),), n_layers=4
+)
+
+
+def measurement(accuracy: float, parameters: int, progress: float = 1.0) -> Measurement:
+    metrics = {"accuracy": accuracy, "loss": 1 - accuracy}
+    return Measurement(metrics, (), parameters, 770, 3.25, 3.0, 10**6, 100, cpu_seconds=5.0, progress=progress)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    """A run of 12 complete trials with curves, one stopped at a rung, one waiting, one that failed; everything named by a joker."""
+    directory = RunDirectory.create(tmp_path / "run")
+    directory.write_settings(
+        {
+            "name": "my run",
+            "command": f"autopeft search --train '{HOSTILE}.csv' --trials 15",
+            "settings": {
+                "train": {"value": f"{HOSTILE}.csv", "source": "flag"},
+                "data_dir": {"value": "data", "source": "environment"},
+                "label": {"value": None, "source": "default"},
+            },
+            "task": {"name": HOSTILE, "labels": [HOSTILE]},
+            "model": {"name": f"tiny {HOSTILE}"},
+            "budget": Budget().to_dict(),
+            "objectives": [vars(objective) for objective in OBJECTIVES],
+            "data_notes": [f"labels: {HOSTILE}"],
+            "backbone_parameters": 100_000,
+            "head_parameters": 770,
+            "n_layers": 4,
+            "versions": {"python": "3.11.0"},
+        }
+    )
+    study = Study.create(directory, Foresight(SPACE, OBJECTIVES, lambda _: {}), "random", 0)
+    for index in range(15):
+        number, configuration, seed = study.ask()
+        assignment = Assignment(number, configuration, Budget(), seed)
+        if index == 12:
+            study.fail(assignment, f"out of memory in {HOSTILE}")
+        elif index > 12:
+            study.pause(assignment, measurement(0.5, 100, progress=0.25))
+        else:
+            found = measurement(0.5 + index / 50, 100 * (index + 1))
+            steps = [
+                {"epoch": 1.0, "progress": share, "examples_seen": 8, "train_loss": 0.7, "metrics": found.metrics} for share in (0.5, 1)
+            ]
+            directory.write_trial(number, {"curve.jsonl": json_lines(steps)})
+            study.tell(assignment, found)
+    study.stop(13)
+    return directory
+
+
+def retrain(run: RunDirectory, *entries: tuple[str, str, float]) -> None:
+    """Write results of three seeds each for entries of name, kind and mean test accuracy."""
+    folder = RetrainedFolder(run.retrained_path)
+    settings = {
+        "task": HOSTILE,
+        "metric": "accuracy",
+        "model": {"name": "tiny"},
+        "budget": Budget().to_dict(),
+        "examples": {"train": 30, "validation": 10, "test": 10},
+        "data_notes": [HOSTILE],
+        "backbone_parameters": 100_000,
+        "head_parameters": 770,
+    }
+    for size, (name, kind, mean) in enumerate(entries, 1):
+        candidate = Candidate(Configuration((PeftModule("lora", size, (0,)),)), name, kind, size)
+        folder.prepare(settings, [candidate])
+        for seed in range(3):
+            test = {"accuracy": mean + seed / 100}
+            folder.write_result(candidate.id, SeedResult(seed, 1.0, test, test, 10 * size, 770, 9.0, 8.0, 10, 90, 5.0, 0.0), {})
+
+
+@pytest.fixture
+def written(run: RunDirectory, tmp_path: Path) -> Callable[[], tuple[str, str, dict]]:
+    def write_all() -> tuple[str, str, dict]:
+        paths = write(gather(run), tmp_path / "out", ["html", "md", "json"])
+        assert [path.name for path in paths] == ["report.html", "report.md", "report.json"]
+        page, markdown, data = (path.read_text(encoding="utf-8") for path in paths)
+        return page, markdown, json.loads(data)
+
+    return write_all
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page, as far as it matters here."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "action", "data")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_what_users_wrote_stays_text(run, written) -> None:
+    retrain(run, ("trial 3", "trial", 0.8), (HOSTILE, "baseline", 0.6))
+    page, markdown, _ = written()
+    parsed = Page(page)
+    assert "script" not in parsed.tags
+    assert HOSTILE in "".join(parsed.words)
+    outside_code = re.sub(r"```.*?```", "", markdown, flags=re.DOTALL)
+    assert not re.search(r"(?<!\\)<", outside_code)
+    tables = re.findall(r"(?:^\|.*\n)+", outside_code, flags=re.MULTILINE)
+    assert tables
+    assert all(len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1 for table in tables)
+
+
+def test_the_page_needs_nothing_else(written) -> None:
+    page, _, _ = written()
+    parsed = Page(page)
+    assert all(address.startswith("#") for address in parsed.addresses)
+    assert {"link", "img", "iframe"}.isdisjoint(parsed.tags)
+    assert not re.search(r"@import|url\(", page)
+    assert len(page) < 300_000
+
+
+def test_all_three_say_the_same(run, written) -> None:
+    retrain(run, ("trial 3", "trial", 0.8), ("LoRA", "baseline", 0.6))
+    page, markdown, data = written()
+    words = "".join(Page(page).words)
+    for section in sections(gather(run)):
+        assert section.title in words
+        assert f"## {section.title}" in markdown
+    assert data["best"] == 11
+    assert data["retrained"]["configurations"][0]["test"]["accuracy"]["mean"] == pytest.approx(0.81)
+    assert data["origin"]["command"] == run.settings()["command"]
+    for text in (words, markdown):
+        assert "trial 11: accuracy 0.7200, trainable parameters 1,200 (1.2% of the model's)" in text
+        assert "reaches a test accuracy of 0.8100, the mean of 3 seeds, with a 95% interval of 0.7852 to 0.8348" in text
+        assert "The difference is significant from LoRA" in text
+        assert "--trials 15" in text
+        assert "data_dir = data (environment)" in text.replace("\\_", "_")
+        assert "1 min 10 s" in text  # processor time: 14 times 5 s
+        assert "12 complete, 1 stopped early, 1 waiting, 1 failed" in text
+
+
+def test_without_retrained_results_the_report_is_whole_and_says_so(run, written) -> None:
+    page, markdown, data = written()
+    assert data["retrained"] is None
+    assert "Trained for good" not in "".join(Page(page).words)
+    assert "how far it would scatter is not known" in markdown
+    assert "autopeft retrain trains the front for good" in markdown
+
+
+def test_a_run_that_has_only_begun_has_a_report(tmp_path) -> None:
+    directory = RunDirectory.create(tmp_path / "run")
+    directory.write_settings({"objectives": [vars(objective) for objective in OBJECTIVES]})
+    study = Study.create(directory, Foresight(SPACE, OBJECTIVES, lambda _: {}), "random", 0)
+    study.ask()
+    report: Report = gather(directory)
+    page, markdown, data = write(report, tmp_path / "out", ["html", "md", "json"])
+    assert "no front" in page.read_text()
+    assert "1 configuration: 1 running" in markdown.read_text()
+    assert json.loads(data.read_text())["trials"][0]["state"] == "running"
+
+
+def test_an_unknown_format_is_refused_before_anything_is_written(run, tmp_path) -> None:
+    with pytest.raises(UnknownNameError, match="report format"):
+        write(gather(run), tmp_path / "out", ["html", "pdf"])
+    assert not (tmp_path / "out").exists()
