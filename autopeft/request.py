@@ -63,6 +63,8 @@ class SearchRequest:
     """Presets to try before anything that the sampler proposes."""
     warm_start: tuple[str, ...] = ()
     """Earlier runs whose fronts are tried after the presets, before anything that the sampler proposes."""
+    cache_bytes: str | int = "1G"
+    """Memory in which each worker may keep hidden states below the modules; 0: none are kept."""
     sampler: str = "tpe"
     seed: int = 0
     out: str | None = None
@@ -104,6 +106,7 @@ class SearchRequest:
         if self.time_limit is not None and not self.time_limit > 0:
             raise InvalidInputError("--time-limit must be more than 0 minutes", value=self.time_limit)
         self.budget(Budget())
+        _ = self.n_cache_bytes
         self.constraints(backbone_parameters=1)
         for name in self.start:
             get_preset(name)
@@ -112,6 +115,12 @@ class SearchRequest:
     def budget(self, default: Budget) -> Budget:
         """Return the task's default budget with what the request sets instead."""
         return default.with_overrides(**{entry.name: getattr(self, entry.name) for entry in fields(Budget)})
+
+    @property
+    def n_cache_bytes(self) -> int:
+        """The bytes that `cache_bytes` stands for."""
+        text = str(self.cache_bytes)
+        return 0 if text == "0" else int(parse_amount("--cache-bytes", text))
 
     def constraints(self, backbone_parameters: int) -> tuple[Constraint, ...]:
         """Return what the search keeps to.

@@ -85,6 +85,9 @@ def search(
     max_memory: Annotated[
         str | None, _option("--max-memory", panel=_GOAL, text="Most bytes in use, such as 8G; trials that take more are infeasible.")
     ] = None,
+    cache_bytes: Annotated[
+        str, _option("--cache-bytes", panel=_WHERE, text="Memory a worker keeps hidden states below the modules in; 0: none.")
+    ] = "1G",
     start: Annotated[
         str | None, _option("--start", panel=_GOAL, text="Known combinations to try first; see: autopeft list presets. Several: a,b.")
     ] = None,

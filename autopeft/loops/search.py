@@ -286,6 +286,7 @@ def _start(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> 
         data.validation,
         request.plugins,
         threads=1 if workers else None,
+        cache_bytes=request.n_cache_bytes,
         latency=LATENCY_SECONDS.name in request.objectives,
     )
     return start_executor(settings, workers, request.address)

@@ -1,5 +1,6 @@
 """Scores of a model on a split, and the task's metrics of them."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from autopeft.tasks import Task, compute_metrics
-from autopeft.training.tokens import TokenisedSplit, collate, evaluation_batches
+from autopeft.training.hidden_states import FrozenPart
+from autopeft.training.tokens import EVALUATION_BATCH, TokenisedSplit, collate, evaluation_batches
 
-EVALUATION_BATCH = 64
 
-
-def predict(model: nn.Module, tokenizer: Any, split: TokenisedSplit, *, bfloat16: bool = False) -> NDArray[np.float64]:
+def predict(
+    model: nn.Module, tokenizer: Any, split: TokenisedSplit, *, bfloat16: bool = False, frozen: FrozenPart | None = None
+) -> NDArray[np.float64]:
     """Return the scores of n examples: n x n_labels logits, or n predictions for regression.
 
     Args:
@@ -22,6 +24,7 @@ def predict(model: nn.Module, tokenizer: Any, split: TokenisedSplit, *, bfloat16
         split: n examples.
         bfloat16: Multiply in bfloat16: three times faster where the processor can, but results differ between machines and
             batch shapes. Numbers that are kept are computed without.
+        frozen: What need not be computed where it is known already; the scores are the same to the last bit.
     """
     device = next(model.parameters()).device
     scores: list[torch.Tensor] = []
@@ -32,7 +35,8 @@ def predict(model: nn.Module, tokenizer: Any, split: TokenisedSplit, *, bfloat16
         with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
             for indices in evaluation_batches(split, EVALUATION_BATCH):
                 batch = {name: tensor.to(device) for name, tensor in collate(tokenizer, split, indices).items()}
-                scores.append(model(**batch).logits.float().cpu())
+                with frozen.reused(split, indices) if frozen else nullcontext():
+                    scores.append(model(**batch).logits.float().cpu())
                 order.extend(indices)
     finally:
         model.train(training)
@@ -42,6 +46,8 @@ def predict(model: nn.Module, tokenizer: Any, split: TokenisedSplit, *, bfloat16
     return result[:, 0] if result.shape[1] == 1 else result
 
 
-def evaluate(model: nn.Module, tokenizer: Any, task: Task, split: TokenisedSplit, *, bfloat16: bool = False) -> dict[str, float]:
+def evaluate(
+    model: nn.Module, tokenizer: Any, task: Task, split: TokenisedSplit, *, bfloat16: bool = False, frozen: FrozenPart | None = None
+) -> dict[str, float]:
     """Return the task's metrics of the model on a split; arguments as in `predict`."""
-    return compute_metrics(task, predict(model, tokenizer, split, bfloat16=bfloat16), split.labels)
+    return compute_metrics(task, predict(model, tokenizer, split, bfloat16=bfloat16, frozen=frozen), split.labels)

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from autopeft.errors import AutopeftError, VerificationError
 from autopeft.tasks import Task
+from autopeft.training.hidden_states import FrozenPart
 from autopeft.training.tokens import Batch, TokenisedSplit, collate, training_batches
 
 MAX_GRADIENT_NORM = 1.0
@@ -58,6 +59,7 @@ class Training:
         batch_size: Examples in one step.
         seed: Orders the batches.
         bfloat16: Multiply in bfloat16 (autocast); parameters and optimiser stay in float32.
+        frozen: What lies below the modules; it is neither trained nor, where it is known already, computed.
     """
 
     def __init__(
@@ -73,12 +75,13 @@ class Training:
         batch_size: int,
         seed: int,
         bfloat16: bool,
+        frozen: FrozenPart,
     ) -> None:
         self._model, self._tokenizer, self._task, self._split = model, tokenizer, task, split
         self._trainable = {name: parameter for name, parameter in trainable.items() if parameter.requires_grad}
         self._settings = {**DEFAULTS, **hyper_parameters}
         self._optimizer = torch.optim.AdamW(self._trainable.values(), weight_decay=self._settings["weight_decay"])
-        self._batch_size, self._bfloat16 = batch_size, bfloat16
+        self._bfloat16, self._frozen = bfloat16, frozen
         self._device = next(model.parameters()).device
         self._batches = _batches(split, batch_size, seed)
         self._examples_seen = 0
@@ -94,6 +97,7 @@ class Training:
             DivergedError: The loss became NaN or infinite.
         """
         self._model.train()
+        self._frozen.eval()
         before, total = self._examples_seen, 0.0
         while self.step < step:
             indices = next(self._batches)
@@ -142,7 +146,7 @@ class Training:
             group["lr"] = self._settings["learning_rate"] * linear_schedule(self.step, self.n_steps, self._settings["warmup_fraction"])
         batch = {name: tensor.to(self._device) for name, tensor in collate(self._tokenizer, self._split, indices).items()}
         labels = torch.as_tensor(self._split.labels[indices]).to(self._device)
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bfloat16):
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bfloat16), self._frozen.reused(self._split, indices):
             loss = task_loss(self._model, self._task, batch, labels)
         value = float(loss.detach())
         if not math.isfinite(value):

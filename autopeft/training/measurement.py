@@ -23,6 +23,8 @@ class RunnerSettings:
     """Own Python files that register the methods to be used."""
     threads: int | None = None
     """CPU threads for torch; None leaves torch's own choice."""
+    cache_bytes: int = 2**30
+    """Memory in which a worker may keep the hidden states of frozen layers."""
     latency: bool = False
     """Whether to time a forward pass after training."""
     test: Split | None = None
@@ -113,6 +115,8 @@ class Measurement:
     """Wall-clock seconds with a GPU at hand; 0 on a machine without."""
     latency_seconds: float | None = None
     """Seconds of one forward pass, where `RunnerSettings.latency` asks for it."""
+    not_reused: str = ""
+    """Why hidden states below the modules were computed anew in every pass, as a clause; empty if they were reused."""
     progress: float = 1.0
     """Share of the budget's steps done: 1 for a final measurement, less for a paused trial's."""
     final: FinalMeasurement | None = None

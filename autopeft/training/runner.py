@@ -16,6 +16,7 @@ from autopeft.methods.discovery import discover
 from autopeft.training.device import Clock, has_bfloat16, peak_memory_bytes, pick_device, reset_peak_memory
 from autopeft.training.evaluate import evaluate
 from autopeft.training.final import BestEpoch
+from autopeft.training.hidden_states import FrozenPart, HiddenStates
 from autopeft.training.latency import latency_seconds
 from autopeft.training.loop import Training
 from autopeft.training.measurement import Assignment, BackboneFacts, CurvePoint, FinalMeasurement, Measurement, Outcome, RunnerSettings
@@ -43,7 +44,9 @@ class TrialRunner:
         self._loaded = load_model(settings.backbone, settings.task, self._device)
         self._splits: dict[Budget, tuple[TokenisedSplit, TokenisedSplit]] = {}
         self._bfloat16: bool = has_bfloat16(self._device)
-        self._topology = discover(self._loaded.model, self._example_batch(), extra_trainable=self._loaded.fresh)
+        example_batch = self._example_batch()
+        self._topology = discover(self._loaded.model, example_batch, extra_trainable=self._loaded.fresh)
+        self._hidden_states = HiddenStates(self._loaded.model, self._topology, self._loaded.tokenizer, example_batch, settings.cache_bytes)
 
     def describe(self) -> BackboneFacts:
         """Return what the driver needs to know of the backbone."""
@@ -74,6 +77,7 @@ class TrialRunner:
             try:
                 trainable_parameters = applied.parameter_count
                 start_head(model, self._topology.head, assignment.seed, task, train_split.labels)
+                frozen = self._hidden_states.below(applied, train_split)
                 training = Training(
                     model,
                     applied.trainable_parameters(),
@@ -85,11 +89,12 @@ class TrialRunner:
                     batch_size=budget.batch_size,
                     seed=assignment.seed,
                     bfloat16=self._bfloat16,
+                    frozen=frozen,
                 )
                 if assignment.paused is not None:
                     training.restore(assignment.paused.state)
                 best = None if self._settings.test is None else BestEpoch(applied.trainable_parameters(), task.metric)
-                curve, train_seconds = self._train(training, assignment, validation, best)
+                curve, train_seconds = self._train(training, assignment, validation, frozen, best)
                 done = curve[-1].progress == 1
                 kept = curve[-1] if best is None else best.restore()
                 final = None if best is None else FinalMeasurement(kept.epoch, self._test(budget))
@@ -110,13 +115,14 @@ class TrialRunner:
             cpu_seconds=clock.cpu_seconds,
             gpu_seconds=clock.gpu_seconds,
             latency_seconds=latency,
+            not_reused=frozen.reason,
             progress=curve[-1].progress,
             final=final,
         )
         return Outcome(assignment, _joined(assignment.paused, measurement), adapter, state=state)
 
     def _train(
-        self, training: Training, assignment: Assignment, validation: TokenisedSplit, best: BestEpoch | None
+        self, training: Training, assignment: Assignment, validation: TokenisedSplit, frozen: FrozenPart, best: BestEpoch | None
     ) -> tuple[list[CurvePoint], float]:
         """Train and measure as the assignment says; return a point per measurement, and the seconds of the steps alone."""
         curve, seconds = [], 0.0
@@ -132,6 +138,7 @@ class TrialRunner:
                 self._settings.task,
                 validation,
                 bfloat16=self._bfloat16 and progress < 1 and best is None,
+                frozen=frozen,
             )
             epoch = stretch.step / steps_per_epoch
             curve.append(CurvePoint(epoch, progress, stretch.examples_seen, stretch.train_loss, metrics))

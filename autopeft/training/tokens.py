@@ -13,6 +13,8 @@ from autopeft.tasks import Split
 Batch = dict[str, torch.Tensor]
 BUCKET_BATCHES = 20
 """Batches are cut from runs of so many batches sorted by length: little padding, and batches still differ every epoch."""
+EVALUATION_BATCH = 64
+"""Examples in a batch that is not trained on."""
 DATA_SEED = 0
 """Draws the examples of a budget; every trial of every search measures on the same ones."""
 

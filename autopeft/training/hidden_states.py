@@ -1,0 +1,296 @@
+"""Hidden states below a trial's lowest PEFT module, computed once per example and reused by every later batch, epoch and trial.
+
+Blocks 0 to k-1, k being the *boundary*, hold nothing that is trained and run in eval mode, so what block k-1 puts out for an example is
+always the same. It is *recorded* for a whole split at once; afterwards a batch is *played*: blocks 0 to k-2 pass on what they get and
+block k-1 returns what was recorded. Embeddings, masks and positions stay the model's own. A recording starts from a lower one if there
+is one.
+
+Padding adds exact zeros to attention, but matrix products of other shapes may round otherwise. So recordings are made in the batches
+that evaluation uses, always the same: no number depends on the trials that came before, and evaluation has no rounding of its own.
+
+Recordings stay in main memory. One that does not fit is not made, and its trial computes everything in every pass.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from autopeft.errors import VerificationError
+from autopeft.hub import one_line
+from autopeft.methods.applied import AppliedModules
+from autopeft.methods.outputs import first_tensor
+from autopeft.methods.topology import Topology
+from autopeft.training.recordings import Key, Recording, Shelf
+from autopeft.training.tokens import EVALUATION_BATCH, Batch, TokenisedSplit, collate, evaluation_batches
+
+TOLERANCE = 1e-4
+"""By what share of the largest value played hidden states and logits may differ from computed ones in float32. Rounding makes a
+thousandth of that, and anything left out or drawn at random a hundred times as much."""
+
+
+class FrozenPart:
+    """What lies below one trial's lowest PEFT module.
+
+    Args:
+        model: The model with the modules on it.
+        tokenizer: Its tokenizer.
+        blocks: The frozen blocks, from the input on.
+        before: Modules that run before the first block.
+        shelf: Where recordings are kept.
+        reason: Why they can't be used, as a sentence; empty if they can.
+        batch_size: Examples in a batch while recording.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        blocks: Sequence[nn.Module],
+        before: Sequence[nn.Module],
+        shelf: Shelf,
+        reason: str = "",
+        batch_size: int = EVALUATION_BATCH,
+    ) -> None:
+        self._model, self._tokenizer = model, tokenizer
+        self._blocks, self._before, self._shelf = tuple(blocks), tuple(before), shelf
+        self._is_usable, self._batch_size = not reason, batch_size
+        self._used: dict[Key, Recording | None] = {}
+        self.reason = reason
+        """Why hidden states are computed anew in every pass, as a sentence; empty if they are reused."""
+
+    def eval(self) -> None:
+        """Put the frozen part in eval mode: with dropout, an example would be another one in every pass."""
+        for module in (*self._before, *self._blocks):
+            module.eval()
+
+    @contextmanager
+    def reused(self, split: TokenisedSplit, indices: Sequence[int]) -> Iterator[None]:
+        """Within this context, a forward pass of these examples plays what is recorded. The first call for a split records it."""
+        with ExitStack() as stack:
+            if self._is_usable and (recording := self.recording_of(split)) is not None:
+                self._play(stack, len(self._blocks), recording, indices)
+            yield
+
+    def recording_of(self, split: TokenisedSplit) -> Recording | None:
+        """Return what is recorded of a split, recording it first if need be; None, with `reason` set, where it can't be kept."""
+        device = self._device.type
+        key = Key(id(split), len(self._blocks), torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None)
+        if key not in self._used:
+            self._used[key] = self._shelf.get(key) or self._record(key, split)
+        return self._used[key]
+
+    def _record(self, key: Key, split: TokenisedSplit) -> Recording | None:
+        """Return a new recording, or None with `reason` set."""
+        self.eval()
+        lower = self._shelf.highest_below(key)
+        recording = None
+        for indices in evaluation_batches(split, self._batch_size):
+            with torch.no_grad(), ExitStack() as stack:
+                if lower is not None:
+                    self._play(stack, *lower, indices)
+                output = _output_of(self._blocks[-1], self._model, self.batch(split, indices))
+            if recording is None:
+                recording = self._new_recording(split, indices, output)
+                if recording is None:
+                    return None
+            recording.write(indices, first_tensor(output))
+        if recording is not None:
+            self._shelf.put(key, recording)
+        return recording
+
+    def _new_recording(self, split: TokenisedSplit, indices: Sequence[int], output: Any) -> Recording | None:
+        if first_tensor(output).shape[:2] != (len(indices), split.lengths[indices].max()):
+            self.reason = "the layers' output is not one row a token"
+            return None
+        if isinstance(output, tuple) and any(entry is not None for entry in output[1:]):
+            self.reason = "the layers hand each other more than hidden states"
+            return None
+        recording = Recording(split, output)
+        if not self._shelf.make_room(recording.size_bytes, pinned=self._used):
+            self.reason = f"the hidden states of {len(split):,} examples take {recording.size_bytes:,} bytes, too many for --cache-bytes"
+            return None
+        return recording
+
+    def _play(self, stack: ExitStack, boundary: int, recording: Recording, indices: Sequence[int]) -> None:
+        def pass_on(*args: Any, **kwargs: Any) -> Any:
+            return recording.shaped(_hidden_states(args, kwargs))
+
+        def play(*args: Any, **kwargs: Any) -> Any:
+            return recording.read(indices, _hidden_states(args, kwargs).shape[1], self._device)
+
+        for block in self._blocks[: boundary - 1]:
+            stack.enter_context(_forward_replaced(block, pass_on))
+        stack.enter_context(_forward_replaced(self._blocks[boundary - 1], play))
+
+    def batch(self, split: TokenisedSplit, indices: Sequence[int]) -> Batch:
+        """Return examples as the model takes them."""
+        return {name: tensor.to(self._device) for name, tensor in collate(self._tokenizer, split, indices).items()}
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self._model.parameters()).device
+
+
+class _Verdict(NamedTuple):
+    """Whether hidden states at a boundary can be played."""
+
+    is_frozen: bool
+    """Whether nothing below is trained."""
+    reason: str
+    """Why they can't; empty if they can."""
+
+
+class HiddenStates:
+    """What is recorded on one resident backbone, for all its trials.
+
+    Args:
+        model: A transformers model without PEFT modules.
+        topology: Its topology.
+        tokenizer: Its tokenizer.
+        example_batch: A tiny real batch.
+        cache_bytes: Memory that recordings may take; the one not used for longest goes first.
+    """
+
+    def __init__(self, model: nn.Module, topology: Topology, tokenizer: Any, example_batch: Mapping[str, Tensor], cache_bytes: int) -> None:
+        self._model, self._tokenizer = model, tokenizer
+        # Of several stacks only the first: what lies above an encoder needs all of it.
+        self._blocks = [model.get_submodule(block.name) for block in topology.blocks if block.stack == topology.blocks[0].stack]
+        self._before = _called_before(self._blocks, model, example_batch)
+        self._shelf = Shelf(cache_bytes)
+        self._verdicts: dict[tuple[int, frozenset[str]], _Verdict] = {}
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that recordings take."""
+        return self._shelf.held_bytes
+
+    def below(self, applied: AppliedModules, split: TokenisedSplit) -> FrozenPart:
+        """Return what lies below the modules on the model.
+
+        Whether it can be played is tried out, once per boundary and set of methods.
+
+        Args:
+            applied: The modules.
+            split: Examples to try it out on.
+        """
+        methods = frozenset(module.method for module in applied.configuration.modules)
+        layers = {_layer_of(name, applied.topology) for name in applied.module_parameters}
+        layers |= {_layer_of(name, applied.topology) for name in applied.head_parameters} - {None}
+        boundary = min([len(self._blocks), *(-1 if layer is None else layer for layer in layers)])
+        if boundary < 0:
+            return self._part(0, f"{', '.join(sorted(methods))} trains something outside the layers", is_frozen=False)
+        if (boundary, methods) not in self._verdicts:
+            self._verdicts[boundary, methods] = self._try(boundary, split)
+        is_frozen, reason = self._verdicts[boundary, methods]
+        return self._part(boundary, reason, is_frozen=is_frozen)
+
+    def _part(self, boundary: int, reason: str = "", *, is_frozen: bool = True) -> FrozenPart:
+        if not is_frozen:
+            return FrozenPart(self._model, self._tokenizer, (), (), self._shelf, reason)
+        return FrozenPart(self._model, self._tokenizer, self._blocks[:boundary], self._before, self._shelf, reason)
+
+    def _try(self, boundary: int, split: TokenisedSplit) -> _Verdict:
+        """Compare a batch of two lengths with what is played from recordings of one example each."""
+        if boundary == 0:
+            return _Verdict(True, "nothing lies below the first layer")
+        ends = [int(split.lengths.argmin()), int(split.lengths.argmax())]
+        few = TokenisedSplit(tuple(split.examples[index] for index in ends), split.labels[ends])
+        part = FrozenPart(self._model, self._tokenizer, self._blocks[:boundary], self._before, Shelf(2**63), batch_size=1)
+        batch = part.batch(few, [0, 1])
+        was_training = self._model.training
+        self._model.train()
+        part.eval()
+        try:
+            hidden = first_tensor(_output_of(self._blocks[boundary - 1], self._model, batch))
+            if hidden.requires_grad:
+                return _Verdict(False, f"something below layer {boundary} is trained")
+            recording = part.recording_of(few)
+            if recording is None:
+                return _Verdict(True, part.reason)
+            recorded = first_tensor(recording.read([0, 1], hidden.shape[1], hidden.device))
+            if not _agree(recorded, hidden * (recorded != 0)):
+                return _Verdict(True, "hidden states of an example differ from pass to pass")
+            computed = self._logits(batch)
+            try:
+                with part.reused(few, [0, 1]):
+                    played = self._logits(batch)
+            except Exception as error:  # whatever a model's code raises where layers did not do all that they do
+                return _Verdict(True, f"the layers above need more than hidden states: {one_line(error)}")
+        finally:
+            self._model.train(was_training)
+        return _Verdict(True, "" if _agree(played, computed) else "played hidden states do not give the logits that computed ones give")
+
+    def _logits(self, batch: Batch) -> Tensor:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)  # layers above the boundary have dropout
+            logits: Tensor = self._model(**batch).logits
+        return logits.detach()
+
+
+def _agree(one: Tensor, other: Tensor) -> bool:
+    return bool((one - other).abs().max() <= TOLERANCE * other.abs().max())
+
+
+class _ReachedError(Exception):
+    """Ends a forward pass where no more of it is needed."""
+
+    def __init__(self, output: Any = None) -> None:
+        self.output = output
+
+
+def _output_of(block: nn.Module, model: nn.Module, batch: Mapping[str, Tensor]) -> Any:
+    """Return what a block puts out for a batch; nothing above it is run."""
+
+    def stop(module: nn.Module, args: Any, output: Any) -> None:
+        raise _ReachedError(output)
+
+    hook = block.register_forward_hook(stop)
+    try:
+        model(**batch)
+    except _ReachedError as reached:
+        return reached.output
+    finally:
+        hook.remove()
+    raise VerificationError("a layer took no part in the forward pass", value=type(block).__name__)
+
+
+def _called_before(blocks: Sequence[nn.Module], model: nn.Module, batch: Mapping[str, Tensor]) -> tuple[nn.Module, ...]:
+    """Return the modules beside the blocks that run before the first of them."""
+    inside = {module for block in blocks for module in block.modules()}
+    beside = [module for module in model.modules() if inside.isdisjoint(module.modules())]
+    called: list[nn.Module] = []
+    hooks = [module.register_forward_pre_hook(lambda module, args: called.append(module)) for module in beside]
+    try:
+        with torch.no_grad():
+            _output_of(blocks[0], model, batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return tuple(called)
+
+
+def _layer_of(name: str, topology: Topology) -> int | None:
+    """Return which layer holds a parameter; None outside the layers."""
+    return next((block.index for block in topology.blocks if name.startswith(f"{block.name}.")), None)
+
+
+def _hidden_states(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+    """Return what a block works on, its first argument."""
+    hidden: Tensor = args[0] if args else next(iter(kwargs.values()))
+    return hidden
+
+
+@contextmanager
+def _forward_replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    own = vars(module).get("forward")
+    module.forward = forward
+    try:
+        yield
+    finally:
+        if own is None:
+            del module.forward
+        else:
+            module.forward = own
