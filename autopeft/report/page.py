@@ -17,12 +17,15 @@ PAGE = Template(
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title>
 <style>body { margin: 0 auto; max-width: 1100px; padding: 1rem; font-family: system-ui, sans-serif; color: $ink }
-h1 { font-size: 1.2rem; margin: 0 } p { font-size: 0.85rem; color: $soft_ink; margin: 0.3rem 0 }</style>
+h1 { font-size: 1.2rem; margin: 0 } p { font-size: 0.85rem; color: $soft_ink; margin: 0.3rem 0 }
+.scrolls { overflow-x: auto } .plot { min-width: 40rem }</style>
 </head>
 <body>
 <h1>$title</h1>
 <p>$subtitle</p>
+<div class="scrolls" tabindex="0" role="region" aria-label="$title"><div class="plot">
 $plot
+</div></div>
 </body>
 </html>
 """
