@@ -70,6 +70,10 @@ class SearchRequest:
     out: str | None = None
     time_limit: float | None = None
     """Minutes after which no new trial starts."""
+    trial_timeout: float | None = None
+    """Seconds after which a worker gives a trial up; it is recorded as failed."""
+    max_failed: float = 0.5
+    """Share of the trials that may fail; with more the search ends in an error, its record complete all the same."""
     rungs: tuple[float, ...] = ()
     """Shares of a trial's budget at which it waits until it is among the best there; none: every trial is trained to the end."""
     reduction: float = 3.0
@@ -105,6 +109,13 @@ class SearchRequest:
                 raise InvalidInputError(f"--{name} must be a whole number of {least} or more", value=value)
         if self.time_limit is not None and not self.time_limit > 0:
             raise InvalidInputError("--time-limit must be more than 0 minutes", value=self.time_limit)
+        if self.trial_timeout is not None and not self.trial_timeout > 0:
+            raise InvalidInputError("--trial-timeout must be more than 0 seconds", value=self.trial_timeout)
+        if self.trial_timeout is not None and self.workers == 0:
+            remedy = "Give --workers 1 or more."
+            raise InvalidInputError("--trial-timeout needs worker processes, which can be killed", value=self.trial_timeout, remedy=remedy)
+        if not 0 <= self.max_failed <= 1:
+            raise InvalidInputError("--max-failed must be a share between 0 and 1", value=self.max_failed)
         self.budget(Budget())
         _ = self.n_cache_bytes
         self.constraints(backbone_parameters=1)

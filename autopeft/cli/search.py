@@ -1,6 +1,7 @@
 """autopeft search: finds the Pareto front, or goes on finding it."""
 
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -110,6 +111,10 @@ def search(
     reduction: Annotated[float, _option("--reduction", panel=_SPENT, text="One trial in so many goes on from each rung.")] = 3.0,
     trials: Annotated[int, _option("--trials", panel=_RUN, text="Trials in total, those of a resumed run counted.")] = 64,
     time_limit: Annotated[float | None, _option("--time-limit", panel=_RUN, text="Minutes after which no new trial starts.")] = None,
+    trial_timeout: Annotated[
+        float | None, _option("--trial-timeout", panel=_RUN, text="Seconds after which a worker gives a trial up.")
+    ] = None,
+    max_failed: Annotated[float, _option("--max-failed", panel=_RUN, text="Share of the trials that may fail.")] = 0.5,
     sampler: Annotated[str, _option("--sampler", panel=_RUN, text="What proposes configurations; see: autopeft list samplers.")] = "tpe",
     seed: Annotated[int, _option("--seed", panel=_RUN, text="Seeds proposals and trials.")] = 0,
     out: Annotated[str | None, _option("--out", panel=_RUN, text="The run's folder.", show_default="runs/<task>")] = None,
@@ -190,7 +195,12 @@ def _only_trials(context: typer.Context) -> int | None:
     return int(context.params["trials"]) if "trials" in given else None
 
 
+def _interrupted(signal_number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def _until_stopped(run: Callable[[], "RunDirectory"], progress: "ConsoleProgress") -> None:
+    signal.signal(signal.SIGTERM, _interrupted)  # a machine that is taken away says so first
     try:
         folder = run()
     except KeyboardInterrupt:

@@ -4,8 +4,11 @@ Workers are plain Ray actors, each with a resident backbone. Nothing of value li
 record, and a worker that dies costs the trial it was running.
 """
 
+import math
 import os
 import socket
+import time
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,12 +33,13 @@ class WorkersExecutor:
         make_runner: Called once in every worker; it is pickled, with the data it holds, and sent once per node.
         n_workers: How many processes.
         address: Address of a running Ray cluster; None starts one on this machine, on loopback only.
+        trial_timeout: Seconds after which a trial is given up and its worker killed, loading not counted; None: never.
 
     Raises:
         UnavailableError: Ray can't start or the cluster can't be reached.
     """
 
-    def __init__(self, make_runner: MakeRunner, n_workers: int, address: str | None = None) -> None:
+    def __init__(self, make_runner: MakeRunner, n_workers: int, address: str | None = None, trial_timeout: float | None = None) -> None:
         if address:
             _require_reachable(address)
         for name, value in _ENVIRONMENT.items():
@@ -52,8 +56,12 @@ class WorkersExecutor:
             raise UnavailableError(f"Ray could not start: {str(error).splitlines()[0]}", remedy=remedy) from error
         self._actor_class = ray.remote(num_cpus=1)(_Worker)
         self._make_runner = ray.put(make_runner)
+        self._trial_timeout = math.inf if trial_timeout is None else trial_timeout
+        self._loading: dict[Any, Any] = {}
+        """By worker: the answer that comes when it has loaded what it needs."""
         self._idle = [self._start_worker() for _ in range(n_workers)]
-        self._busy: dict[Any, tuple[Any, Assignment]] = {}
+        self._busy: dict[Any, _Running] = {}
+        """By the answer to come."""
 
     def describe(self) -> BackboneFacts:
         """Wait for the first worker to have loaded the backbone and return what it knows of it; the others load meanwhile.
@@ -62,9 +70,8 @@ class WorkersExecutor:
             AutopeftError: The model or the data can't be loaded.
             UnavailableError: The worker process died.
         """
-        first, *_ = [worker.describe.remote() for worker in self._idle]
         try:
-            facts: BackboneFacts = self._ray.get(first)
+            facts: BackboneFacts = self._ray.get(self._loading[self._idle[0]])
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except self._ray.exceptions.RayActorError as error:
@@ -74,7 +81,7 @@ class WorkersExecutor:
     def submit(self, assignment: Assignment) -> None:
         """Hand a trial to an idle worker."""
         worker = self._idle.pop()
-        self._busy[worker.run.remote(assignment)] = (worker, assignment)
+        self._busy[worker.run.remote(assignment)] = _Running(worker, assignment)
 
     def next_outcome(self) -> Outcome:
         """Wait for the first worker to end its trial.
@@ -82,25 +89,61 @@ class WorkersExecutor:
         Raises:
             AutopeftError: The worker could not load the model or the data: no trial can ever run.
         """
-        (done, *_), _ = self._ray.wait(list(self._busy), num_returns=1)
-        worker, assignment = self._busy.pop(done)
+        done = self._first_done()
+        if done is None:
+            return self._give_up()
+        running = self._busy.pop(done)
         try:
             outcome: Outcome = self._ray.get(done)
         except self._ray.exceptions.RayTaskError as error:
-            self._idle.append(worker)
+            self._idle.append(running.worker)
             raise error.cause from None
         except self._ray.exceptions.RayActorError as error:
             self._idle.append(self._start_worker())
-            return Outcome(assignment, error="the worker process died, perhaps out of memory", traceback=str(error))
-        self._idle.append(worker)
+            return Outcome(running.assignment, error="the worker process died, perhaps out of memory", traceback=str(error), lost=True)
+        self._idle.append(running.worker)
         return outcome
 
     def close(self) -> None:
         """Stop Ray and with it all workers."""
         self._ray.shutdown()
 
+    def _first_done(self) -> Any:
+        """Wait for an answer; None if a trial ran into its time limit before any came."""
+        while True:
+            for running in self._busy.values():
+                if running.until == math.inf and running.worker not in self._loading:
+                    running.until = time.monotonic() + self._trial_timeout
+            left = min(running.until for running in self._busy.values()) - time.monotonic()
+            timeout = None if left == math.inf else max(0.0, left)
+            # Answers to trials come first in the list: of two that are there, wait returns the earlier in it.
+            done, _ = self._ray.wait([*self._busy, *self._loading.values()], num_returns=1, timeout=timeout)
+            if not done or done[0] in self._busy:
+                return done[0] if done else None
+            self._loading = {worker: answer for worker, answer in self._loading.items() if answer != done[0]}
+
+    def _give_up(self) -> Outcome:
+        """Kill the worker whose trial has been running past its time, and put another in its place."""
+        late = min(self._busy, key=lambda answer: self._busy[answer].until)
+        running = self._busy.pop(late)
+        self._ray.kill(running.worker)
+        self._idle.append(self._start_worker())
+        return Outcome(running.assignment, error=f"it ran longer than {self._trial_timeout:g} s (--trial-timeout)")
+
     def _start_worker(self) -> Any:
-        return self._actor_class.remote(self._make_runner)
+        worker = self._actor_class.remote(self._make_runner)
+        self._loading[worker] = worker.describe.remote()
+        return worker
+
+
+@dataclass
+class _Running:
+    """A trial that a worker was handed."""
+
+    worker: Any
+    assignment: Assignment
+    until: float = math.inf
+    """When it is given up, on the monotonic clock; never while its worker still loads."""
 
 
 def _require_reachable(address: str) -> None:

@@ -16,7 +16,7 @@ from autopeft.errors import AutopeftError, InvalidInputError
 from autopeft.executors.base import Executor
 from autopeft.loops.search import load_data
 from autopeft.loops.transfer import transfer
-from autopeft.loops.workplace import count_workers, start_executor
+from autopeft.loops.workers import count_workers, start_executor
 from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
 from autopeft.request import SearchRequest

@@ -1,7 +1,8 @@
 """The search: asks the study for configurations, has an executor train them, tells the study what came of it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from autopeft.executors.base import Executor
 from autopeft.loops.schedule import Schedule
 from autopeft.loops.start import start_points
 from autopeft.loops.warm_start import warm_points
-from autopeft.loops.workplace import count_workers, start_executor
+from autopeft.loops.workers import count_workers, start_executor
 from autopeft.methods.counting import count_parameters
 from autopeft.methods.method import Method
 from autopeft.methods.registry import all_methods, get_method
@@ -39,6 +40,9 @@ from autopeft.study.study import Study
 from autopeft.tasks import Kind, TaskData, load, load_files
 from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.measurement import BackboneFacts, Outcome, RunnerSettings
+
+MAX_RETRIES = 2
+"""Times that a trial is tried again whose worker died: once may be the machine's fault, three times is the trial's own."""
 
 
 class Progress(Protocol):
@@ -142,10 +146,22 @@ def _search(
         run.write_trial_lines(record.to_row() for record in study.records() if record.is_over)  # a crash may have torn the last
         progress.started(plan, run, len(study.records()))
         _loop(plan, run, study, executor, progress)
-    records = study.records()
-    if records and all(record.state == "failed" for record in records):
-        raise AutopeftError(f"all {len(records)} trials failed; the last: {records[-1].error}", remedy=f"See {run.path}/trials.")
+    _require_enough(run, study.records(), request.max_failed)
     return run
+
+
+def _require_enough(run: RunDirectory, records: Sequence[TrialRecord], max_failed: float) -> None:
+    """Check that no more than a share of the trials failed.
+
+    Raises:
+        AutopeftError: More did; it says how many, and of what.
+    """
+    reasons = Counter(record.error for record in records if record.state == "failed")
+    if reasons and reasons.total() > max_failed * len(records):
+        told = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3)) + ("; ..." if len(reasons) > 3 else "")
+        raise AutopeftError(
+            f"{reasons.total()} of {len(records)} trials failed: {told}", remedy=f"See {run.path}/trials; --max-failed sets how many may."
+        )
 
 
 @contextmanager
@@ -177,6 +193,7 @@ def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor,
     halving = SuccessiveHalving(plan.request.rungs, plan.request.reduction)
     schedule = Schedule(run, study, plan.budget, halving, plan.request.trials)
     running: set[int] = set()
+    losses: Counter[int] = Counter()
     while True:
         while len(running) < executor.capacity and time.monotonic() < deadline:
             assignment = schedule.next_assignment()
@@ -187,6 +204,10 @@ def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor,
         if not running:
             break
         outcome = executor.next_outcome()
+        losses[outcome.assignment.trial] += outcome.lost
+        if outcome.lost and losses[outcome.assignment.trial] <= MAX_RETRIES:
+            executor.submit(outcome.assignment)
+            continue
         running.remove(outcome.assignment.trial)
         record = _record(run, study, outcome)
         records = study.records()
@@ -289,7 +310,7 @@ def _start(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> 
         cache_bytes=request.n_cache_bytes,
         latency=LATENCY_SECONDS.name in request.objectives,
     )
-    return start_executor(settings, workers, request.address)
+    return start_executor(settings, workers, request.address, request.trial_timeout)
 
 
 def _write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, str], command: str) -> None:

@@ -146,3 +146,5 @@ class Outcome:
     """One line that says what went wrong; empty if nothing did."""
     traceback: str = ""
     """The full text of the error, for the run directory."""
+    lost: bool = False
+    """Whether the worker died of it: that may say nothing of the configuration, and the trial is worth another try."""

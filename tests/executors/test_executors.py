@@ -1,4 +1,5 @@
 import os
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from autopeft.executors.workers import WorkersExecutor
 from autopeft.methods.topology import Topology
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 
+LOADING_SECONDS = 1.0
 FACTS = BackboneFacts(Topology("Tiny", "", "input_ids", "", (), (), ()), 1000, 10, "cpu", "fp32")
 
 # Ray's own code warns of itself.
@@ -19,7 +21,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::R
 
 
 class FakeRunner:
-    """Answers with its process id; dies on trial 13."""
+    """Answers with its process id; dies on trial 13, hangs on trial 99; loading takes longer than a hanging trial is given."""
+
+    def __init__(self) -> None:
+        time.sleep(LOADING_SECONDS)
 
     def describe(self) -> BackboneFacts:
         return FACTS
@@ -27,6 +32,8 @@ class FakeRunner:
     def run(self, assignment: Assignment) -> Outcome:
         if assignment.trial == 13:
             os._exit(1)
+        if assignment.trial == 99:
+            time.sleep(600)
         return Outcome(assignment, error=str(os.getpid()))
 
 
@@ -87,9 +94,28 @@ def test_a_dead_worker_costs_its_trial_and_is_replaced() -> None:
     executor = WorkersExecutor(make_runner, 1)
     try:
         executor.submit(assignment(13))
-        assert "worker process died" in executor.next_outcome().error
+        outcome = executor.next_outcome()
+        assert "worker process died" in outcome.error
+        assert outcome.lost
         executor.submit(assignment(14))
         assert executor.next_outcome().error.isdigit()
+    finally:
+        executor.close()
+
+
+def test_a_trial_that_hangs_is_given_up_and_loading_is_not_counted() -> None:
+    executor = WorkersExecutor(make_runner, 2, trial_timeout=LOADING_SECONDS / 2)
+    try:
+        for trial in (99, 1):
+            executor.submit(assignment(trial))
+        done = executor.next_outcome(), executor.next_outcome()
+        assert done[0].error.isdigit()
+        assert done[1].assignment.trial == 99
+        assert done[1].error == "it ran longer than 0.5 s (--trial-timeout)"
+        assert not done[1].lost
+        for trial in (2, 3):
+            executor.submit(assignment(trial))
+        assert {executor.next_outcome().assignment.trial for _ in range(2)} == {2, 3}
     finally:
         executor.close()
 

@@ -1,17 +1,22 @@
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
+from autopeft.executors.base import Executor
 from autopeft.loops import search as engine
+from autopeft.loops.workers import start_executor
 from autopeft.methods.method import Method
 from autopeft.methods.registry import get_method
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
+from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 
 
 class Log:
@@ -214,7 +219,7 @@ def test_time_limit_stops_new_trials(request_: SearchRequest) -> None:
 def test_failed_trials_are_recorded_and_the_study_goes_on(request_: SearchRequest, tmp_path: Path) -> None:
     space = tmp_path / "wild.yaml"
     space.write_text("modules:\n  - {method: lora, size: [8]}\ntraining:\n  learning_rate: {low: 1.0e-3, high: 1.0e+30, log: true}\n")
-    run = engine.search(replace(request_, space=str(space), sampler="random", trials=10, epochs=3), Log())
+    run = engine.search(replace(request_, space=str(space), sampler="random", trials=10, epochs=3, max_failed=1.0), Log())
     states = [record.state for record in records(run)]
     assert len(states) == 10
     assert set(states) == {"complete", "failed"}
@@ -223,11 +228,52 @@ def test_failed_trials_are_recorded_and_the_study_goes_on(request_: SearchReques
     assert "Traceback" in (run.trial_path(failed.number) / "error.txt").read_text()
 
 
-def test_when_every_trial_fails_the_search_says_so(request_: SearchRequest, tmp_path: Path) -> None:
+class Lossy:
+    """An executor whose workers die: of trial 1 the first time, of trial 2 always."""
+
+    def __init__(self, inner: Executor) -> None:
+        self._inner = inner
+        self.capacity = inner.capacity
+        self.attempts: Counter[int] = Counter()
+
+    def describe(self) -> BackboneFacts:
+        return self._inner.describe()
+
+    def submit(self, assignment: Assignment) -> None:
+        self.attempts[assignment.trial] += 1
+        self._inner.submit(assignment)
+
+    def next_outcome(self) -> Outcome:
+        outcome = self._inner.next_outcome()
+        trial = outcome.assignment.trial
+        is_lost = trial == 2 or (trial == 1 and self.attempts[1] == 1)
+        return Outcome(outcome.assignment, error="the worker died", lost=True) if is_lost else outcome
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def test_a_trial_whose_worker_dies_is_tried_again_but_not_for_ever(request_: SearchRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Lossy] = []
+
+    def start(*arguments: Any) -> Executor:
+        started.append(Lossy(start_executor(*arguments)))
+        return started[-1]
+
+    monkeypatch.setattr(engine, "start_executor", start)
+    run = engine.search(replace(request_, trials=4), Log())
+    assert [record.state for record in records(run)] == ["complete", "complete", "failed", "complete"]
+    assert started[0].attempts == {0: 1, 1: 2, 2: 1 + engine.MAX_RETRIES, 3: 1}
+
+
+def test_when_too_many_trials_fail_the_search_says_how_many_and_why(request_: SearchRequest, tmp_path: Path) -> None:
     space = tmp_path / "hopeless.yaml"
     space.write_text("modules:\n  - {method: lora, size: [8]}\ntraining:\n  learning_rate: 1.0e+30\n")
-    with pytest.raises(AutopeftError, match=r"all 2 trials failed; the last: .*diverged"):
-        engine.search(replace(request_, space=str(space), trials=2, epochs=3), Log())
+    hopeless = replace(request_, space=str(space), trials=2, epochs=3)
+    with pytest.raises(AutopeftError, match=r"2 of 2 trials failed: 2 x .*diverged"):
+        engine.search(hopeless, Log())
+    run = engine.search(replace(hopeless, out=str(tmp_path / "tolerant"), max_failed=1.0), Log())
+    assert [record.state for record in records(run)] == ["failed", "failed"]
 
 
 def test_methods_that_the_model_can_t_take_are_left_out_with_the_reason(request_: SearchRequest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,19 +15,20 @@ def count_workers(workers: int | None) -> int:
     return os.cpu_count() or 1 if workers is None else workers
 
 
-def start_executor(settings: RunnerSettings, workers: int, address: str | None = None) -> Executor:
+def start_executor(settings: RunnerSettings, workers: int, address: str | None = None, trial_timeout: float | None = None) -> Executor:
     """Start it; the caller closes it.
 
     Args:
         settings: What every worker loads.
         workers: How many processes; 0 is this one.
         address: Address of a Ray cluster.
+        trial_timeout: Seconds after which a worker gives a trial up; trials in this process can't be.
 
     Raises:
         UnavailableError: Ray can't start or the cluster can't be reached.
     """
     make_runner = partial(_make_runner, settings)
-    return WorkersExecutor(make_runner, workers, address) if workers else InlineExecutor(make_runner)
+    return WorkersExecutor(make_runner, workers, address, trial_timeout) if workers else InlineExecutor(make_runner)
 
 
 def _make_runner(settings: RunnerSettings) -> Runner:
