@@ -65,7 +65,7 @@ class SearchRequest:
     """Earlier runs whose fronts are tried after the presets, before anything that the sampler proposes."""
     cache_bytes: str | int = "1G"
     """Memory in which each worker may keep hidden states below the modules; 0: none are kept."""
-    sampler: str = "tpe"
+    sampler: str = "autopeft"
     seed: int = 0
     out: str | None = None
     time_limit: float | None = None

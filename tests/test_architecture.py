@@ -33,7 +33,7 @@ OWNERS = {
     "botorch": {"surrogates"},
     "gpytorch": {"surrogates"},
     "optuna": {"samplers", "study"},
-    "scipy": {"inference"},
+    "scipy": {"inference", "surrogates"},
     "sqlalchemy": {"study"},
     "filelock": {"study"},
     "transformers": {"methods", "training"},

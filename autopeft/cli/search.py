@@ -115,7 +115,9 @@ def search(
         float | None, _option("--trial-timeout", panel=_RUN, text="Seconds after which a worker gives a trial up.")
     ] = None,
     max_failed: Annotated[float, _option("--max-failed", panel=_RUN, text="Share of the trials that may fail.")] = 0.5,
-    sampler: Annotated[str, _option("--sampler", panel=_RUN, text="What proposes configurations; see: autopeft list samplers.")] = "tpe",
+    sampler: Annotated[
+        str, _option("--sampler", panel=_RUN, text="What proposes configurations; see: autopeft list samplers.")
+    ] = "autopeft",
     seed: Annotated[int, _option("--seed", panel=_RUN, text="Seeds proposals and trials.")] = 0,
     out: Annotated[str | None, _option("--out", panel=_RUN, text="The run's folder.", show_default="runs/<task>")] = None,
     resume: Annotated[Path | None, _option("--resume", panel=_RUN, text="Go on with the run in this folder; its settings stand.")] = None,

@@ -180,7 +180,8 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
         traits = {method.name: _traits(method) for method in methods}
         bound = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, traits=traits)
         space, left_out = supported_part(bound, topology)
-        foresight = Foresight(space, objectives, partial(_known_costs, facts), request.constraints(facts.backbone_parameters))
+        constraints = request.constraints(facts.backbone_parameters)
+        foresight = Foresight(space, objectives, partial(_known_costs, facts), constraints, data.floors())
         start = start_points(request.start, foresight, topology)
         if is_new:  # the runs may be gone or have grown when this one is resumed, and its queue holds what they had
             start |= warm_points(request.warm_start, foresight)

@@ -24,6 +24,7 @@ from autopeft.samplers.history import read_history, shared_space
 from autopeft.samplers.partial import ReadEarly
 from autopeft.samplers.proposal import Proposer
 from autopeft.samplers.view import SpaceHints, View
+from autopeft.surrogates.threads import one_thread
 
 Parameters = dict[str, Any]
 
@@ -111,7 +112,8 @@ class BayesianSampler(BaseSampler):
         history = proposer.history
         if len(history.tried) < self._n_initial or len(history.observed) < MIN_OBSERVED:
             return proposer.cover()
-        return proposer.improve()
+        with one_thread():
+            return proposer.improve()
 
     def _require_objectives(self, study: Study) -> None:
         n_objectives = len(study.directions)

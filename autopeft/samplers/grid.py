@@ -110,6 +110,13 @@ class Grid:
         self.flags = _flag_groups(self.axes)
         """Columns of each group of flags."""
 
+    @property
+    def flag_coordinates(self) -> list[list[int]]:
+        """Coordinates of each group of flags, as `encode` returns them."""
+        widths = [axis.n_values if axis.is_categorical else 1 for axis in self.axes]
+        firsts = np.cumsum([0, *widths])
+        return [[int(firsts[i]) for i in group] for group in self.flags]
+
     def read(self, params: Mapping[str, Any]) -> Array:
         """Return the row of a trial's parameters."""
         return np.array([axis.read(params[axis.name]) for axis in self.axes], dtype=np.float64)

@@ -56,7 +56,7 @@ class Proposer:
         scales = self._scales(pool)
         losses = self._losses(scales, self.history.observed, self.history.values)
         promise = acquisition(self._evidence(scales, losses), self._reference_losses(scales, losses))
-        log_chance = log_feasibility(self._inputs(self.history.ended, scales), self.history.excess)
+        log_chance = log_feasibility(self._inputs(self.history.ended, scales), self.history.excess, self.view.flag_groups)
         leading = self.history.feasible if self.history.feasible.any() else np.ones_like(self.history.feasible)
         best = self.history.observed[leading][non_dominated(losses[leading])]
         pool = np.concatenate([pool, self.view.grid.mutate(best, N_MUTATED, self.rng)])
@@ -116,7 +116,9 @@ class Proposer:
         places = {index: first + at for at, index in enumerate(self.view.known)}
         columns = tuple(places.get(index) for index in range(len(scales)))
         extrapolated = self._losses(scales, history.unfinished, history.extrapolated)
-        return Evidence(observed, losses, running, columns, history.feasible, unfinished, extrapolated, history.remaining)
+        return Evidence(
+            observed, losses, running, columns, history.feasible, unfinished, extrapolated, history.remaining, self.view.flag_groups
+        )
 
     def _reference_losses(self, scales: Sequence[ObjectiveScale], losses: Array) -> Array:
         reference: Array = losses.max(axis=0) + MARGIN * np.ptp(losses, axis=0)

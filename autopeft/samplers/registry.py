@@ -24,6 +24,8 @@ class Knowledge:
     known: Mapping[int, Callable[[dict[str, Any]], float]] = field(default_factory=dict)
     """By objective index, the function from a trial's parameters to its value, NaN if it has none."""
     hints: SpaceHints = field(default_factory=SpaceHints)
+    reference: Mapping[int, float] = field(default_factory=dict)
+    """By objective index, the value from which on a point is worth nothing."""
     read_early: ReadEarly = lambda trial: ()
     """A trial's measurements before its end."""
 
@@ -40,7 +42,7 @@ class SamplerEntry:
 def _autopeft(seed: int, knowledge: Knowledge) -> BaseSampler:
     from autopeft.samplers.bayesian import BayesianSampler  # torch is needed by this one alone
 
-    given = {name: getattr(knowledge, name) for name in ("distributions", "hints", "read_early")}
+    given = {name: getattr(knowledge, name) for name in ("distributions", "hints", "reference", "read_early")}
     return BayesianSampler(knowledge.known, seed, **given)
 
 

@@ -27,6 +27,8 @@ class SpaceHints:
     """What a point means: points of one identity are repeats. None: the point must not be proposed."""
     encode: Callable[[Sequence[Parameters]], Array] | None = None
     """Coordinates in [0, 1] of n points, n x d, in place of the distributions' own."""
+    flags: Sequence[Sequence[int]] = ()
+    """Which of those coordinates are flags of one kind, such as layers: a surrogate then learns how much each counts."""
     features: Callable[[Sequence[Parameters]], Array] | None = None
     """More coordinates of about that size, such as the depth of the lowest layer that is on."""
     neighbours: Callable[[Parameters, np.random.Generator], Sequence[Parameters]] | None = None
@@ -63,6 +65,11 @@ class View:
         base = self.hints.encode(points) if self.hints.encode else self.grid.encode(rows)
         more = [self.hints.features(points)] if self.hints.features else []
         return np.concatenate([base, *more], axis=1)
+
+    @property
+    def flag_groups(self) -> tuple[tuple[int, ...], ...]:
+        """The coordinates of each group of flags."""
+        return tuple(map(tuple, self.hints.flags if self.hints.encode else self.grid.flag_coordinates))
 
     def allowed(self, rows: Array, *, repeats: bool = False) -> Mask:
         """Return which rows may be proposed: valid, of finite known values, and, unless repeats may be, new."""

@@ -35,6 +35,10 @@ class LayerSet(Protocol):
         """What is searched."""
 
     @property
+    def flags(self) -> tuple[str, ...]:
+        """The names of those of its parameters that each stand for one layer, on or off."""
+
+    @property
     def size(self) -> int:
         """Number of different sets."""
 
@@ -68,6 +72,10 @@ class _Rule(ABC):
     @abstractmethod
     def parameters(self) -> tuple[Ordinal, ...]: ...
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return ()
+
     @abstractmethod
     def layers(self, point: Mapping[str, Scalar]) -> Layers: ...
 
@@ -99,6 +107,10 @@ class _Mask(_Rule):
     @cached_property
     def parameters(self) -> tuple[Ordinal, ...]:
         return tuple(self._ordinal(str(layer), 0, 1) for layer in range(self.n_layers))
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return tuple(parameter.name for parameter in self.parameters)
 
     @property
     def size(self) -> int:

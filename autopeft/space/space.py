@@ -272,6 +272,12 @@ class SearchSpace:
                 raise InvalidInputError(f"a point needs a value for {parameter.name}", value=dict(point))
             parameter.encode(point[parameter.name])
 
+    def flag_columns(self) -> list[list[int]]:
+        """Return, for each set of layers that is searched layer by layer, the columns of `encode` that are its layers' flags."""
+        edges = np.cumsum([0, *(parameter.width for parameter in self.parameters)])
+        first = {parameter.name: int(edge) for parameter, edge in zip(self.parameters, edges[:-1], strict=True)}
+        return [[first[name] for name in layers.flags] for layers in self._layer_sets.values() if layers.flags]
+
     def layer_features(self, points: Sequence[Point]) -> NDArray[np.float64]:
         """Return, for each module that stands in layers, the share of layers that it stands in and their mean depth.
 

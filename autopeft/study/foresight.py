@@ -1,7 +1,9 @@
 """What can be told of a trial's parameters before any training: what they mean, what they cost, what lies one step away."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,10 @@ from numpy.typing import NDArray
 
 from autopeft.configuration import Configuration, Scalar
 from autopeft.errors import InvalidInputError
-from autopeft.objectives import Constraint, Objective
+from autopeft.objectives import TRAINABLE_PARAMETERS, Constraint, Objective
 from autopeft.samplers.registry import Knowledge
 from autopeft.samplers.view import SpaceHints
+from autopeft.space.parameter import Real
 from autopeft.space.space import Point, SearchSpace
 from autopeft.study import coding
 
@@ -19,6 +22,12 @@ Parameters = dict[str, Any]
 KnownValues = Callable[[Configuration], Mapping[str, float] | None]
 """The known costs of a configuration, by name; None: the backbone can't take it."""
 
+LEARNING_RATE, SIZE = "learning_rate", TRAINABLE_PARAMETERS.name
+RATE_PER_SIZE = 1 / 3
+"""By about so many powers of ten the best learning rate falls for every power of ten in trainable parameters.
+
+It gives the surrogate a direction to look along, no more: rate and size remain coordinates of their own.
+"""
 CACHE_SIZE = 20_000
 """A suggestion looks at a few thousand points, many of them more than once and again at the next."""
 
@@ -31,16 +40,22 @@ class Foresight:
         objectives: What is traded off.
         known: What a configuration's known costs come to.
         constraints: What a search keeps to; of these, those on known costs matter here.
+        floors: Values of metrics, by name, that no training at all reaches too: a configuration that doesn't exceed them is worth nothing.
 
     Raises:
         InvalidInputError: Nothing in the space can be built, or nothing that can be keeps to the constraints.
     """
 
     def __init__(
-        self, space: SearchSpace, objectives: Sequence[Objective], known: KnownValues, constraints: Sequence[Constraint] = ()
+        self,
+        space: SearchSpace,
+        objectives: Sequence[Objective],
+        known: KnownValues,
+        constraints: Sequence[Constraint] = (),
+        floors: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.space, self.objectives, self.constraints = space, tuple(objectives), tuple(constraints)
-        self._known = known
+        self._known, self._floors = known, dict(floors)
         self._bounds = [constraint for constraint in constraints if constraint.objective.known]
         self._distributions = coding.distributions(space)
         self._look = lru_cache(CACHE_SIZE)(self._work_out)
@@ -78,8 +93,17 @@ class Foresight:
     def knowledge(self) -> Knowledge:
         """Return all of it in the form that samplers take."""
         known = {index: self._value(objective.name) for index, objective in enumerate(self.objectives) if objective.known}
-        hints = SpaceHints(identity=self.identity, encode=self._encode, features=self._features, neighbours=self.neighbours)
-        return Knowledge(self._distributions, known, hints)
+        reference = {
+            index: self._floors[objective.name] for index, objective in enumerate(self.objectives) if objective.name in self._floors
+        }
+        hints = SpaceHints(
+            identity=self.identity,
+            encode=self._encode,
+            flags=self.space.flag_columns(),
+            features=self._features,
+            neighbours=self.neighbours,
+        )
+        return Knowledge(self._distributions, known, hints, reference)
 
     def _find_allowed(self) -> Parameters:
         """Return the first point that may be proposed, by rising number of modules and layers, then by steps down from the smallest."""
@@ -136,7 +160,18 @@ class Foresight:
         return self.space.encode([self.space.canonical(point) for point in self._points(trials)])
 
     def _features(self, trials: Sequence[Parameters]) -> NDArray[np.float64]:
-        return self.space.layer_features(self._points(trials))
+        return np.concatenate([self.space.layer_features(self._points(trials)), self._rates_for_size(trials)], axis=1)
+
+    def _rates_for_size(self, trials: Sequence[Parameters]) -> NDArray[np.float64]:
+        """Return how high learning rates are for as many parameters, n x 1, in shares of the rates' range; n x 0 if none is searched."""
+        rate = next((parameter for parameter in self.space.training if parameter.name == LEARNING_RATE), None)
+        if not isinstance(rate, Real) or not rate.log:
+            return np.empty((len(trials), 0))
+        logs = [
+            [math.log10(params[LEARNING_RATE]) + RATE_PER_SIZE * math.log10(max(1.0, (self._seen(params)[1] or {}).get(SIZE, 1.0)))]
+            for params in trials
+        ]
+        return np.array(logs).reshape(len(trials), 1) / math.log10(rate.high / rate.low)
 
     def _points(self, trials: Sequence[Parameters]) -> list[dict[str, Scalar]]:
         return [coding.to_point(self.space, params) for params in trials]

@@ -45,6 +45,8 @@ class Evidence:
     """z x m: losses that they would have reached."""
     remaining: Array
     """z: shares of the way that they had left, a coordinate of the surrogates that is 0 at the end."""
+    groups: tuple[tuple[int, ...], ...] = ()
+    """Coordinates that are flags of one kind (see `kernel`)."""
 
 
 def acquisition(evidence: Evidence, reference: Array) -> Callable[[Array], Array]:
@@ -69,12 +71,11 @@ def _predictor(evidence: Evidence, index: int) -> Predict:
     column = evidence.columns[index]
     if column is not None:
         return lambda points: (points[:, column], np.zeros(len(points)))
-    known = [one for one in evidence.columns if one is not None]
     if not len(evidence.unfinished):
-        process = GaussianProcess.fit(evidence.observed, evidence.losses[:, index], known)
+        process = GaussianProcess.fit(evidence.observed, evidence.losses[:, index], evidence.groups)
         return process.believing(evidence.running).predict if len(evidence.running) else process.predict
     inputs = np.concatenate([_at_the_end(evidence.observed), np.c_[evidence.unfinished, evidence.remaining]])
-    process = GaussianProcess.fit(inputs, np.r_[evidence.losses[:, index], evidence.extrapolated[:, index]], known)
+    process = GaussianProcess.fit(inputs, np.r_[evidence.losses[:, index], evidence.extrapolated[:, index]], evidence.groups)
     if len(evidence.running):
         process = process.believing(_at_the_end(evidence.running))
     return lambda points: process.predict(_at_the_end(points))

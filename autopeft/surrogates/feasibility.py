@@ -10,7 +10,7 @@ A surrogate for each bound; bounds are taken to be independent (Gardner et al., 
     log P(point is feasible) = sum over bounds of log Phi(-mean / deviation)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -24,18 +24,19 @@ MIN_OBSERVED = 3
 """Fewer measurements of a bound than this can't tell a surrogate anything."""
 
 
-def log_feasibility(observed: Array, excess: Array) -> Callable[[Array], Array]:
+def log_feasibility(observed: Array, excess: Array, groups: Sequence[Sequence[int]] = ()) -> Callable[[Array], Array]:
     """Return the function that gives N x d points the logarithm of the chance that they keep to all bounds.
 
     Args:
         observed: Z.
         excess: E. A bound that no point has exceeded is none yet.
+        groups: Coordinates that are flags of one kind (see `kernel`).
     """
     processes = []
     for column in excess.T:
         measured = np.isfinite(column)
         if measured.sum() >= MIN_OBSERVED and (column[measured] > 0).any():
-            processes.append(GaussianProcess.fit(observed[measured], column[measured]))
+            processes.append(GaussianProcess.fit(observed[measured], column[measured], groups))
 
     def log_chance(points: Array) -> Array:
         result = np.zeros(len(points))

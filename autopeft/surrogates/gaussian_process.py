@@ -1,106 +1,85 @@
 """A Gaussian process over one measured objective.
 
 Legend:
-    n, N     observations, and points to predict
-    d        coordinates of a point
-    X        n x d, observed points, coordinates in [0, 1]
-    y        n, losses, scaled to mean 0 and variance 1
-    l        d, length scales
-    s2       noise variance
-    m        constant mean
-    k(a, b)  exp(-|(a - b) / l|^2 / 2)
-    L        n x n, lower Cholesky factor of k(X, X) + s2 I
-    w        n, (k(X, X) + s2 I)^-1 (y - m)
+    n, N   observed points, and points to predict
+    d      coordinates of a point
+    X      n x d, observed points, coordinates in [0, 1]
+    y      n, losses, scaled to mean 0 and variance 1
+    t      hyper-parameters: those of the kernel k, the noise variance s2, the mean m
+    K      n x n, k(X, X) + s2 I
+    L      n x n, lower Cholesky factor of K
+    w      n, K^-1 (y - m)
 
-Hyper-parameters l, s2, m maximise the posterior under priors that grow with the dimension (Hvarfner, Hellsten, Nardi, 2024,
-arXiv:2402.02229, section 5): log l ~ N(sqrt(2) + log(d) / 2, sqrt(3)); BoTorch fits them. Prediction at N points x:
+The fit maximises the posterior density of t:
 
-    mean = m + k(x, X) w,        variance = 1 - |L^-1 k(X, x)|^2        (Rasmussen, Williams, 2006, equations 2.25, 2.26)
+    log p(y | X, t) + log p(t),        log p(y | X, t) = -(y - m)^T w / 2 - sum_i log L_ii + constant
+
+Prediction at N points x (Rasmussen, Williams, 2006, equations 2.25, 2.26, 2.30):
+
+    mean = m + k(x, X) w,        variance = 1 - |L^-1 k(X, x)|^2
 """
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from botorch.exceptions.errors import ModelFittingError
-from botorch.fit import fit_gpytorch_mll
-from botorch.models import SingleTaskGP
-from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from torch import Tensor
+
+from autopeft.surrogates.kernel import Kernel, Prior, flag_kernel
 
 Array = NDArray[np.float64]
 
 LARGEST = 1e100
 """Losses are clipped here: their squares must stay finite."""
+NOISE = Prior("noise", 1, -4.0, 1.0, -5.0)
+"""Over s2, as a share of the losses' variance."""
+MIN_NOISE = 1e-4
 MIN_VARIANCE = 1e-10
-MIN_PER_SLOPE = 4
-"""A trend needs more losses than this for each of its coordinates."""
 MAX_ITERATIONS = 60
-
-
-@dataclass(frozen=True)
-class Trend:
-    """A least-squares plane over a few coordinates."""
-
-    along: tuple[int, ...]
-    coefficients: Array
-    """The mean, then one slope a coordinate."""
-
-    @classmethod
-    def fit(cls, inputs: Array, losses: Array, along: Sequence[int]) -> "Trend":
-        """Fit to n losses; without enough of them, just their mean."""
-        used = tuple(along) if len(losses) > MIN_PER_SLOPE * len(along) else ()
-        coefficients: Array = np.linalg.lstsq(_plane(inputs, used), losses, rcond=None)[0].astype(np.float64)
-        return cls(used, coefficients)
-
-    def __call__(self, points: Array) -> Array:
-        """Return the trend at N points."""
-        result: Array = _plane(points, self.along) @ self.coefficients
-        return result
+HOPELESS = 1e10
+"""Cost where K has no factor; finite, for the line search interpolates."""
+LOG_BOUND = 9.0
+"""Logarithms of hyper-parameters stay within this of 0: beyond it a kernel is constant, or diagonal, for good."""
 
 
 @dataclass(frozen=True)
 class GaussianProcess:
     """A fitted process; `fit` makes one."""
 
-    model: SingleTaskGP
-    """Holds the hyper-parameters."""
+    kernel: Kernel
+    hyper: Mapping[str, Tensor]
+    """t, by name."""
     inputs: Tensor
     """X."""
     targets: Tensor
     """y."""
-    trend: Trend
-    """What was taken off the losses before scaling."""
+    centre: float
+    """Mean of the losses."""
     scale: float
-    """Standard deviation of what was left."""
+    """Standard deviation of the losses."""
 
     @classmethod
-    def fit(cls, inputs: Array, losses: Array, along: Sequence[int] = ()) -> "GaussianProcess":
-        """Fit to n losses; where the fit fails, the hyper-parameters stay at their priors' modes.
+    def fit(cls, inputs: Array, losses: Array, groups: Sequence[Sequence[int]] = ()) -> "GaussianProcess":
+        """Fit to n losses; where the fit fails, the hyper-parameters stay where it started.
 
         Args:
             inputs: X.
             losses: Losses in any unit.
-            along: Coordinates along which the losses may have a linear trend: far from all data it goes on, not back to the mean.
+            groups: The coordinates that are flags of one kind, see `kernel`.
         """
         clipped = np.clip(losses, -LARGEST, LARGEST)
-        trend = Trend.fit(inputs, clipped, along)
-        left = clipped - trend(inputs)
-        scale = float(left.std()) or 1.0
-        x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor(left / scale, dtype=torch.double)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # constant data, or a fit that stops early: still good enough to propose with
-            model = SingleTaskGP(x, y[:, None], outcome_transform=None)
-            _fit_or_keep(model)
-        return cls(model.eval(), x, y, trend, scale)
+        centre, scale = float(clipped.mean()), float(clipped.std()) or 1.0
+        x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((clipped - centre) / scale, dtype=torch.double)
+        kernel = flag_kernel(x.shape[1], groups)
+        return cls(kernel, _maximise(kernel, x, y), x, y, centre, scale)
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Return means and standard deviations (without noise) of the losses at N points, in their own unit."""
         mean, deviation = self._predict(torch.as_tensor(points, dtype=torch.double))
-        return self.trend(points) + self.scale * mean.numpy(), self.scale * deviation.numpy()
+        return self.centre + self.scale * mean.numpy(), self.scale * deviation.numpy()
 
     def believing(self, points: Array) -> "GaussianProcess":
         """Return the process after seeing, at points still running, what it expects there (Ginsbourger et al., 2010: the believer).
@@ -112,31 +91,51 @@ class GaussianProcess:
         return replace(self, inputs=torch.cat([self.inputs, pending]), targets=torch.cat([self.targets, mean]))
 
     def _predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        m = self.model.mean_module.constant.detach()
-        L = self._factor()  # noqa: N806
+        L = _factor(self.kernel, self.inputs, self.hyper)  # noqa: N806
+        m = self.hyper["mean"]
         w = torch.cholesky_solve((self.targets - m)[:, None], L)
-        cross = self._kernel(x, self.inputs)
+        cross = self.kernel(x, self.inputs, self.hyper)
         explained = torch.linalg.solve_triangular(L, cross.T, upper=False).square().sum(0)
         return m + (cross @ w)[:, 0], (1.0 - explained).clamp_min(MIN_VARIANCE).sqrt()
 
-    def _factor(self) -> Tensor:
-        noise = self.model.likelihood.noise.detach()
-        factor: Tensor = torch.linalg.cholesky(self._kernel(self.inputs, self.inputs) + noise * torch.eye(len(self.inputs)).double())
-        return factor
 
-    def _kernel(self, a: Tensor, b: Tensor) -> Tensor:
-        scales = self.model.covar_module.lengthscale.detach()
-        return torch.cdist(a / scales, b / scales, compute_mode="donot_use_mm_for_euclid_dist").square().mul(-0.5).exp()
+def _factor(kernel: Kernel, x: Tensor, hyper: Mapping[str, Tensor]) -> Tensor:
+    factor: Tensor = torch.linalg.cholesky(kernel(x, x, hyper) + hyper["noise"] * torch.eye(len(x), dtype=x.dtype))
+    return factor
 
 
-def _plane(points: Array, along: Sequence[int]) -> Array:
-    return np.concatenate([np.ones((len(points), 1)), points[:, list(along)]], axis=1)
+def _maximise(kernel: Kernel, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """Return the t of highest posterior density that L-BFGS finds."""
+    priors = [*kernel.priors, NOISE]
+    sizes = [prior.size for prior in priors]
+    centre, spread, start = (
+        torch.cat([torch.full((prior.size,), getattr(prior, field), dtype=x.dtype) for prior in priors])
+        for field in ("centre", "spread", "start")
+    )
 
+    def unpack(free: Tensor) -> dict[str, Tensor]:
+        parts = dict(zip((prior.name for prior in priors), torch.split(free[:-1].exp(), sizes), strict=True))
+        return {**parts, "noise": parts["noise"] + MIN_NOISE, "mean": free[-1]}
 
-def _fit_or_keep(model: SingleTaskGP) -> None:
-    start = {name: value.clone() for name, value in model.state_dict().items()}
-    likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
-    try:
-        fit_gpytorch_mll(likelihood, optimizer_kwargs={"options": {"maxiter": MAX_ITERATIONS}}, max_attempts=2)
-    except (ModelFittingError, RuntimeError, ValueError):
-        model.load_state_dict(start)
+    def cost(values: Array) -> tuple[float, Array]:
+        free = torch.tensor(values, requires_grad=True)
+        hyper = unpack(free)
+        try:
+            L = _factor(kernel, x, hyper)  # noqa: N806
+        except RuntimeError:  # not positive definite
+            return HOPELESS, np.zeros_like(values)
+        w = torch.cholesky_solve((y - hyper["mean"])[:, None], L)[:, 0]
+        log_likelihood = -(y - hyper["mean"]) @ w / 2 - L.diagonal().log().sum()
+        logs = free[:-1]
+        # The density of a log-normal number, not of its logarithm: that is where the lone log comes from.
+        log_prior = -(logs + ((logs - centre) / spread).square() / 2).sum()
+        total = -(log_likelihood + log_prior)
+        (slope,) = torch.autograd.grad(total, free)
+        return total.item(), slope.numpy()
+
+    first = np.append(start.numpy(), 0.0)
+    bounds = [(-LOG_BOUND, LOG_BOUND)] * len(first)
+    found = minimize(cost, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MAX_ITERATIONS})
+    best = found.x if found.fun < HOPELESS else first  # False for NaN, too
+    with torch.no_grad():
+        return unpack(torch.tensor(best))

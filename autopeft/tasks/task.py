@@ -114,6 +114,16 @@ class TaskData:
     notes: tuple[str, ...] = ()
     """Where each split came from, one sentence each."""
 
+    def floors(self) -> dict[str, float]:
+        """Return, by metric, the best that one answer for all validation examples reaches: what isn't above it has learnt nothing.
+
+        The loss is left out: it tells probabilities apart as well as answers.
+        """
+        labels = self.validation.labels
+        answers = np.eye(len(self.task.labels)) if self.task.labels else np.array([labels.mean()])
+        each = [compute_metrics(self.task, np.repeat(answer[None], len(labels), axis=0), labels) for answer in answers]
+        return {name: max(one[name] for one in each) for name in self.task.metrics if name != "loss"}
+
 
 def compute_metrics(task: Task, scores: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
     """Return every metric that the task reports, by name.

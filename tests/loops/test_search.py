@@ -65,7 +65,7 @@ def test_a_search_leaves_a_whole_run(request_: SearchRequest) -> None:
     assert {record.state for record in log.records} == {"complete"}
     settings = run.settings()
     assert settings["settings"]["trials"] == {"value": 6, "source": "flag"}
-    assert settings["settings"]["sampler"] == {"value": "tpe", "source": "default"}
+    assert settings["settings"]["sampler"] == {"value": "autopeft", "source": "default"}
     assert settings["budget"]["epochs"] == 1
     lines = [json.loads(line) for line in (run.path / "trials.jsonl").read_text().splitlines()]
     assert [line["trial"] for line in lines] == list(range(6))

@@ -37,6 +37,10 @@ def test_ends_of_a_range_can_be_written(name: str) -> None:
 
 def test_flags_are_found_and_counts_of_them_are_drawn_evenly() -> None:
     assert [[GRID.axes[i].name for i in group] for group in GRID.flags] == [[f"layers.{layer}" for layer in range(5)]]
+    columns = GRID.flag_coordinates[0]
+    row = GRID.sample(1, np.random.default_rng(0))
+    row[:, GRID.flags[0]] = [1, 0, 0, 1, 1]
+    assert GRID.encode(row)[0, columns].tolist() == [1, 0, 0, 1, 1]
     n_on = GRID.sample(3000, np.random.default_rng(0))[:, GRID.flags[0]].sum(axis=1)
     counts = np.bincount(n_on.astype(int), minlength=6)
     assert counts.min() > 400

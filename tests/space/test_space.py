@@ -146,6 +146,19 @@ def test_neighbours_are_other_points_of_the_space(sharing: LayerSharing, rule: L
     assert changed == set(point)
 
 
+@pytest.mark.parametrize("sharing", ["shared", "per_module"])
+def test_flag_columns_are_the_layers_of_each_mask(sharing: LayerSharing) -> None:
+    searched = replace(space(), sharing=sharing)
+    point = {parameter.name: parameter.decode(parameter.width * [0.0]) for parameter in searched.parameters}
+    flags = [name for name in point if name.rpartition(".")[2].isdigit()]
+    columns = [column for mask in searched.flag_columns() for column in mask]
+    assert len(columns) == len(set(columns)) == len(flags)
+    for name, column in zip(flags, columns, strict=True):
+        assert searched.encode([{**point, name: 1}])[0, column] == 1
+        assert searched.encode([point])[0, column] == 0
+    assert replace(searched, rule="span").flag_columns() == []
+
+
 def test_layer_features_are_share_and_depth() -> None:
     features = space().layer_features([POINT, {**POINT, "lora.size": 0}, {**POINT, "layers.0": 0}])
     assert features == pytest.approx(np.array([[2 / 3, 0.5, 2 / 3, 0.5], [2 / 3, 0.5, 0, 0.5], [1 / 3, 1, 1 / 3, 1]]))

@@ -1,5 +1,6 @@
 from itertools import product
 
+import numpy as np
 import pytest
 
 from autopeft.configuration import Configuration
@@ -87,3 +88,18 @@ def test_the_reason_not_to_propose_a_point() -> None:
     assert bounded(DEEP, 1e6).objection(point) == ""
     assert bounded(DEEP, 1e6).objection({**point, "lora.size": 0, "serial_adapter.size": 0}) == "it has no module"
     assert bounded(DEEP, 100.0).objection(point) == "that is 6,720 parameters, more than allowed"
+
+
+def test_a_sampler_is_told_floors_by_objective_and_how_high_a_rate_is_for_its_size() -> None:
+    foresight = Foresight(DEEP, OBJECTIVES, known, floors={"accuracy": 0.6, "f1": 0.7})
+    knowledge = foresight.knowledge()
+    assert knowledge.reference == {0: 0.6}
+    assert knowledge.hints.features is not None
+    point = {**foresight.smallest, "learning_rate": 1e-3}
+    tenfold = {**point, "learning_rate": 1e-2}
+    low, high = knowledge.hints.features([point, tenfold])[:, -1]
+    assert high - low == pytest.approx(0.5)  # one decade of two
+    larger = {**point, "lora.size.level": 5}
+    sizes = [known(DEEP.configuration(to_point(DEEP, params)))["trainable_parameters"] for params in (point, larger)]
+    shift = knowledge.hints.features([{**larger, "learning_rate": 1e-3}])[0, -1] - low
+    assert shift == pytest.approx((np.log10(sizes[1]) - np.log10(sizes[0])) / 3 / 2)

@@ -1,8 +1,17 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from gpytorch.constraints import Positive
+from gpytorch.distributions import MultivariateNormal as Distribution
+from gpytorch.kernels import MaternKernel
+from gpytorch.likelihoods import GaussianLikelihood
+from gpytorch.means import ConstantMean
+from gpytorch.models import ExactGP
+from torch.distributions import LogNormal, MultivariateNormal
 
-from autopeft.surrogates.gaussian_process import GaussianProcess
+from autopeft.surrogates.gaussian_process import MIN_NOISE, NOISE, GaussianProcess
 
 RNG = np.random.default_rng(0)
 INPUTS = RNG.random((30, 4))
@@ -10,13 +19,69 @@ LOSSES = 100 + 5 * np.sin(3 * INPUTS[:, 0]) + INPUTS[:, 1] ** 2
 NEW = RNG.random((50, 4))
 
 
-def test_prediction_is_botorchs() -> None:
+class SameProcess(ExactGP):
+    """The same model, in a library's words."""
+
+    def __init__(self, inputs: torch.Tensor, targets: torch.Tensor, likelihood: GaussianLikelihood) -> None:
+        super().__init__(inputs, targets, likelihood)
+        self.mean_module, self.covar_module = ConstantMean(), MaternKernel(nu=2.5, ard_num_dims=inputs.shape[1])
+
+    def forward(self, points: torch.Tensor) -> Any:
+        return Distribution(self.mean_module(points), self.covar_module(points))
+
+
+def test_prediction_is_gpytorchs() -> None:
     process = GaussianProcess.fit(INPUTS, LOSSES)
+    scaled = torch.as_tensor((LOSSES - LOSSES.mean()) / LOSSES.std())
+    likelihood = GaussianLikelihood(noise_constraint=Positive()).double()
+    likelihood.noise = process.hyper["noise"]
+    theirs = SameProcess(torch.as_tensor(INPUTS), scaled, likelihood).double().eval()
+    theirs.covar_module.lengthscale = process.hyper["lengths"]
+    theirs.mean_module.constant = process.hyper["mean"]
     with torch.no_grad():
-        theirs = process.model.posterior(torch.as_tensor(NEW))
+        expected = theirs(torch.as_tensor(NEW))
     mean, deviation = process.predict(NEW)
-    assert mean == pytest.approx(theirs.mean[:, 0].numpy() * LOSSES.std() + LOSSES.mean(), rel=1e-6)
-    assert deviation == pytest.approx(theirs.variance[:, 0].sqrt().numpy() * LOSSES.std(), rel=1e-3)
+    assert mean == pytest.approx(expected.mean.numpy() * LOSSES.std() + LOSSES.mean(), rel=1e-6)
+    assert deviation == pytest.approx(expected.variance.sqrt().numpy() * LOSSES.std(), rel=1e-3)
+
+
+def test_the_fit_is_a_maximum_of_the_posterior() -> None:
+    process = GaussianProcess.fit(INPUTS, LOSSES)
+
+    def log_posterior(hyper: dict[str, torch.Tensor]) -> float:
+        density = MultivariateNormal(
+            hyper["mean"].expand(30), process.kernel(process.inputs, process.inputs, hyper) + hyper["noise"] * torch.eye(30).double()
+        ).log_prob(process.targets)
+        lengths, noise = process.kernel.priors[0], NOISE
+        prior = LogNormal(lengths.centre, lengths.spread).log_prob(hyper["lengths"]).sum()
+        return float(density + prior + LogNormal(noise.centre, noise.spread).log_prob(hyper["noise"] - MIN_NOISE).sum())
+
+    best = log_posterior(dict(process.hyper))
+    for name, values in process.hyper.items():
+        for factor in (0.8, 1.25):
+            moved = (
+                values + (factor - 1)
+                if name == "mean"
+                else MIN_NOISE * (name == "noise") + factor * (values - MIN_NOISE * (name == "noise"))
+            )
+            assert log_posterior({**process.hyper, name: moved}) < best
+
+
+def test_it_learns_which_flags_count() -> None:
+    """Twelve layers of which two make the quality, from as many masks as a search has seen by its middle."""
+    rng = np.random.default_rng(0)
+    weights = np.array([0.02] * 10 + [0.4, 0.4])
+
+    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
+        inputs = np.concatenate([rng.random((n, 2)), rng.random((n, 12)) < rng.random((n, 1))], axis=1)
+        return inputs, -np.log(inputs[:, 2:] @ weights + 0.05) - inputs[:, 0]
+
+    (seen, losses), (new, truth) = draw(40), draw(300)
+    informed = GaussianProcess.fit(seen, losses, [range(2, 14)])
+    learnt = informed.hyper["weights"]
+    assert set(learnt.argsort()[-2:].tolist()) == {10, 11}
+    errors = [np.sqrt(np.mean((process.predict(new)[0] - truth) ** 2)) for process in (informed, GaussianProcess.fit(seen, losses))]
+    assert errors[0] < 0.6 * errors[1]
 
 
 def test_it_learns_a_smooth_function() -> None:

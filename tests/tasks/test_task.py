@@ -76,3 +76,13 @@ def test_data_travels_by_pickle() -> None:
     assert (data.task, data.test, data.notes) == (TASK, None, ("a note",))
     assert examples(data.train) == examples(SPLIT)
     assert data.train.labels.dtype == np.int64
+
+
+def test_floors_are_what_one_answer_for_all_reaches() -> None:
+    task = replace(TASK, metrics=("accuracy", "f1", "matthews_correlation", "loss"))
+    labels = np.array([0, 1, 1, 1])
+    split = Split((["a", "b", "c", "d"],), labels)
+    assert TaskData(task, split, split, None).floors() == {"accuracy": 0.75, "f1": pytest.approx(6 / 7), "matthews_correlation": 0.0}
+    stsb = get_task("stsb")
+    numbers = Split((["a", "b"], ["c", "d"]), np.array([1.0, 4.0]))
+    assert TaskData(stsb, numbers, numbers, None).floors() == {name: 0.0 for name in stsb.metrics if name != "loss"}
