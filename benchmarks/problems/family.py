@@ -16,6 +16,7 @@ The best learning rate v* moves with N and with the first two families' share. A
 drawn from the instance's number; the distributions are those under which the project's samplers were first compared.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -37,6 +38,8 @@ FLOOR = 68.4
 REFERENCE = np.array([1.45, -70.0])
 """log10 of the parameter percentage, and minus the accuracy, from which on a point counts for nothing."""
 LOG_RATE = (-5.0, -2.0)
+OVERLAP = 0.3
+"""The share of the lesser one's capacity that two neighbouring layers have in common."""
 N_INSTANCES = 3
 
 
@@ -80,10 +83,13 @@ class Constants:
         )
 
 
-class Problem:
+class SyntheticSearch:
     """One instance: 0 and 1 have three families, 2 has four."""
 
+    directions = ("minimize", "maximize")
+
     def __init__(self, instance: int, n_layers: int = 12) -> None:
+        self.name = f"synthetic {instance}" + (f", {n_layers} layers" if n_layers != 12 else "")
         self.n_layers, self.n_families = n_layers, 4 if instance == 2 else 3
         self.noise = (0.4, 0.3, 0.5)[instance]
         self._c = Constants.draw(np.random.default_rng(100 + instance), n_layers, self.n_families)
@@ -100,6 +106,30 @@ class Problem:
         flags = {f"layers.{layer}": IntDistribution(0, 1) for layer in range(self.n_layers)}
         return {**sizes, **flags, "learning_rate": FloatDistribution(10 ** LOG_RATE[0], 10 ** LOG_RATE[1], log=True)}
 
+    @property
+    def known(self) -> dict[int, Callable[[dict[str, Any]], float]]:
+        """The objectives that follow from the parameters: the cost."""
+        return {0: self.parameters}
+
+    @property
+    def floors(self) -> dict[int, float]:
+        """What no training reaches too."""
+        return {1: FLOOR}
+
+    def features(self, points: Sequence[dict[str, Any]]) -> Array:
+        """Return what a search tells a sampler besides the parameters themselves (see `autopeft.study.foresight`).
+
+        That is each family's share of layers, 0 if it is off, and how high the learning rate is for as many parameters.
+        """
+        sizes, flags, rate = self._read(points)
+        shares = (sizes > 0) * flags.mean(axis=1, keepdims=True)
+        relative = (rate + np.log10(self._count(sizes, flags) + HEAD) / 3) / (LOG_RATE[1] - LOG_RATE[0])
+        return np.concatenate([shares, relative[:, None]], axis=1)
+
+    def observe(self, params: dict[str, Any], rng: np.random.Generator) -> tuple[list[float], dict[str, float]]:
+        """Return a trial's values, the accuracy with noise, and its constraints: there are none."""
+        return [self.parameters(params), self.accuracy(params) + self.noise * rng.normal()], {}
+
     def valid(self, params: dict[str, Any]) -> bool:
         """Return whether a point has any module."""
         levels = any(params[f"size.{family}.level"] for family in range(self.n_families))
@@ -110,7 +140,7 @@ class Problem:
         sizes, flags, _ = self._read([params])
         return float(self._count(sizes, flags)[0] + HEAD)
 
-    def losses(self, points: list[dict[str, Any]]) -> Array:
+    def losses(self, points: Sequence[dict[str, Any]]) -> Array:
         """Return n x 2: log10 of the parameter percentage, and minus the noise-free accuracy."""
         sizes, flags, rate = self._read(points)
         return self._losses(sizes, flags, rate)
@@ -121,18 +151,33 @@ class Problem:
 
     @cached_property
     def true_front(self) -> Array:
-        """The true front's losses, by enumerating sizes and masks, each at its best learning rate."""
-        flags = np.array(list(product((0.0, 1.0), repeat=self.n_layers)))[1:]
-        n_on = flags.sum(axis=1)
-        best: list[Array] = []
-        for levels in product(*(range(len(sizes)) for sizes in self.sizes)):
-            if not any(levels):
-                continue
-            sizes = np.tile([float(self.sizes[family][level]) for family, level in enumerate(levels)], (len(flags), 1))
-            losses = self._losses(sizes, flags, self._best_rate(sizes, flags))
-            # Masks of equal size cost the same: only the best of them can be on the front.
-            best += [losses[n_on == n][np.argmin(losses[n_on == n, 1])] for n in range(1, self.n_layers + 1)]
-        return _front(np.array(best))
+        """The true front's losses: of all sizes and numbers of layers, each with its best mask and at its best learning rate."""
+        levels = np.array([one for one in product(*map(range, map(len, self.sizes))) if any(one)])
+        sizes = np.stack([self.sizes[family][column].astype(np.float64) for family, column in enumerate(levels.T)], axis=1)
+        capacities = self._best_capacities(sizes)
+        fronts = []
+        for n_on in range(1, self.n_layers + 1):
+            count = n_on * self._per_layer(sizes)
+            fronts.append(_front(self._losses_of(capacities[n_on], count, np.zeros(len(sizes)))))
+        return _front(np.concatenate(fronts))
+
+    def _best_capacities(self, sizes: Array) -> Array:
+        """Return, for 0 to L layers on, the largest capacity that K rows of sizes reach, (L + 1) x K.
+
+        Along the layers, by how many are on and whether the last is: what a layer adds depends on no other but the one before.
+        """
+        gains = self._gains(sizes).T
+        off = np.full((self.n_layers + 1, len(sizes)), -np.inf)
+        on = off.copy()
+        off[0] = 0.0
+        before = np.zeros(len(sizes))
+        for gain in gains:
+            stays_off = np.maximum(off, on)
+            on = np.roll(np.maximum(off + gain, on + gain - OVERLAP * np.minimum(gain, before)), 1, axis=0)
+            on[0] = -np.inf
+            off, before = stays_off, gain
+        result: Array = np.maximum(off, on)
+        return result
 
     @cached_property
     def best_hypervolume(self) -> float:
@@ -143,24 +188,31 @@ class Problem:
         """Return the hypervolume of points' noise-free losses, as a fraction of the true front's."""
         return hypervolume(self.losses(points), REFERENCE) / self.best_hypervolume
 
-    def _read(self, points: list[dict[str, Any]]) -> tuple[Array, Array, Array]:
+    def _read(self, points: Sequence[dict[str, Any]]) -> tuple[Array, Array, Array]:
         sizes = [[self.sizes[family][params[f"size.{family}.level"]] for family in range(self.n_families)] for params in points]
         flags = [[params[f"layers.{layer}"] for layer in range(self.n_layers)] for params in points]
         rates = np.log10([params["learning_rate"] for params in points])
         return np.array(sizes, dtype=np.float64), np.array(flags, dtype=np.float64), rates
 
-    def _count(self, sizes: Array, flags: Array) -> Array:
-        per_layer = sizes @ self._per_unit + (sizes > 0) @ self._per_family
-        result: Array = flags.sum(axis=1) * per_layer
+    def _per_layer(self, sizes: Array) -> Array:
+        result: Array = sizes @ self._per_unit + (sizes > 0) @ self._per_family
         return result
 
-    def _capacity(self, sizes: Array, flags: Array) -> Array:
+    def _count(self, sizes: Array, flags: Array) -> Array:
+        result: Array = flags.sum(axis=1) * self._per_layer(sizes)
+        return result
+
+    def _gains(self, sizes: Array) -> Array:
+        """Return what each layer alone adds to the capacity, K x L."""
         c = self._c
         u = sizes**c.power / (sizes**c.power + c.half_size**c.power)
         each = 1 - np.prod(1 - np.clip(c.ceiling * u[:, None, :] * c.layer_gain, 0, 0.98), axis=-1)
-        each = each * (1 + c.interaction * u[:, c.pair[0]] * u[:, c.pair[1]])[:, None]
-        weighted = flags * c.layer_weight * each
-        result: Array = weighted.sum(axis=1) - 0.3 * np.minimum(weighted[:, 1:], weighted[:, :-1]).sum(axis=1)
+        result: Array = c.layer_weight * each * (1 + c.interaction * u[:, c.pair[0]] * u[:, c.pair[1]])[:, None]
+        return result
+
+    def _capacity(self, sizes: Array, flags: Array) -> Array:
+        weighted = flags * self._gains(sizes)
+        result: Array = weighted.sum(axis=1) - OVERLAP * np.minimum(weighted[:, 1:], weighted[:, :-1]).sum(axis=1)
         return result
 
     def _best_rate(self, sizes: Array, flags: Array) -> Array:
@@ -169,9 +221,12 @@ class Problem:
         return np.clip(self._c.rate_at - self._c.rate_slope * (magnitude - 4) + self._c.rate_share * share, -4.6, -2.2)
 
     def _losses(self, sizes: Array, flags: Array, rate: Array) -> Array:
-        c, count = self._c, self._count(sizes, flags)
-        gain = (1 - np.exp(-c.sharpness * self._capacity(sizes, flags) / self._largest)) / (1 - np.exp(-c.sharpness))
-        off = rate - self._best_rate(sizes, flags)
+        return self._losses_of(self._capacity(sizes, flags), self._count(sizes, flags), rate - self._best_rate(sizes, flags))
+
+    def _losses_of(self, capacity: Array, count: Array, off: Array) -> Array:
+        """Return the losses of capacities and counts at learning rates so far off the best."""
+        c = self._c
+        gain = (1 - np.exp(-c.sharpness * capacity / self._largest)) / (1 - np.exp(-c.sharpness))
         # Too low a rate learns slowly; too high a one loses faster, and beyond 0.8 it diverges.
         eta = np.exp(-0.5 * (off / np.where(off < 0, 0.75, 0.45)) ** 2)
         eta *= (1 + np.exp(-0.8 / 0.07)) / (1 + np.exp((off - 0.8) / 0.07))

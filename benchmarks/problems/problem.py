@@ -1,0 +1,42 @@
+"""What a benchmark of samplers asks of a problem."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+
+Parameters = dict[str, Any]
+
+
+class Problem(Protocol):
+    """Objectives over a space, observed with noise, and how much of the best there is some points reach without it."""
+
+    name: str
+    directions: Sequence[str]
+    """Of the m objectives, "minimize" or "maximize"."""
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The space."""
+
+    @property
+    def known(self) -> Mapping[int, Callable[[Parameters], float]]:
+        """By index, the objectives that follow from the parameters."""
+
+    @property
+    def floors(self) -> Mapping[int, float]:
+        """By index, the values from which on a point is worth nothing."""
+
+    def features(self, points: Sequence[Parameters]) -> NDArray[np.float64]:
+        """Return what else a search would tell a sampler of n points, n x any number."""
+
+    def valid(self, params: Parameters) -> bool:
+        """Return whether a point may be proposed."""
+
+    def observe(self, params: Parameters, rng: np.random.Generator) -> tuple[list[float], dict[str, float]]:
+        """Return a trial's m values, and by how much it exceeds each constraint."""
+
+    def reached(self, points: Sequence[Parameters]) -> float:
+        """Return the hypervolume of n points' noise-free values, as a fraction of the best possible."""

@@ -1,0 +1,172 @@
+"""Compares samplers: hypervolume of the noise-free front of what they proposed, as a fraction of the best there is.
+
+    python benchmarks/samplers.py [--samplers autopeft,tpe,random] [--problems family,deep,constrained] [--seeds 3] [--evaluations 64]
+                                  [--batch 4] [--json FILE] [--plot FILE] [--quick]
+
+`--batch` trials are asked for before any of them is told. Every run is one line of FILE; a run that FILE holds is not made again, so a
+comparison can be gathered over several runs. `--quick` is a slice of a few minutes. `--plot` draws the course of each sampler as HTML.
+
+| sampler | |
+|---|---|
+| autopeft | ours, told what a search tells it |
+| autopeft -layers | the same without learnt weights of layers |
+| autopeft -rate | without the features: the learning rate relative to the size, shares of layers |
+| autopeft -known | without the exact cost, which is then modelled |
+| autopeft -floor | without the value from which on a point counts |
+| autopeft plain | ours as any study would use it: nothing is told |
+| others | as `autopeft search --sampler` makes them |
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from statistics import mean, median, pstdev
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler
+from problems.constrained import ConstrainedSphere
+from problems.family import N_INSTANCES, SyntheticSearch
+from problems.problem import Problem
+
+from autopeft.samplers.bayesian import BayesianSampler
+from autopeft.samplers.grid import Grid
+from autopeft.samplers.registry import SAMPLERS, make_sampler
+from autopeft.samplers.view import SpaceHints
+
+MARKS = (16, 32, 64, 128, 200)
+N_DEEP = 32
+Row = dict[str, Any]
+
+PROBLEMS: Mapping[str, list[Callable[[], Problem]]] = {
+    "family": [partial(SyntheticSearch, instance) for instance in range(N_INSTANCES)],
+    "deep": [partial(SyntheticSearch, 0, N_DEEP)],
+    "constrained": [ConstrainedSphere],
+}
+PARTS = ("layers", "rate", "known", "floor")
+
+
+def ours(problem: Problem, seed: int, without: str = "") -> BaseSampler:
+    """Return our sampler with all that a search would tell it but one part."""
+    grid = Grid(problem.distributions)
+    hints = SpaceHints(
+        valid=problem.valid,
+        # Coordinates of the caller's own hold no flags unless it says so.
+        encode=(lambda points: grid.encode(np.array([grid.read(one) for one in points]))) if without == "layers" else None,
+        features=None if without == "rate" else problem.features,
+    )
+    known = {} if without == "known" else problem.known
+    floors = {} if without == "floor" else problem.floors
+    return BayesianSampler(known, seed, distributions=problem.distributions, hints=hints, reference=floors)
+
+
+def plain(problem: Problem, seed: int) -> BaseSampler:
+    """Return our sampler as anyone's study would use it."""
+    return BayesianSampler(seed=seed)
+
+
+MAKERS: dict[str, Callable[[Problem, int], BaseSampler]] = {
+    **{name: lambda problem, seed, name=name: make_sampler(name, seed) for name in SAMPLERS},
+    "autopeft": ours,
+    **{f"autopeft -{part}": partial(ours, without=part) for part in PARTS},
+    "autopeft plain": plain,
+}
+
+
+@cache
+def make_problem(group: str, index: int) -> Problem:
+    """Return a problem; its true front takes a while."""
+    return PROBLEMS[group][index]()
+
+
+def run(name: str, problem: Problem, seed: int, n_evaluations: int, batch: int) -> Row:
+    """Run one study; return its figures."""
+    study = optuna.create_study(directions=problem.directions, sampler=MAKERS[name](problem, seed))
+    rng = np.random.default_rng(10_000 + seed)
+    points: list[dict[str, Any]] = []
+    seconds: list[float] = []
+    while len(points) < n_evaluations:
+        trials = []
+        for _ in range(min(batch, n_evaluations - len(points))):
+            began = time.perf_counter()
+            trials.append(study.ask(problem.distributions))
+            seconds.append(time.perf_counter() - began)
+        for trial in trials:
+            values, constraints = problem.observe(trial.params, rng)
+            for constraint, excess in constraints.items():
+                trial.set_constraint(constraint, excess)
+            study.tell(trial, values)
+            points.append(trial.params)
+    reached = {str(mark): problem.reached(points[:mark]) for mark in MARKS if mark <= n_evaluations}
+    return {"problem": problem.name, "reached": reached, "seconds": median(seconds[-16:])}
+
+
+def key(row: Row) -> tuple[Any, ...]:
+    """Return what tells runs apart."""
+    return tuple(row[name] for name in ("sampler", "group", "index", "seed", "evaluations", "batch"))
+
+
+def report(rows: list[Row]) -> None:
+    """Print one line a group of problems, sampler and mark: mean and spread over all runs, and the mean of each problem."""
+    print(f"{'problems':<12} {'sampler':<16} {'at':>4} {'runs':>4}  hypervolume    by problem           seconds a suggestion")
+    for group, name in dict.fromkeys((row["group"], row["sampler"]) for row in rows):
+        mine = [row for row in rows if (row["group"], row["sampler"]) == (group, name)]
+        for mark in mine[0]["reached"]:
+            found = [row["reached"][mark] for row in mine]
+            indices = sorted({row["index"] for row in mine})
+            each = " ".join(f"{mean(row['reached'][mark] for row in mine if row['index'] == i):.3f}" for i in indices)
+            seconds = median(row["seconds"] for row in mine)
+            print(f"{group:<12} {name:<16} {mark:>4} {len(found):>4}  {mean(found):.3f} ± {pstdev(found):.3f}  {each:<20} {seconds:.3f}")
+
+
+def draw(rows: list[Row], path: Path) -> None:
+    """Write the courses, mean and one standard deviation either way, as an HTML page."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for group, name in dict.fromkeys((row["group"], row["sampler"]) for row in rows):
+        mine = [row["reached"] for row in rows if (row["group"], row["sampler"]) == (group, name)]
+        marks = list(mine[0])
+        means, spreads = ([of([one[mark] for one in mine]) for mark in marks] for of in (mean, pstdev))
+        figure.add_scatter(x=[int(mark) for mark in marks], y=means, error_y={"array": spreads}, name=f"{group}: {name}")
+    figure.update_layout(xaxis_title="evaluations", yaxis_title="share of the true front's hypervolume")
+    path.write_text(figure.to_html(include_plotlyjs=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samplers", default="autopeft,tpe,nsga2,random", help=f"out of {','.join(MAKERS)}")
+    parser.add_argument("--problems", default="family", help=f"out of {','.join(PROBLEMS)}")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--evaluations", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--json", type=Path, default=Path("samplers.jsonl"))
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--quick", action="store_true", help="one seed, 32 evaluations")
+    given = parser.parse_args()
+    if given.quick:
+        given.seeds, given.evaluations = 1, 32
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    done = {key(row): row for row in map(json.loads, given.json.read_text().splitlines())} if given.json.is_file() else {}
+    rows = []
+    for group in given.problems.split(","):
+        for name in given.samplers.split(","):
+            for seed, index in ((seed, index) for seed in range(given.seeds) for index in range(len(PROBLEMS[group]))):
+                row = {"sampler": name, "group": group, "index": index, "seed": seed}
+                row |= {"evaluations": given.evaluations, "batch": given.batch}
+                if key(row) not in done:
+                    done[key(row)] = row | run(name, make_problem(group, index), seed, given.evaluations, given.batch)
+                    with given.json.open("a") as file:
+                        file.write(json.dumps(done[key(row)]) + "\n")
+                rows.append(done[key(row)])
+    report(rows)
+    if given.plot:
+        draw(rows, given.plot)
+
+
+if __name__ == "__main__":
+    main()

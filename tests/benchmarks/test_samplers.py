@@ -1,0 +1,40 @@
+import json
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def test_the_comparison_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.jsonl"
+    command = [sys.executable, BENCHMARKS / "samplers.py", "--samplers", "autopeft,random", "--problems", "constrained"]
+    command += ["--seeds", "1", "--evaluations", "18", "--json", figures, "--plot", tmp_path / "plot.html"]
+    first, again = (subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout for _ in range(2))
+    assert first == again
+    assert len(figures.read_text().splitlines()) == 2
+    assert (tmp_path / "plot.html").stat().st_size > 1000
+    assert [json.loads(line)["sampler"] for line in figures.read_text().splitlines()] == ["autopeft", "random"]
+
+
+def test_the_true_front_is_that_of_all_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from problems.family import REFERENCE, SyntheticSearch
+
+    from autopeft.pareto import hypervolume
+
+    problem = SyntheticSearch(1, n_layers=6)
+    masks = np.array(list(product((0.0, 1.0), repeat=6)))[1:]
+    rng = np.random.default_rng(0)
+    for levels in rng.integers(10, size=(20, 3)):
+        sizes = np.tile([float(problem.sizes[family][level]) for family, level in enumerate(levels)], (len(masks), 1))
+        losses = problem._losses(sizes, masks, problem._best_rate(sizes, masks))
+        # The front dominates everything that there is, and is reached.
+        assert hypervolume(np.concatenate([problem.true_front, losses]), REFERENCE) == pytest.approx(problem.best_hypervolume, rel=1e-9)
+        best = problem._best_capacities(sizes[:1])[:, 0]
+        capacities = problem._capacity(sizes, masks)
+        assert best[1:] == pytest.approx([capacities[masks.sum(axis=1) == n].max() for n in range(1, 7)])
