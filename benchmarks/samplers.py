@@ -10,7 +10,7 @@ comparison can be gathered over several runs. `--quick` is a slice of a few minu
 |---|---|
 | autopeft | ours, told what a search tells it |
 | autopeft -layers | the same without learnt weights of layers |
-| autopeft -rate | without the features: the learning rate relative to the size, shares of layers |
+| autopeft -features | without the learning rate relative to the size, and the parameters in a layer |
 | autopeft -known | without the exact cost, which is then modelled |
 | autopeft -floor | without the value from which on a point counts |
 | autopeft plain | ours as any study would use it: nothing is told |
@@ -21,6 +21,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from statistics import mean, median, pstdev
@@ -34,9 +35,7 @@ from problems.family import N_INSTANCES, SyntheticSearch
 from problems.problem import Problem
 
 from autopeft.samplers.bayesian import BayesianSampler
-from autopeft.samplers.grid import Grid
 from autopeft.samplers.registry import SAMPLERS, make_sampler
-from autopeft.samplers.view import SpaceHints
 
 MARKS = (16, 32, 64, 128, 200)
 N_DEEP = 32
@@ -47,18 +46,16 @@ PROBLEMS: Mapping[str, list[Callable[[], Problem]]] = {
     "deep": [partial(SyntheticSearch, 0, N_DEEP)],
     "constrained": [ConstrainedSphere],
 }
-PARTS = ("layers", "rate", "known", "floor")
+PARTS = ("layers", "features", "known", "floor")
 
 
 def ours(problem: Problem, seed: int, without: str = "") -> BaseSampler:
     """Return our sampler with all that a search would tell it but one part."""
-    grid = Grid(problem.distributions)
-    hints = SpaceHints(
-        valid=problem.valid,
-        # Coordinates of the caller's own hold no flags unless it says so.
-        encode=(lambda points: grid.encode(np.array([grid.read(one) for one in points]))) if without == "layers" else None,
-        features=None if without == "rate" else problem.features,
-    )
+    hints = problem.hints
+    if without == "layers":
+        hints = replace(hints, flags=())
+    if without == "features":
+        hints = replace(hints, features=None)
     known = {} if without == "known" else problem.known
     floors = {} if without == "floor" else problem.floors
     return BayesianSampler(known, seed, distributions=problem.distributions, hints=hints, reference=floors)

@@ -43,6 +43,10 @@ class Parameter(Protocol):
         """Return the value nearest to the coordinates."""
 
 
+OFF_GAP = 3
+"""Steps that lie between off and the smallest size, beyond the one that there is."""
+
+
 @dataclass(frozen=True)
 class Ordinal:
     """An ordered list of values, such as sizes or a layer's flag; neighbours are the next values up and down, and the first.
@@ -55,6 +59,8 @@ class Ordinal:
 
     name: str
     values: tuple[int, ...]
+    first_is_off: bool = False
+    """Whether the first value means "none at all": it is encoded apart from the others, for from none to the smallest is a long way."""
 
     def __post_init__(self) -> None:
         if not self.values or len(set(self.values)) != len(self.values):
@@ -80,12 +86,18 @@ class Ordinal:
         return [self.values[i] for i in sorted({at - 1, at + 1, 0} - {at}) if 0 <= i < len(self.values)]
 
     def encode(self, value: Scalar) -> list[float]:
-        """Return the value's rank, scaled to [0, 1]."""
-        return [self.index(value) / max(1, len(self.values) - 1)]
+        """Return the value's rank, scaled to [0, 1]; before the second value there may be a gap."""
+        rank = self.index(value)
+        return [(rank + self._gap * (rank > 0)) / max(1, len(self.values) - 1 + self._gap)]
 
     def decode(self, coordinates: Sequence[float]) -> int:
         """Return the value whose scaled rank is nearest."""
-        return self.values[round(min(1.0, max(0.0, coordinates[0])) * (len(self.values) - 1))]
+        place = min(1.0, max(0.0, coordinates[0])) * (len(self.values) - 1 + self._gap)
+        return self.values[0 if 2 * place < 1 + self._gap else max(1, round(place) - self._gap)] if self._gap else self.values[round(place)]
+
+    @property
+    def _gap(self) -> int:
+        return OFF_GAP if self.first_is_off and len(self.values) > 1 else 0
 
     def index(self, value: Scalar) -> int:
         """Return the value's rank.

@@ -70,9 +70,11 @@ class ModuleSlot:
     def _parameters(self) -> Iterator[Ordinal | Categorical]:
         if len(self.choices) > 1:
             yield Categorical(f"{self.name}.method", tuple(choice.method for choice in self.choices))
-            yield Ordinal(f"{self.name}.level", tuple(range(max(len(choice.sizes) for choice in self.choices))))
+            levels = tuple(range(max(len(choice.sizes) for choice in self.choices)))
+            yield Ordinal(f"{self.name}.level", levels, first_is_off=all(choice.sizes[0] == 0 for choice in self.choices))
         else:
-            yield Ordinal(f"{self.name}.size", self.choices[0].sizes)
+            sizes = self.choices[0].sizes
+            yield Ordinal(f"{self.name}.size", sizes, first_is_off=sizes[0] == 0)
         if len(self.targets) > 1:
             yield Categorical(f"{self.name}.targets", tuple(map(TARGET_SEPARATOR.join, self.targets)))
         for option, choices in self.options:
@@ -277,24 +279,6 @@ class SearchSpace:
         edges = np.cumsum([0, *(parameter.width for parameter in self.parameters)])
         first = {parameter.name: int(edge) for parameter, edge in zip(self.parameters, edges[:-1], strict=True)}
         return [[first[name] for name in layers.flags] for layers in self._layer_sets.values() if layers.flags]
-
-    def layer_features(self, points: Sequence[Point]) -> NDArray[np.float64]:
-        """Return, for each module that stands in layers, the share of layers that it stands in and their mean depth.
-
-        Both lie in [0, 1]; the depth is 0 at the input, 1 at the head and 1/2 of no layers.
-
-        Returns:
-            n x 2k for k slots that are placed in layers.
-        """
-        placed = [slot for slot in self.slots if slot.placed_in_layers]
-        rows = [[number for slot in placed for number in self._share_and_depth(slot, point)] for point in points]
-        return np.array(rows, dtype=np.float64).reshape(len(points), 2 * len(placed))
-
-    def _share_and_depth(self, slot: ModuleSlot, point: Point) -> tuple[float, float]:
-        layers = slot.stands_in(point, self._layers_of(slot, point))
-        if not layers:
-            return 0.0, 0.5
-        return len(layers) / self.n_layers, sum(layers) / len(layers) / max(1, self.n_layers - 1)
 
     @cached_property
     def _layer_sets(self) -> dict[str, LayerSet]:

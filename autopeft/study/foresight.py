@@ -28,6 +28,8 @@ RATE_PER_SIZE = 1 / 3
 
 It gives the surrogate a direction to look along, no more: rate and size remain coordinates of their own.
 """
+SIZE_DECADES = 4
+"""Powers of ten over which the parameters in a layer may differ, about."""
 CACHE_SIZE = 20_000
 """A suggestion looks at a few thousand points, many of them more than once and again at the next."""
 
@@ -160,18 +162,21 @@ class Foresight:
         return self.space.encode([self.space.canonical(point) for point in self._points(trials)])
 
     def _features(self, trials: Sequence[Parameters]) -> NDArray[np.float64]:
-        return np.concatenate([self.space.layer_features(self._points(trials)), self._rates_for_size(trials)], axis=1)
+        """Return what a surrogate should see beside the parameters, n x 2, or n x 1 if no learning rate is searched.
 
-    def _rates_for_size(self, trials: Sequence[Parameters]) -> NDArray[np.float64]:
-        """Return how high learning rates are for as many parameters, n x 1, in shares of the rates' range; n x 0 if none is searched."""
+        That is how many parameters there are for each layer that has any, and how high the learning rate is for their number.
+        """
         rate = next((parameter for parameter in self.space.training if parameter.name == LEARNING_RATE), None)
-        if not isinstance(rate, Real) or not rate.log:
-            return np.empty((len(trials), 0))
-        logs = [
-            [math.log10(params[LEARNING_RATE]) + RATE_PER_SIZE * math.log10(max(1.0, (self._seen(params)[1] or {}).get(SIZE, 1.0)))]
-            for params in trials
-        ]
-        return np.array(logs).reshape(len(trials), 1) / math.log10(rate.high / rate.low)
+        rows = []
+        for params in trials:
+            configuration = self.space.configuration(coding.to_point(self.space, params))
+            n_layers = len({layer for module in configuration.modules for layer in module.layers or ()})
+            size = math.log10(max(1.0, (self._seen(params)[1] or {}).get(SIZE, 1.0)))
+            row = [(size - math.log10(max(1, n_layers))) / SIZE_DECADES]
+            if isinstance(rate, Real) and rate.log:
+                row.append((math.log10(params[LEARNING_RATE]) + RATE_PER_SIZE * size) / math.log10(rate.high / rate.low))
+            rows.append(row)
+        return np.array(rows, dtype=np.float64).reshape(len(trials), -1)
 
     def _points(self, trials: Sequence[Parameters]) -> list[dict[str, Scalar]]:
         return [coding.to_point(self.space, params) for params in trials]

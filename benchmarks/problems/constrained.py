@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution
 
 from autopeft.pareto import hypervolume, non_dominated
+from autopeft.samplers.view import SpaceHints
 
 Array = NDArray[np.float64]
 
@@ -40,13 +41,10 @@ class ConstrainedSphere:
         """Eight numbers in [0, 1]."""
         return {f"x{i}": FloatDistribution(0.0, 1.0) for i in range(N_VARIABLES)}
 
-    def features(self, points: Sequence[dict[str, Any]]) -> Array:
-        """Return nothing."""
-        return np.empty((len(points), 0))
-
-    def valid(self, params: dict[str, Any]) -> bool:
-        """Return that any point may be proposed."""
-        return True
+    @property
+    def hints(self) -> SpaceHints:
+        """Nothing."""
+        return SpaceHints()
 
     def observe(self, params: dict[str, Any], rng: np.random.Generator) -> tuple[list[float], dict[str, float]]:
         """Return the noisy objectives, and how far the point is outside the patches."""

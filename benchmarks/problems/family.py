@@ -27,6 +27,9 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
 from autopeft.pareto import hypervolume, non_dominated
+from autopeft.samplers.view import SpaceHints
+from autopeft.space.parameter import OFF_GAP
+from autopeft.study.foresight import RATE_PER_SIZE, SIZE_DECADES
 
 Array = NDArray[np.float64]
 
@@ -116,15 +119,26 @@ class SyntheticSearch:
         """What no training reaches too."""
         return {1: FLOOR}
 
-    def features(self, points: Sequence[dict[str, Any]]) -> Array:
-        """Return what a search tells a sampler besides the parameters themselves (see `autopeft.study.foresight`).
+    @property
+    def hints(self) -> SpaceHints:
+        """What a search tells of such a space (see `autopeft.study.foresight`)."""
+        flags = range(self.n_families, self.n_families + self.n_layers)
+        return SpaceHints(valid=self.valid, encode=self._encode, flags=[flags], features=self._features)
 
-        That is each family's share of layers, 0 if it is off, and how high the learning rate is for as many parameters.
-        """
+    def _encode(self, points: Sequence[dict[str, Any]]) -> Array:
+        """Return levels with a gap after off, flags, and the position of the learning rate."""
+        levels = np.array([[params[f"size.{family}.level"] for family in range(self.n_families)] for params in points], dtype=np.float64)
+        spans = np.array([len(sizes) - 1 for sizes in self.sizes]) + OFF_GAP
+        _, flags, rate = self._read(points)
+        positions = (rate - LOG_RATE[0]) / (LOG_RATE[1] - LOG_RATE[0])
+        return np.concatenate([(levels + OFF_GAP * (levels > 0)) / spans, flags, positions[:, None]], axis=1)
+
+    def _features(self, points: Sequence[dict[str, Any]]) -> Array:
+        """Return how many parameters there are in a layer, and how high the learning rate is for as many parameters, n x 2."""
         sizes, flags, rate = self._read(points)
-        shares = (sizes > 0) * flags.mean(axis=1, keepdims=True)
-        relative = (rate + np.log10(self._count(sizes, flags) + HEAD) / 3) / (LOG_RATE[1] - LOG_RATE[0])
-        return np.concatenate([shares, relative[:, None]], axis=1)
+        size = np.log10(self._count(sizes, flags) + HEAD)
+        in_layer = (size - np.log10(np.maximum(1, flags.sum(axis=1)))) / SIZE_DECADES
+        return np.stack([in_layer, (rate + RATE_PER_SIZE * size) / (LOG_RATE[1] - LOG_RATE[0])], axis=1)
 
     def observe(self, params: dict[str, Any], rng: np.random.Generator) -> tuple[list[float], dict[str, float]]:
         """Return a trial's values, the accuracy with noise, and its constraints: there are none."""

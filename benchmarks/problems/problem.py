@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
+
+from autopeft.samplers.view import SpaceHints
 
 Parameters = dict[str, Any]
 
@@ -29,11 +30,9 @@ class Problem(Protocol):
     def floors(self) -> Mapping[int, float]:
         """By index, the values from which on a point is worth nothing."""
 
-    def features(self, points: Sequence[Parameters]) -> NDArray[np.float64]:
-        """Return what else a search would tell a sampler of n points, n x any number."""
-
-    def valid(self, params: Parameters) -> bool:
-        """Return whether a point may be proposed."""
+    @property
+    def hints(self) -> SpaceHints:
+        """What else a search would tell a sampler."""
 
     def observe(self, params: Parameters, rng: np.random.Generator) -> tuple[list[float], dict[str, float]]:
         """Return a trial's m values, and by how much it exceeds each constraint."""

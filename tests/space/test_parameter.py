@@ -9,6 +9,8 @@ from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real
 PARAMETERS = [
     Ordinal("size", (0, 1, 4, 16)),
     Ordinal("single", (8,)),
+    Ordinal("off or on", (0, 1, 4, 16), first_is_off=True),
+    Ordinal("off", (0,), first_is_off=True),
     Categorical("targets", ("query", "value", "all")),
     Categorical("dora", (False, True)),
     Real("share", 0.25, 0.75),

@@ -159,11 +159,6 @@ def test_flag_columns_are_the_layers_of_each_mask(sharing: LayerSharing) -> None
     assert replace(searched, rule="span").flag_columns() == []
 
 
-def test_layer_features_are_share_and_depth() -> None:
-    features = space().layer_features([POINT, {**POINT, "lora.size": 0}, {**POINT, "layers.0": 0}])
-    assert features == pytest.approx(np.array([[2 / 3, 0.5, 2 / 3, 0.5], [2 / 3, 0.5, 0, 0.5], [1 / 3, 1, 1 / 3, 1]]))
-
-
 def test_incomplete_points_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"needs a value for layers\.1"):
         space().configuration({name: value for name, value in POINT.items() if name != "layers.1"})

@@ -12,7 +12,7 @@ from autopeft.space.parameter import Real
 from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.coding import to_point
 from autopeft.study.directory import RunDirectory
-from autopeft.study.foresight import Foresight
+from autopeft.study.foresight import SIZE_DECADES, Foresight
 from autopeft.study.study import Study
 
 OBJECTIVES = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
@@ -95,11 +95,15 @@ def test_a_sampler_is_told_floors_by_objective_and_how_high_a_rate_is_for_its_si
     knowledge = foresight.knowledge()
     assert knowledge.reference == {0: 0.6}
     assert knowledge.hints.features is not None
+    assert [len(flags) for flags in knowledge.hints.flags] == [14]
     point = {**foresight.smallest, "learning_rate": 1e-3}
     tenfold = {**point, "learning_rate": 1e-2}
     low, high = knowledge.hints.features([point, tenfold])[:, -1]
     assert high - low == pytest.approx(0.5)  # one decade of two
     larger = {**point, "lora.size.level": 5}
     sizes = [known(DEEP.configuration(to_point(DEEP, params)))["trainable_parameters"] for params in (point, larger)]
-    shift = knowledge.hints.features([{**larger, "learning_rate": 1e-3}])[0, -1] - low
-    assert shift == pytest.approx((np.log10(sizes[1]) - np.log10(sizes[0])) / 3 / 2)
+    shift = knowledge.hints.features([larger])[0] - knowledge.hints.features([point])[0]
+    decades = np.log10(sizes[1] / sizes[0])
+    assert shift == pytest.approx([decades / SIZE_DECADES, decades / 3 / 2])
+    spread = {**point, **{f"layers.{layer}": 1 for layer in range(14)}}
+    assert knowledge.hints.features([spread])[0, 0] == pytest.approx(knowledge.hints.features([point])[0, 0])
