@@ -8,6 +8,7 @@ import math
 import os
 import socket
 import time
+from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,10 +25,12 @@ _ENVIRONMENT = {
     "RAY_DEDUP_LOGS": "0",
 }
 PROBE_SECONDS = 3.0
+MAX_DEATHS_WHILE_LOADING = 3
+"""In a row; one may be bad luck."""
 
 
 class WorkersExecutor:
-    """A pool of worker processes.
+    """A pool of worker processes. Workers that die are replaced, on whichever node has room; nodes may come and go.
 
     Args:
         make_runner: Called once in every worker; it is pickled, with the data it holds, and sent once per node.
@@ -57,93 +60,120 @@ class WorkersExecutor:
         self._actor_class = ray.remote(num_cpus=1)(_Worker)
         self._make_runner = ray.put(make_runner)
         self._trial_timeout = math.inf if trial_timeout is None else trial_timeout
+        self._waiting: deque[Assignment] = deque()
+        """Trials that no worker has taken up yet."""
         self._loading: dict[Any, Any] = {}
-        """By worker: the answer that comes when it has loaded what it needs."""
-        self._idle = [self._start_worker() for _ in range(n_workers)]
+        """Workers by the answer that comes when they have loaded what they need: never, while the cluster has no room for them."""
+        self._ready: list[Any] = []
         self._busy: dict[Any, _Running] = {}
         """By the answer to come."""
+        self._deaths_while_loading = 0
+        for _ in range(n_workers):
+            self._start_worker()
 
     def describe(self) -> BackboneFacts:
         """Wait for the first worker to have loaded the backbone and return what it knows of it; the others load meanwhile.
 
         Raises:
             AutopeftError: The model or the data can't be loaded.
-            UnavailableError: The worker process died.
+            UnavailableError: Worker processes die while they load.
         """
-        try:
-            facts: BackboneFacts = self._ray.get(self._loading[self._idle[0]])
-        except self._ray.exceptions.RayTaskError as error:
-            raise error.cause from None
-        except self._ray.exceptions.RayActorError as error:
-            raise UnavailableError("a worker process died while it loaded the model, perhaps out of memory", value=str(error)) from None
+        while not self._ready:
+            self._wait()
+        facts: BackboneFacts = self._ray.get(self._ready[0].describe.remote())
         return facts
 
     def submit(self, assignment: Assignment) -> None:
-        """Hand a trial to an idle worker."""
-        worker = self._idle.pop()
-        self._busy[worker.run.remote(assignment)] = _Running(worker, assignment)
+        """Take a trial on; the first worker that is free and has loaded runs it."""
+        self._waiting.append(assignment)
+        self._hand_out()
 
     def next_outcome(self) -> Outcome:
         """Wait for the first worker to end its trial.
 
         Raises:
             AutopeftError: The worker could not load the model or the data: no trial can ever run.
+            UnavailableError: Worker processes die while they load.
         """
-        done = self._first_done()
-        if done is None:
-            return self._give_up()
-        running = self._busy.pop(done)
-        try:
-            outcome: Outcome = self._ray.get(done)
-        except self._ray.exceptions.RayTaskError as error:
-            self._idle.append(running.worker)
-            raise error.cause from None
-        except self._ray.exceptions.RayActorError as error:
-            self._idle.append(self._start_worker())
-            return Outcome(running.assignment, error="the worker process died, perhaps out of memory", traceback=str(error), lost=True)
-        self._idle.append(running.worker)
-        return outcome
+        while True:
+            self._hand_out()
+            done = self._wait()
+            if done is not None:
+                return self._collect(done)
+            late = [answer for answer, running in self._busy.items() if running.until <= time.monotonic()]
+            if late:
+                return self._give_up(late[0])
 
     def close(self) -> None:
         """Stop Ray and with it all workers."""
         self._ray.shutdown()
 
-    def _first_done(self) -> Any:
-        """Wait for an answer; None if a trial ran into its time limit before any came."""
-        while True:
-            for running in self._busy.values():
-                if running.until == math.inf and running.worker not in self._loading:
-                    running.until = time.monotonic() + self._trial_timeout
-            left = min(running.until for running in self._busy.values()) - time.monotonic()
-            timeout = None if left == math.inf else max(0.0, left)
-            # Answers to trials come first in the list: of two that are there, wait returns the earlier in it.
-            done, _ = self._ray.wait([*self._busy, *self._loading.values()], num_returns=1, timeout=timeout)
-            if not done or done[0] in self._busy:
-                return done[0] if done else None
-            self._loading = {worker: answer for worker, answer in self._loading.items() if answer != done[0]}
+    def _hand_out(self) -> None:
+        while self._waiting and self._ready:
+            worker, assignment = self._ready.pop(), self._waiting.popleft()
+            self._busy[worker.run.remote(assignment)] = _Running(worker, assignment, time.monotonic() + self._trial_timeout)
 
-    def _give_up(self) -> Outcome:
+    def _wait(self) -> Any:
+        """Wait until something happens: return the answer to a trial, or None if a worker has loaded or a trial has run too long."""
+        until = min((running.until for running in self._busy.values()), default=math.inf)
+        timeout = None if until == math.inf else max(0.0, until - time.monotonic())
+        # Answers to trials come first in the list: of two that are there, wait returns the earlier in it.
+        done, _ = self._ray.wait([*self._busy, *self._loading], num_returns=1, timeout=timeout)
+        if not done:
+            return None
+        if done[0] in self._busy:
+            return done[0]
+        worker = self._loading.pop(done[0])
+        try:
+            self._ray.get(done[0])
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except self._ray.exceptions.RayActorError as error:
+            self._replace_one_that_died_loading(error)
+        else:
+            self._ready.append(worker)
+            self._deaths_while_loading = 0
+        return None
+
+    def _collect(self, answer: Any) -> Outcome:
+        running = self._busy.pop(answer)
+        try:
+            outcome: Outcome = self._ray.get(answer)
+        except self._ray.exceptions.RayTaskError as error:
+            self._ready.append(running.worker)
+            raise error.cause from None
+        except self._ray.exceptions.RayActorError as error:
+            self._start_worker()
+            return Outcome(running.assignment, error="the worker process died, perhaps out of memory", traceback=str(error), lost=True)
+        self._ready.append(running.worker)
+        return outcome
+
+    def _give_up(self, answer: Any) -> Outcome:
         """Kill the worker whose trial has been running past its time, and put another in its place."""
-        late = min(self._busy, key=lambda answer: self._busy[answer].until)
-        running = self._busy.pop(late)
+        running = self._busy.pop(answer)
         self._ray.kill(running.worker)
-        self._idle.append(self._start_worker())
+        self._start_worker()
         return Outcome(running.assignment, error=f"it ran longer than {self._trial_timeout:g} s (--trial-timeout)")
 
-    def _start_worker(self) -> Any:
+    def _replace_one_that_died_loading(self, error: Exception) -> None:
+        self._deaths_while_loading += 1
+        if self._deaths_while_loading > MAX_DEATHS_WHILE_LOADING:
+            raise UnavailableError("worker processes die while they load the model, perhaps out of memory", value=str(error)) from None
+        self._start_worker()
+
+    def _start_worker(self) -> None:
         worker = self._actor_class.remote(self._make_runner)
-        self._loading[worker] = worker.describe.remote()
-        return worker
+        self._loading[worker.describe.remote()] = worker
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Running:
     """A trial that a worker was handed."""
 
     worker: Any
     assignment: Assignment
-    until: float = math.inf
-    """When it is given up, on the monotonic clock; never while its worker still loads."""
+    until: float
+    """When it is given up, on the monotonic clock."""
 
 
 def _require_reachable(address: str) -> None:
