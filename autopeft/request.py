@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from autopeft.amounts import parse_amount
 from autopeft.budget import Budget
@@ -152,12 +154,19 @@ class SearchRequest:
         """Read back what `to_settings` wrote into run.json.
 
         Raises:
-            InvalidInputError: A setting is unknown or out of range.
+            InvalidInputError: A setting is unknown, of another type or out of range.
         """
-        known = {entry.name for entry in fields(cls)}
-        if unknown := set(settings) - known:
+        known = get_type_hints(cls)
+        if unknown := set(settings) - set(known):
             raise InvalidInputError("run.json holds a setting that this autopeft doesn't know", value=min(unknown))
-        return cls(**{name: entry["value"] for name, entry in settings.items()})
+        values = {}
+        for name, entry in settings.items():
+            try:
+                values[name] = TypeAdapter(known[name]).validate_python(entry["value"])
+            except ValidationError as error:
+                reason = error.errors()[0]["msg"]
+                raise InvalidInputError(f"run.json's setting {name}: {reason}", value=entry["value"]) from None
+        return cls(**values)
 
     def to_settings(self, sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """Return every setting with where it came from: "flag", "file", "environment" or "default"."""

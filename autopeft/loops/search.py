@@ -33,6 +33,7 @@ from autopeft.space.reader import read_space
 from autopeft.space.space import Point, SearchSpace
 from autopeft.study import pauses
 from autopeft.study.directory import RunDirectory, json_lines
+from autopeft.study.disk import writing
 from autopeft.study.foresight import Foresight
 from autopeft.study.lock import driving
 from autopeft.study.record import TrialRecord, front
@@ -107,6 +108,7 @@ def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str
     def created() -> Iterator[RunDirectory]:
         run = RunDirectory.create(out)
         with driving(run):
+            run.clear()
             yield run
 
     return _search(request, progress, created, sources or {}, command, is_new=True)
@@ -138,10 +140,10 @@ def _search(
     *,
     is_new: bool,
 ) -> RunDirectory:
-    with _prepared(request, is_new=is_new) as (plan, executor), open_run() as run:
-        _write_settings(run, plan, sources, command)
+    with _prepared(request, is_new=is_new) as (plan, executor), open_run() as run, writing(run):
         study = Study.create(run, plan.foresight, request.sampler, request.seed)
         study.start_with(plan.start)
+        _write_settings(run, plan, sources, command)  # last, for it makes the folder a run: one without its queue would be another run
         study.requeue_running()
         run.write_trial_lines(record.to_row() for record in study.records() if record.is_over)  # a crash may have torn the last
         progress.started(plan, run, len(study.records()))

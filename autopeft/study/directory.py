@@ -22,6 +22,10 @@ from autopeft.errors import InvalidInputError
 
 FORMAT_VERSION = 1
 
+_OF_A_SETTING = {"value", "source"}
+_BEFORE_A_RUN = {"trials", "study.db", "study.db-journal", "driver.lock", "driver.json", ".driver.json.partial", ".run.json.partial"}
+"""What may lie in a folder before run.json, which makes it a run."""
+
 
 class RunDirectory:
     """Paths and files of one run. Creating the object touches nothing; see `create` and `open`."""
@@ -34,9 +38,9 @@ class RunDirectory:
         """Check that a new run may be written to a folder.
 
         Raises:
-            InvalidInputError: The folder exists and is not empty.
+            InvalidInputError: The folder exists and is not empty; what a run left that died before it began counts as empty.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or any(entry.name not in _BEFORE_A_RUN for entry in path.iterdir())):
             remedy = f"Give another --out, or go on with that run: --resume {path}."
             raise InvalidInputError("the output folder is in use", value=str(path), remedy=remedy)
 
@@ -49,7 +53,7 @@ class RunDirectory:
         """
         cls.require_free(path)
         try:
-            (path / "trials").mkdir(parents=True)
+            (path / "trials").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInputError(f"the output folder can't be made: {error}", value=str(path), remedy="Give another --out.") from None
         return cls(path)
@@ -68,7 +72,15 @@ class RunDirectory:
         version = run.settings().get("format_version")
         if version != FORMAT_VERSION:
             raise InvalidInputError(f"this autopeft reads run format {FORMAT_VERSION}", value=version)
+        asked = run.settings().get("settings")
+        if not isinstance(asked, dict) or not all(isinstance(entry, dict) and entry.keys() >= _OF_A_SETTING for entry in asked.values()):
+            raise InvalidInputError("run.json must hold settings, each with its value and source", value=str(run.settings_path))
         return run
+
+    def clear(self) -> None:
+        """Forget what a process left that died before the run began; to be called by the process that drives the run."""
+        if not self.settings_path.exists():
+            self.storage_path.unlink(missing_ok=True)
 
     @property
     def settings_path(self) -> Path:

@@ -51,6 +51,11 @@ RUNGS = "rungs"
 """The attribute of a trial that paused: a list of what it had come to at each rung, as `RungResult`."""
 _GOES_ON = "goes_on_from_rung"
 _SUGGESTION_SECONDS = "suggestion_seconds"
+_BROKEN = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+    *(SQLAlchemyError, optuna.exceptions.OptunaError),
+)
+"""What a damaged database comes to in the libraries that read it."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -111,13 +116,17 @@ class Study:
         """
         if not run.storage_path.is_file():
             raise InvalidInputError("the run has no study.db yet", value=str(run.path), remedy="Wait for its first trial.")
-        objectives = [Objective(**entry) for entry in run.settings()["objectives"]]
         try:
-            study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.storage_path}")
-        except (KeyError, SQLAlchemyError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+            objectives = [Objective(**entry) for entry in run.settings()["objectives"]]
+        except (KeyError, TypeError) as error:
+            raise InvalidInputError(f"run.json names no objectives that can be read: {error}", value=str(run.settings_path)) from None
+        try:
+            opened = cls(optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.storage_path}"), objectives)
+            opened.records()  # what is broken inside shows here, and not in the middle of whatever reads them
+        except _BROKEN as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InvalidInputError(f"study.db can't be read: {reason}", value=str(run.storage_path)) from None
-        return cls(study, objectives)
+        return opened
 
     def start_with(self, points: Mapping[str, Point]) -> None:
         """Queue points, by the names that they are known under, before anything a sampler proposes; those of an earlier call stay."""

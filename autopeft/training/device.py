@@ -25,6 +25,11 @@ def has_bfloat16(device: torch.device) -> bool:
     return False
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that the device or the machine has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
 class Clock:
     """What a stretch of work has cost since the clock was made."""
 
@@ -48,11 +53,18 @@ class Clock:
         return self.seconds if self._has_gpu else 0.0
 
 
-def reset_peak_memory(device: torch.device) -> None:
-    """Start a new measurement of `peak_memory_bytes`, from what is in use: what was freed goes back to the system first."""
+def release_memory(device: torch.device) -> None:
+    """Give back to the system what was freed but kept for reuse."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
     if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
         # Batches differ in length, and glibc keeps their freed tensors in pieces: a worker would grow by a third over twenty trials.
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Start a new measurement of `peak_memory_bytes`, from what is in use."""
+    release_memory(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif _CLEAR_REFS.exists():

@@ -60,6 +60,7 @@ class Training:
         seed: Orders the batches.
         bfloat16: Multiply in bfloat16 (autocast); parameters and optimiser stay in float32.
         frozen: What lies below the modules; it is neither trained nor, where it is known already, computed.
+        micro_batch: Examples that go through the model at once; a step adds up the gradients of as many as it needs. None: all.
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class Training:
         seed: int,
         bfloat16: bool,
         frozen: FrozenPart,
+        micro_batch: int | None = None,
     ) -> None:
         self._model, self._tokenizer, self._task, self._split = model, tokenizer, task, split
         self._trainable = {name: parameter for name, parameter in trainable.items() if parameter.requires_grad}
         self._settings = {**DEFAULTS, **hyper_parameters}
         self._optimizer = torch.optim.AdamW(self._trainable.values(), weight_decay=self._settings["weight_decay"])
         self._bfloat16, self._frozen = bfloat16, frozen
+        self._micro_batch = micro_batch or batch_size
         self._device = next(model.parameters()).device
         self._batches = _batches(split, batch_size, seed)
         self._examples_seen = 0
@@ -144,10 +147,21 @@ class Training:
         """Take one optimiser step and return the batch's mean loss."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings["learning_rate"] * linear_schedule(self.step, self.n_steps, self._settings["warmup_fraction"])
+        value = sum(
+            self._add_gradients(indices[first : first + self._micro_batch], len(indices))
+            for first in range(0, len(indices), self._micro_batch)
+        )
+        nn.utils.clip_grad_norm_(self._trainable.values(), MAX_GRADIENT_NORM)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return value
+
+    def _add_gradients(self, indices: list[int], n_examples: int) -> float:
+        """Add some examples' part to the gradients of a step over so many; return their part of its mean loss."""
         batch = {name: tensor.to(self._device) for name, tensor in collate(self._tokenizer, self._split, indices).items()}
         labels = torch.as_tensor(self._split.labels[indices]).to(self._device)
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bfloat16), self._frozen.reused(self._split, indices):
-            loss = task_loss(self._model, self._task, batch, labels)
+            loss = task_loss(self._model, self._task, batch, labels) * (len(indices) / n_examples)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise DivergedError(
@@ -156,9 +170,6 @@ class Training:
                 remedy=f"It happened in step {self.step + 1} of {self.n_steps}; lower the learning rate.",
             )
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._trainable.values(), MAX_GRADIENT_NORM)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
         return value
 
 

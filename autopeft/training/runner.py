@@ -13,7 +13,15 @@ from autopeft.errors import AutopeftError
 from autopeft.methods.checkpoint import pack
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
-from autopeft.training.device import Clock, has_bfloat16, peak_memory_bytes, pick_device, reset_peak_memory
+from autopeft.training.device import (
+    Clock,
+    has_bfloat16,
+    is_out_of_memory,
+    peak_memory_bytes,
+    pick_device,
+    release_memory,
+    reset_peak_memory,
+)
 from autopeft.training.evaluate import evaluate
 from autopeft.training.final import BestEpoch
 from autopeft.training.hidden_states import FrozenPart, HiddenStates
@@ -59,14 +67,23 @@ class TrialRunner:
         )
 
     def run(self, assignment: Assignment) -> Outcome:
-        """Train and measure one configuration. Errors are part of the outcome and leave the backbone as it was."""
-        try:
-            return self._run(assignment)
-        except (AutopeftError, RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            return Outcome(assignment, error=reason, traceback=traceback.format_exc())
+        """Train and measure one configuration. Errors are part of the outcome and leave the backbone as it was.
 
-    def _run(self, assignment: Assignment) -> Outcome:
+        Where memory runs out it is tried again, each time with half as many examples at once; the steps stay the same.
+        """
+        micro_batch = assignment.budget.batch_size
+        while True:
+            try:
+                return self._run(assignment, micro_batch)
+            except (AutopeftError, RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
+                if not is_out_of_memory(error) or micro_batch == 1:
+                    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                    return Outcome(assignment, error=reason, traceback=traceback.format_exc())
+            # Only here: the error's traceback holds the tensors that there was no room for.
+            micro_batch = (micro_batch + 1) // 2
+            release_memory(self._device)
+
+    def _run(self, assignment: Assignment, micro_batch: int) -> Outcome:
         model, task, budget = self._loaded.model, self._settings.task, assignment.budget
         train_split, validation = self._data(budget)  # tokenised once, and not by the first trial's clock
         clock = Clock(self._device)
@@ -90,6 +107,7 @@ class TrialRunner:
                     seed=assignment.seed,
                     bfloat16=self._bfloat16,
                     frozen=frozen,
+                    micro_batch=micro_batch,
                 )
                 if assignment.paused is not None:
                     training.restore(assignment.paused.state)

@@ -1,7 +1,8 @@
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.methods.checkpoint import unpack
 from autopeft.tasks import TaskData
+from autopeft.training import loop
 from autopeft.training.backbone import find_backbone
 from autopeft.training.evaluate import evaluate
+from autopeft.training.loop import task_loss
 from autopeft.training.measurement import Assignment, Outcome, RunnerSettings
 from autopeft.training.runner import TrialRunner
 from autopeft.training.tokens import tokenise
@@ -159,3 +162,49 @@ def test_the_global_random_stream_is_not_touched(runner: TrialRunner) -> None:
     torch.manual_seed(5)
     run(runner, CONFIGURATIONS["lora"])
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.fixture
+def crowded(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
+    """Give the loss room for so many examples only; return how many came each time. Without dropout, so that sums can be compared."""
+    for module in runner._loaded.model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            monkeypatch.setattr(module, "p", 0.0)
+
+    def limit(room: int) -> list[int]:
+        came: list[int] = []
+
+        def limited(model: Any, task: Any, batch: Any, labels: torch.Tensor) -> torch.Tensor:
+            came.append(len(labels))
+            if len(labels) > room:
+                raise torch.OutOfMemoryError("no room")
+            return task_loss(model, task, batch, labels)
+
+        monkeypatch.setattr(loop, "task_loss", limited)
+        return came
+
+    return limit
+
+
+def test_where_memory_runs_out_a_step_is_taken_in_parts(runner: TrialRunner, crowded: Callable[[int], list[int]]) -> None:
+    before, configuration = state(runner), CONFIGURATIONS["composite"]
+    crowded(8)
+    whole = run(runner, configuration)
+    came = crowded(3)
+    parts = run(runner, configuration)
+    assert came[:4] == [8, 4, 2, 2]
+    assert max(came[2:]) == 2
+    assert state(runner) == before
+    assert whole.measurement is not None
+    assert parts.measurement is not None
+    assert parts.measurement.examples_seen == whole.measurement.examples_seen
+    losses = [[point.train_loss for point in one.curve] for one in (whole.measurement, parts.measurement)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-2 if runner.describe().precision == "bf16" else 1e-5)
+
+
+def test_what_doesn_t_fit_at_all_fails(runner: TrialRunner, crowded: Callable[[int], list[int]]) -> None:
+    before = state(runner)
+    assert crowded(0) == []
+    outcome = run(runner, CONFIGURATIONS["lora"])
+    assert outcome.error == "no room"
+    assert state(runner) == before

@@ -1,0 +1,39 @@
+"""What a full disk comes to: an error that says where, and nothing lost."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import OperationalError
+
+from autopeft.errors import UnavailableError
+from autopeft.study.directory import RunDirectory
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SQLITE_FULL = ("disk is full", "disk I/O error")
+
+
+@contextmanager
+def writing(run: RunDirectory) -> Iterator[None]:
+    """Say so when there is no room to write a run. What was announced is stored; what was not is trained again after --resume.
+
+    Raises:
+        UnavailableError: The disk, or the quota on it, is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise _full(run, error) from error
+    except (StorageInternalError, OperationalError) as error:
+        told = f"{error} {error.__cause__}"
+        if not any(words in told for words in _SQLITE_FULL):
+            raise
+        raise _full(run, "database or disk is full") from error
+
+
+def _full(run: RunDirectory, reason: object) -> UnavailableError:
+    remedy = f"Make room, then go on: autopeft search --resume {run.path}."
+    return UnavailableError(f"the run can't be written: {reason}", value=str(run.path), remedy=remedy)
