@@ -21,8 +21,19 @@ SHARED = Path(__file__).parents[2] / "shared"
 WORDS = ["the", "cat", "dog", "bird", "sees", "hears", "likes", "red", "blue", "green", "old", "new", "and", "not", "very", "quick"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, saying so, what needs real data where there is none."""
+ON_REQUEST = {
+    "targets": "downloads the targets' packages: pytest -m targets",
+    "faults": "kills processes and fills disks for minutes: pytest -m faults",
+}
+"""By marker, why what has it is left out unless it is asked for."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip, saying so, what was not asked for, and what needs real data where there is none."""
+    for marker, reason in ON_REQUEST.items():
+        for item in items if marker not in config.option.markexpr else ():
+            if item.get_closest_marker(marker) is not None:
+                item.add_marker(pytest.mark.skip(reason=reason))
     if (SHARED / "data").is_dir():
         return
     skip = pytest.mark.skip(reason=f"needs the real data and models in {SHARED}")

@@ -144,7 +144,7 @@ def _search(
         study = Study.create(run, plan.foresight, request.sampler, request.seed)
         study.start_with(plan.start)
         _write_settings(run, plan, sources, command)  # last, for it makes the folder a run: one without its queue would be another run
-        study.requeue_running()
+        study.take_over()
         run.write_trial_lines(record.to_row() for record in study.records() if record.is_over)  # a crash may have torn the last
         progress.started(plan, run, len(study.records()))
         _loop(plan, run, study, executor, progress)

@@ -59,9 +59,7 @@ def read_history(trials: Sequence[FrozenTrial], grid: Grid, n_objectives: int, r
     whole = [trial for trial in trials if all(trial.distributions.get(axis.name) == axis.distribution for axis in grid.axes)]
     done = [trial for trial in whole if trial.state == TrialState.COMPLETE and _finite(trial)]
     running = [trial for trial in whole if trial.state == TrialState.RUNNING]
-    other = [trial.params for trial in (*done, *running)]
     failed = [trial for trial in whole if trial.state == TrialState.FAIL or (trial.state == TrialState.COMPLETE and not _finite(trial))]
-    failed = [trial for trial in failed if trial.params not in other]  # what was tried again had only lost its worker
     bounds = sorted({name for trial in done for name in trial.constraints})
     excess = np.array([[trial.constraints.get(name, np.nan) for name in bounds] for trial in done]).reshape(len(done), len(bounds))
     not_failing = np.concatenate([np.full(len(done), -1.0), np.ones(len(failed))])[:, None]

@@ -70,6 +70,8 @@ class Study:
         self._study, self._foresight, self._seed = study, foresight, seed
         self.objectives = tuple(objectives)
         self._live: dict[int, optuna.Trial] = {}
+        self._begun: list[int] = []
+        """Numbers of trials that a dead process had begun."""
 
     @classmethod
     def create(cls, run: RunDirectory, foresight: Foresight, sampler: str, seed: int) -> "Study":
@@ -137,19 +139,28 @@ class Study:
                 self._study.enqueue_trial(coding.to_params(self._foresight.space, point), user_attrs={START: name})
 
     def ask(self) -> tuple[int, Configuration, int]:
-        """Return the number, configuration and seed of a new running trial."""
+        """Return the number, configuration and seed of a running trial: one that a dead process had begun, or else a new one."""
         assert self._foresight is not None, "a study opened for reading can't ask"
         space = self._foresight.space
-        began = time.perf_counter()
-        trial = self._study.ask(coding.distributions(space))
-        trial.set_user_attr(_SUGGESTION_SECONDS, round(time.perf_counter() - began, 4))
+        if self._begun:
+            trial = self._trial(self._begun.pop(0))
+            coding.suggest(trial, space)  # what is stored stays; the rest of a half-stored proposal follows from the same record again
+        else:
+            began = time.perf_counter()
+            trial = self._study.ask(coding.distributions(space))
+            trial.set_user_attr(_SUGGESTION_SECONDS, round(time.perf_counter() - began, 4))
         configuration = space.configuration(coding.to_point(space, trial.params))
-        seed = int(trial.user_attrs.get("seed", trial_seed(self._seed, trial.number)))
+        seed = trial_seed(self._seed, trial.number)
         # The seed comes last: a trial that has one has all, and was handed out.
         for key, value in {"configuration": configuration.to_json(), "configuration_id": configuration.id, "seed": seed}.items():
             trial.set_user_attr(key, value)
         self._live[trial.number] = trial
         return trial.number, configuration, seed
+
+    @property
+    def has_begun_trials(self) -> bool:
+        """Whether the next of `ask` are trials that a dead process had begun."""
+        return bool(self._begun)
 
     def tell(self, assignment: Assignment, measurement: Measurement) -> TrialRecord:
         """Record a trial that ended well; one whose objectives are not all finite is recorded as failed."""
@@ -191,26 +202,25 @@ class Study:
         self._study.tell(number, state=TrialState.PRUNED)
         return self._read(number)
 
-    def requeue_running(self) -> int:
-        """Put every trial that a dead process left running back into the queue, or to the last rung that it had reached; return how many.
+    def take_over(self) -> int:
+        """Make every trial that a dead process left running come again, from the last rung that it had reached; return how many.
 
+        It keeps its number and seed, so that a search that was interrupted proposes what it would have proposed.
         Must only be called when nothing is running: Optuna can't tell a live trial from a stranded one.
         """
         stale = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for trial in stale:
             if RUNGS in trial.user_attrs:
                 self._trial(trial.number).set_user_attr(_GOES_ON, 0)
-                continue
-            self._study.tell(trial.number, state=TrialState.FAIL)
-            if "seed" in trial.user_attrs:  # else it had not been handed out yet, and its proposal is simply made again
-                kept = {key: trial.user_attrs[key] for key in ("seed", START) if key in trial.user_attrs}
-                self._study.enqueue_trial(trial.params, user_attrs=kept)
+            else:
+                self._begun.append(trial.number)
         return len(stale)
 
     def records(self) -> list[TrialRecord]:
-        """Return all trials in order, without those that `requeue_running` put back: they come again under a new number."""
-        handed_out = [trial for trial in self._study.get_trials(deepcopy=False) if "seed" in trial.user_attrs and trial.state in _STATES]
-        return [self._record(trial) for trial in handed_out if trial.state != TrialState.FAIL or "error" in trial.user_attrs]
+        """Return all trials in order that were handed out."""
+        return [
+            self._record(trial) for trial in self._study.get_trials(deepcopy=False) if "seed" in trial.user_attrs and trial.state in _STATES
+        ]
 
     def times(self) -> list[TrialTime]:
         """Return when the trials of `records` ran that are over."""
@@ -218,13 +228,13 @@ class Study:
         return [
             TrialTime(trial.number, trial.datetime_start, trial.datetime_complete, trial.user_attrs.get(_SUGGESTION_SECONDS))
             for trial in trials
-            if trial.datetime_start and trial.datetime_complete and (trial.state != TrialState.FAIL or "error" in trial.user_attrs)
+            if trial.datetime_start and trial.datetime_complete
         ]
 
     def _finish(self, assignment: Assignment, attributes: Mapping[str, Any], values: list[float] | None) -> TrialRecord:
         trial = self._trial(assignment.trial)
         del self._live[assignment.trial]
-        for key, value in attributes.items():  # before the state: a finished trial can't be changed, and a crash here is requeued
+        for key, value in attributes.items():  # before the state: a finished trial can't be changed, and after a crash here it comes again
             trial.set_user_attr(key, value)
         return self._record(self._study.tell(trial, values, state=TrialState.COMPLETE if values else TrialState.FAIL))
 

@@ -33,17 +33,6 @@ from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.measurement import Assignment, RunnerSettings
 from autopeft.training.runner import TrialRunner
 
-
-def pytest_collection_modifyitems(config, items):
-    """Skip, saying so, what downloads the targets' packages, unless it is asked for."""
-    if "targets" in config.option.markexpr:
-        return
-    skip = pytest.mark.skip(reason="downloads the targets' packages: pytest -m targets")
-    for item in items:
-        if item.get_closest_marker("targets") is not None:
-            item.add_marker(skip)
-
-
 WORDS = ["good", "bad", "the", "film", "was", "very", "not", "long", "and", "dull", "bright"]
 SMALL = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24}
 BUDGET = Budget(train_examples=32, epochs=2, evaluation_examples=20, batch_size=8, max_length=8)

@@ -39,7 +39,7 @@ def test_the_driver_is_killed(settings: list[object], tmp_path: Path, rungs: tup
 
 def test_workers_are_killed_ten_times(settings: list[object], tmp_path: Path) -> None:
     rng = random.Random(1)
-    driver = Driver([*settings, "--trials", 40, "--workers", 2, "--epochs", 40], tmp_path / "run")
+    driver = Driver([*settings, "--trials", 40, "--workers", 2, "--epochs", 10], tmp_path / "run")
     process = driver.start()
     n_kills = 0
     while n_kills < N_KILLS:
@@ -57,7 +57,7 @@ def test_workers_are_killed_ten_times(settings: list[object], tmp_path: Path) ->
 
 
 def test_a_worker_that_hangs_is_given_up(settings: list[object], tmp_path: Path) -> None:
-    driver = Driver([*settings, "--trials", 12, "--workers", 2, "--epochs", 20, "--trial-timeout", 15], tmp_path / "run")
+    driver = Driver([*settings, "--trials", 12, "--workers", 2, "--epochs", 10, "--trial-timeout", 15], tmp_path / "run")
     process = driver.start()
     assert wait_until(lambda: bool(workers_of(process)), process), process.communicate()[0]
     hanging = workers_of(process)[0]

@@ -10,6 +10,11 @@ from autopeft.study.directory import RunDirectory, json_lines, write_atomically
 def test_a_new_run_needs_a_free_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert (RunDirectory.create(tmp_path / "empty").path / "trials").is_dir()
+    (tmp_path / "empty" / "study.db").write_bytes(b"of a process that died before the run began")
+    again = RunDirectory.create(tmp_path / "empty")
+    again.clear()
+    assert not again.storage_path.exists()
+    again.write_settings({})
     with pytest.raises(InvalidInputError, match="output folder is in use"):
         RunDirectory.create(tmp_path / "empty")
     (tmp_path / "file").write_text("x")
@@ -21,8 +26,9 @@ def test_a_new_run_needs_a_free_folder(tmp_path: Path) -> None:
 
 def test_settings_round_trip(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path / "run")
-    run.write_settings({"name": "run"})
-    assert RunDirectory.open(run.path).settings() == {"format_version": 1, "name": "run"}
+    settings = {"settings": {"name": {"value": "run", "source": "flag"}}}
+    run.write_settings(settings)
+    assert RunDirectory.open(run.path).settings() == {"format_version": 1, **settings}
 
 
 @pytest.mark.parametrize(
@@ -33,8 +39,10 @@ def test_settings_round_trip(tmp_path: Path) -> None:
         ("[]", "JSON object"),
         ('{"format_version": 99}', "run format 1"),
         ("{}", "run format 1"),
+        ('{"format_version": 1}', "must hold settings"),
+        ('{"format_version": 1, "settings": {"task": "mrpc"}}', "must hold settings"),
     ],
-    ids=["missing", "broken", "list", "later", "none"],
+    ids=["missing", "broken", "list", "later", "none", "no settings", "settings without source"],
 )
 def test_other_folders_are_no_runs(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:

@@ -2,6 +2,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -87,13 +88,38 @@ def test_running_trials_of_a_dead_process_come_again(run: RunDirectory) -> None:
     lost = [ask(study), ask(study)]
     del study
     resumed = open_study(run)
-    assert resumed.requeue_running() == 2
+    assert resumed.take_over() == 2
     again = [ask(resumed), ask(resumed)]
-    assert [(one.configuration, one.seed) for one in again] == [(one.configuration, one.seed) for one in lost]
+    assert [(one.trial, one.configuration, one.seed) for one in again] == [(one.trial, one.configuration, one.seed) for one in lost]
     for one in again:
         resumed.tell(one, measurement(0.6))
     assert [record.state for record in resumed.records()] == ["complete"] * 3
-    assert resumed.requeue_running() == 0
+    assert resumed.take_over() == 0
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "autopeft"])
+def test_a_half_stored_proposal_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str) -> None:
+    whole, broken = (RunDirectory.create(tmp_path / name) for name in ("whole", "broken"))
+    expected = [ask(study) for study in [open_study(whole, sampler)] for _ in range(3)]
+    study = open_study(broken, sampler)
+    ask(study)
+    stored = 0
+    storage = type(study._study._storage)
+    original = storage.set_trial_param
+
+    def die_at_the_third(*arguments: Any) -> None:
+        nonlocal stored
+        stored += 1
+        if stored == 3:
+            raise KeyboardInterrupt
+        original(*arguments)
+
+    monkeypatch.setattr(storage, "set_trial_param", die_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        ask(study)
+    resumed = open_study(broken, sampler)
+    assert resumed.take_over() == 2
+    assert [ask(resumed) for _ in range(3)] == expected
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "autopeft"])
@@ -184,7 +210,7 @@ def test_presets_come_first_once_and_again_after_a_crash(run: RunDirectory) -> N
     sizes = [ask(study).configuration.modules[0].size]
     study = open_study(run)
     study.start_with({"large": point, "small": {**point, "lora.size": 1}})
-    study.requeue_running()
+    study.take_over()
     asked = [ask(study) for _ in range(3)]
     sizes += [one.configuration.modules[0].size for one in asked[:2]]
     assert sorted(sizes) == [1, 8, 8]
@@ -194,7 +220,7 @@ def test_presets_come_first_once_and_again_after_a_crash(run: RunDirectory) -> N
             "start" in trial.user_attrs
             for trial in optuna.load_study(study_name="autopeft", storage=f"sqlite:///{run.storage_path}").trials
         )
-        == 3
+        == 2
     )
 
 
@@ -240,5 +266,5 @@ def test_times_tell_when_trials_ran_and_what_their_proposal_took(run: RunDirecto
     found = Study.open(run).times()
     assert [one.number for one in found] == [0, 1]
     assert all(one.began <= one.ended and one.suggestion_seconds is not None and one.suggestion_seconds > 0 for one in found)
-    study.requeue_running()
+    study.take_over()
     assert [one.number for one in study.times()] == [0, 1]
