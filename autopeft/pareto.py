@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+N_AT_ONCE = 1000
+"""Points that are compared pairwise; a thousand take some megabytes."""
+
 
 def non_dominated(points: Array) -> NDArray[np.bool_]:
     """Return which of the n points no other point dominates.
@@ -16,6 +19,14 @@ def non_dominated(points: Array) -> NDArray[np.bool_]:
     that holds a NaN is never on the front and dominates nothing.
     """
     points = np.asarray(points, dtype=np.float64)
+    if len(points) > N_AT_ONCE:
+        # What its own part dominates is dominated: the parts' fronts are all that need be compared.
+        parts = range(0, len(points), N_AT_ONCE)
+        left = np.concatenate([first + np.flatnonzero(non_dominated(points[first : first + N_AT_ONCE])) for first in parts])
+        if len(left) < len(points):
+            result = np.zeros(len(points), dtype=np.bool_)
+            result[left[non_dominated(points[left])]] = True
+            return result
     valid: NDArray[np.bool_] = ~np.any(np.isnan(points), axis=1)
     no_worse = np.all(points[:, None, :] <= points[None, :, :], axis=2)
     better = np.any(points[:, None, :] < points[None, :, :], axis=2)

@@ -48,3 +48,18 @@ def test_losses_flip_what_is_maximised() -> None:
 def test_direction_is_checked() -> None:
     with pytest.raises(ValueError, match="minimize or maximize"):
         Objective("accuracy", "up")  # type: ignore[arg-type]
+
+
+def test_many_points_are_compared_in_parts() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.random((2500, 3)).round(2)
+    points[7] = np.nan
+    parts = non_dominated(points)
+    valid = ~np.isnan(points).any(axis=1)
+    expected = [
+        bool(valid[i]) and not ((points[valid] <= points[i]).all(axis=1) & (points[valid] < points[i]).any(axis=1)).any()
+        for i in range(2500)
+    ]
+    assert parts.tolist() == expected
+    circle = np.linspace(0, np.pi / 2, 1500)
+    assert non_dominated(np.stack([-np.cos(circle), -np.sin(circle)], axis=1)).all()

@@ -53,7 +53,7 @@ def tune(run: RunDirectory, progress: Callable[[str], engine.Progress], *, trial
         AutopeftError: Every trial of a baseline failed.
         KeyboardInterrupt: The user stopped it; the same call goes on.
     """
-    asked = SearchRequest.from_settings(run.settings()["settings"])
+    asked = SearchRequest.from_settings(run.asked())
     n_trials = trials if trials is not None else max(1, asked.trials // len(BASELINES))
     if n_trials < 1:
         raise InvalidInputError("--trials-per-method must be a whole number of 1 or more", value=trials)

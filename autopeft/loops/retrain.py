@@ -65,7 +65,7 @@ class RetrainRequest:
 
     def search_request(self, run: RunDirectory) -> SearchRequest:
         """Return what the search asked for, with what is asked for here instead."""
-        asked = SearchRequest.from_settings(run.settings()["settings"])
+        asked = SearchRequest.from_settings(run.asked())
         changes: dict[str, Any] = {name: value for name in ("workers", "address", "model") if (value := getattr(self, name)) is not None}
         if self.data_dir is not None:
             changes["data_dir"] = self.data_dir

@@ -36,7 +36,7 @@ from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.disk import writing
 from autopeft.study.foresight import Foresight
 from autopeft.study.lock import driving
-from autopeft.study.record import TrialRecord, front
+from autopeft.study.record import TrialRecord, is_on_front
 from autopeft.study.study import Study
 from autopeft.tasks import Kind, TaskData, load, load_files
 from autopeft.training.backbone import BackboneSource, find_backbone
@@ -123,7 +123,7 @@ def plan(request: SearchRequest) -> SearchPlan:
 def resume(path: Path, progress: Progress, trials: int | None = None, command: str = "") -> RunDirectory:
     """Go on with a run that was stopped, to its number of trials or to a new total; arguments and errors as in `search`."""
     run = RunDirectory.open(path)
-    settings = run.settings()["settings"]
+    settings = run.asked()
     if trials is not None:
         settings = settings | {"trials": {"value": trials, "source": "flag"}}
     sources = {name: entry["source"] for name, entry in settings.items()}
@@ -214,8 +214,7 @@ def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor,
         running.remove(outcome.assignment.trial)
         record = _record(run, study, outcome)
         records = study.records()
-        on_front = record.number in {other.number for other in front(records, study.objectives)}
-        progress.trial_finished(record, on_front, len(records) - len(running), plan.request.trials)
+        progress.trial_finished(record, is_on_front(record, records, study.objectives), len(records) - len(running), plan.request.trials)
     if time.monotonic() < deadline:  # else a resumed run may go on with them
         _stop_paused(run, study)
 

@@ -72,9 +72,6 @@ class RunDirectory:
         version = run.settings().get("format_version")
         if version != FORMAT_VERSION:
             raise InvalidInputError(f"this autopeft reads run format {FORMAT_VERSION}", value=version)
-        asked = run.settings().get("settings")
-        if not isinstance(asked, dict) or not all(isinstance(entry, dict) and entry.keys() >= _OF_A_SETTING for entry in asked.values()):
-            raise InvalidInputError("run.json must hold settings, each with its value and source", value=str(run.settings_path))
         return run
 
     def clear(self) -> None:
@@ -138,6 +135,17 @@ class RunDirectory:
         if not isinstance(data, dict):
             raise InvalidInputError("run.json must hold a JSON object", value=str(self.settings_path))
         return data
+
+    def asked(self) -> dict[str, dict[str, Any]]:
+        """Read what the search was asked for: by setting, its value and source.
+
+        Raises:
+            InvalidInputError: run.json doesn't say.
+        """
+        asked = self.settings().get("settings")
+        if not isinstance(asked, dict) or not all(isinstance(entry, dict) and entry.keys() >= _OF_A_SETTING for entry in asked.values()):
+            raise InvalidInputError("run.json must hold settings, each with its value and source", value=str(self.settings_path))
+        return asked
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
         """Write run.json whole or not at all."""

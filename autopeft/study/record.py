@@ -125,3 +125,12 @@ def front(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> li
     order = np.lexsort(points.T)
     on_front = non_dominated(points)
     return [complete[index] for index in order if on_front[index]]
+
+
+def is_on_front(record: TrialRecord, records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> bool:
+    """Return whether a trial is one of the `front` of these."""
+    if record.state != "complete" or record.exceeds:
+        return False
+    others = losses(objectives, [other.values for other in records if other.state == "complete" and not other.exceeds])
+    mine = losses(objectives, [record.values])
+    return not ((others <= mine).all(axis=1) & (others < mine).any(axis=1)).any()

@@ -70,6 +70,7 @@ class Study:
         self._study, self._foresight, self._seed = study, foresight, seed
         self.objectives = tuple(objectives)
         self._live: dict[int, optuna.Trial] = {}
+        self._over: dict[int, TrialRecord] = {}
         self._begun: list[int] = []
         """Numbers of trials that a dead process had begun."""
 
@@ -218,9 +219,8 @@ class Study:
 
     def records(self) -> list[TrialRecord]:
         """Return all trials in order that were handed out."""
-        return [
-            self._record(trial) for trial in self._study.get_trials(deepcopy=False) if "seed" in trial.user_attrs and trial.state in _STATES
-        ]
+        trials = self._study.get_trials(deepcopy=False)
+        return [self._record(trial) for trial in trials if "seed" in trial.user_attrs and trial.state in _STATES]
 
     def times(self) -> list[TrialTime]:
         """Return when the trials of `records` ran that are over."""
@@ -239,6 +239,15 @@ class Study:
         return self._record(self._study.tell(trial, values, state=TrialState.COMPLETE if values else TrialState.FAIL))
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
+        """Return a trial's record; that of a finished one is made once."""
+        if trial.number not in self._over:
+            record = self._read_record(trial)
+            if not record.is_over:
+                return record
+            self._over[trial.number] = record
+        return self._over[trial.number]
+
+    def _read_record(self, trial: FrozenTrial) -> TrialRecord:
         attributes = trial.user_attrs
         names = [objective.name for objective in self.objectives]
         return TrialRecord(

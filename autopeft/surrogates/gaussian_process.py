@@ -31,6 +31,7 @@ from torch import Tensor
 from autopeft.surrogates.kernel import Kernel, Prior, flag_kernel
 
 Array = NDArray[np.float64]
+Places = NDArray[np.int64]
 
 LARGEST = 1e100
 """Losses are clipped here: their squares must stay finite."""
@@ -39,6 +40,10 @@ NOISE = Prior("noise", 1, -4.0, 1.0, -5.0)
 MIN_NOISE = 1e-4
 MIN_VARIANCE = 1e-10
 MAX_ITERATIONS = 60
+MAX_FITTED = 256
+"""Points that the hyper-parameters are fitted to: they don't sharpen any more, and the time grows with the cube."""
+MAX_KEPT = 1000
+"""Points that predictions rest on."""
 HOPELESS = 1e10
 """Cost where K has no factor; finite, for the line search interpolates."""
 LOG_BOUND = 9.0
@@ -74,7 +79,8 @@ class GaussianProcess:
         centre, scale = float(clipped.mean()), float(clipped.std()) or 1.0
         x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((clipped - centre) / scale, dtype=torch.double)
         kernel = flag_kernel(x.shape[1], groups)
-        return cls(kernel, _maximise(kernel, x, y), x, y, centre, scale)
+        fitted, kept = _spread(len(x), MAX_FITTED), _telling(clipped, MAX_KEPT)
+        return cls(kernel, _maximise(kernel, x[fitted], y[fitted]), x[kept], y[kept], centre, scale)
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Return means and standard deviations (without noise) of the losses at N points, in their own unit."""
@@ -97,6 +103,19 @@ class GaussianProcess:
         cross = self.kernel(x, self.inputs, self.hyper)
         explained = torch.linalg.solve_triangular(L, cross.T, upper=False).square().sum(0)
         return m + (cross @ w)[:, 0], (1.0 - explained).clamp_min(MIN_VARIANCE).sqrt()
+
+
+def _spread(n: int, most: int) -> Places:
+    """Return up to so many of n positions, evenly."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
+
+
+def _telling(losses: Array, most: int) -> Places:
+    """Return the positions of up to so many losses: half the lowest, for that is where to look on, half evenly out of the others."""
+    if len(losses) <= most:
+        return np.arange(len(losses))
+    order = np.argsort(losses, kind="stable")
+    return np.sort(np.concatenate([order[: most // 2], order[most // 2 :][_spread(len(losses) - most // 2, most - most // 2)]]))
 
 
 def _factor(kernel: Kernel, x: Tensor, hyper: Mapping[str, Tensor]) -> Tensor:

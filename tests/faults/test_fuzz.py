@@ -155,7 +155,7 @@ def test_data_file(tables: dict[str, bytes], tmp_path: Path, suffix: str, seed: 
 
 def _read_run(path: Path) -> Any:
     run = RunDirectory.open(path)
-    SearchRequest.from_settings(run.settings()["settings"])
+    SearchRequest.from_settings(run.asked())
     return Study.open(run).records()
 
 

@@ -109,3 +109,16 @@ def test_degenerate_losses_still_give_a_prediction(losses: list[float]) -> None:
 def test_repeated_inputs_are_no_trouble() -> None:
     mean, _ = GaussianProcess.fit(np.repeat(INPUTS[:3], 10, axis=0), LOSSES).predict(NEW)
     assert np.isfinite(mean).all()
+
+
+def test_of_very_many_losses_the_lowest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autopeft.surrogates.gaussian_process.MAX_FITTED", 20)
+    monkeypatch.setattr("autopeft.surrogates.gaussian_process.MAX_KEPT", 40)
+    inputs = RNG.random((300, 2))
+    losses = np.sin(6 * inputs[:, 0]) + inputs[:, 1]
+    process = GaussianProcess.fit(inputs, losses)
+    assert len(process.inputs) == 40
+    kept = np.sort(process.targets.numpy() * losses.std() + losses.mean())
+    assert kept[:20] == pytest.approx(np.sort(losses)[:20])
+    mean, _ = process.predict(inputs)
+    assert np.abs(mean - losses).mean() < 0.1 * losses.std()
