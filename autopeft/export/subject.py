@@ -100,7 +100,7 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
         InvalidInputError: The run has no such trial, or it is not complete, or its adapter or a plugin is gone.
     """
     settings = run.settings()
-    asked = {name: entry["value"] for name, entry in settings["settings"].items()}
+    asked = {name: entry["value"] for name, entry in run.asked().items()}
     plugins = tuple(asked.get("plugins") or ())
     for path in plugins:
         import_plugin(path)
