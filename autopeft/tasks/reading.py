@@ -163,10 +163,12 @@ def _read_parquet(file: Path) -> Table:
                 n_bytes += batch.nbytes
                 _require_size(file, n_bytes)
                 batches.append(batch)
-    except (pa.ArrowException, OSError) as error:
+        table = pa.Table.from_batches(batches, schema)
+        columns = {name: column.to_pylist() for name, column in zip(table.column_names, table.columns, strict=True)}
+    except InvalidInputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: text that isn't UTF-8, a date out of range
         raise InvalidInputError(f"{file} is not valid Parquet: {error}") from error
-    table = pa.Table.from_batches(batches, schema)
-    columns = {name: column.to_pylist() for name, column in zip(table.column_names, table.columns, strict=True)}
     return Table(str(file), columns, range(1, table.num_rows + 1))
 
 
