@@ -70,7 +70,7 @@ class Foresight:
         That is what can't be built or breaks a constraint on a known cost, and what has no module: the head alone is no answer to
         which modules to use, unless the space has none.
         """
-        name, known = self._seen(params)
+        name, known, _ = self._seen(params)
         return None if self._excess(known) > 0 else name
 
     def excess(self, params: Parameters) -> float:
@@ -79,7 +79,7 @@ class Foresight:
 
     def objection(self, point: Point) -> str:
         """Return why a point may not be proposed, as a clause; empty if it may."""
-        name, known = self._seen(coding.to_params(self.space, point))
+        name, known, _ = self._seen(coding.to_params(self.space, point))
         if known is None:
             return "the backbone can't take it"
         if name is None:
@@ -169,9 +169,8 @@ class Foresight:
         rate = next((parameter for parameter in self.space.training if parameter.name == LEARNING_RATE), None)
         rows = []
         for params in trials:
-            configuration = self.space.configuration(coding.to_point(self.space, params))
-            n_layers = len({layer for module in configuration.modules for layer in module.layers or ()})
-            size = math.log10(max(1.0, (self._seen(params)[1] or {}).get(SIZE, 1.0)))
+            _, known, n_layers = self._seen(params)
+            size = math.log10(max(1.0, (known or {}).get(SIZE, 1.0)))
             row = [(size - math.log10(max(1, n_layers))) / SIZE_DECADES]
             if isinstance(rate, Real) and rate.log:
                 row.append((math.log10(params[LEARNING_RATE]) + RATE_PER_SIZE * size) / math.log10(rate.high / rate.low))
@@ -181,12 +180,14 @@ class Foresight:
     def _points(self, trials: Sequence[Parameters]) -> list[dict[str, Scalar]]:
         return [coding.to_point(self.space, params) for params in trials]
 
-    def _seen(self, params: Parameters) -> tuple[str | None, Mapping[str, float] | None]:
+    def _seen(self, params: Parameters) -> tuple[str | None, Mapping[str, float] | None, int]:
+        """Return the name of what may be built, the known costs of what can be, and how many layers have a module."""
         return self._look(tuple(params[name] for name in self._distributions))
 
-    def _work_out(self, values: tuple[Any, ...]) -> tuple[str | None, Mapping[str, float] | None]:
+    def _work_out(self, values: tuple[Any, ...]) -> tuple[str | None, Mapping[str, float] | None, int]:
         params = dict(zip(self._distributions, values, strict=True))
         configuration = self.space.configuration(coding.to_point(self.space, params))
         known = self._known(configuration)
         allowed = known is not None and (configuration.modules or not self.space.slots)
-        return configuration.id if allowed else None, known
+        n_layers = len({layer for module in configuration.modules for layer in module.layers or ()})
+        return configuration.id if allowed else None, known, n_layers
