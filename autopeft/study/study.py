@@ -24,6 +24,7 @@ from autopeft.study import coding
 from autopeft.study.directory import RunDirectory
 from autopeft.study.foresight import Foresight
 from autopeft.study.record import RungResult, State, TrialRecord, TrialTime
+from autopeft.study.storage import DriverStorage
 from autopeft.training.measurement import Assignment, Measurement
 
 STUDY_NAME = "autopeft"
@@ -92,7 +93,7 @@ class Study:
         knowledge = replace(foresight.knowledge(), read_early=partial(_read_early, objectives))
         study = optuna.create_study(
             study_name=STUDY_NAME,
-            storage=f"sqlite:///{run.storage_path}",
+            storage=DriverStorage(f"sqlite:///{run.storage_path}"),
             sampler=DistinctSampler(
                 lambda one: make_sampler(sampler, one, knowledge),
                 seed,

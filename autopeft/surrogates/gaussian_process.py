@@ -21,6 +21,7 @@ Prediction at N points x (Rasmussen, Williams, 2006, equations 2.25, 2.26, 2.30)
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -96,10 +97,15 @@ class GaussianProcess:
         mean, _ = self._predict(pending)
         return replace(self, inputs=torch.cat([self.inputs, pending]), targets=torch.cat([self.targets, mean]))
 
-    def _predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    @cached_property
+    def _solved(self) -> tuple[Tensor, Tensor]:
+        """L and w."""
         L = _factor(self.kernel, self.inputs, self.hyper)  # noqa: N806
+        return L, torch.cholesky_solve((self.targets - self.hyper["mean"])[:, None], L)
+
+    def _predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        L, w = self._solved  # noqa: N806
         m = self.hyper["mean"]
-        w = torch.cholesky_solve((self.targets - m)[:, None], L)
         cross = self.kernel(x, self.inputs, self.hyper)
         explained = torch.linalg.solve_triangular(L, cross.T, upper=False).square().sum(0)
         return m + (cross @ w)[:, 0], (1.0 - explained).clamp_min(MIN_VARIANCE).sqrt()
