@@ -7,7 +7,6 @@ know no order; the name says so: "lora.size.level".
 from collections.abc import Mapping
 from typing import Any
 
-from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from autopeft.configuration import Scalar
@@ -18,18 +17,6 @@ from autopeft.space.space import Point, SearchSpace
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     """Return the Optuna distribution of every parameter, by its written name."""
     return {_written(parameter): _distribution(parameter) for parameter in space.parameters}
-
-
-def suggest(trial: Trial, space: SearchSpace) -> None:
-    """Have a trial's sampler propose all parameters of a space; those that the trial has already stay."""
-    for name, distribution in distributions(space).items():
-        match distribution:
-            case IntDistribution(low=low, high=high):
-                trial.suggest_int(name, low, high)
-            case FloatDistribution(low=low, high=high, log=log):
-                trial.suggest_float(name, low, high, log=log)
-            case CategoricalDistribution(choices=choices):
-                trial.suggest_categorical(name, choices)
 
 
 def to_point(space: SearchSpace, params: Mapping[str, Any]) -> dict[str, Scalar]:

@@ -1,7 +1,8 @@
 """A study's database, held in memory too by the one process that writes it."""
 
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
+from functools import partial
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -18,6 +19,9 @@ class DriverStorage(BaseStorage):
     0.7 ms each, several times a trial. The lock on a run (see `lock`) keeps other writers out, so nothing needs to be read twice.
     What fails to reach the database isn't in memory either.
 
+    A trial that begins is in memory alone until `write_begun`: a trial that the database says is running has all its parameters, and
+    one transaction writes what would have been dozens, each of which waits for the disk. A process that dies before has asked for nothing.
+
     Args:
         url: The database; one that is there is read once, now.
     """
@@ -26,8 +30,12 @@ class DriverStorage(BaseStorage):
         self._disk, self._memory = RDBStorage(url), InMemoryStorage()
         self._studies: dict[int, int] = {}
         """By id of a study in memory, its id in the database."""
-        self._trials: list[int] = []
-        """The same of trials, whose ids in memory count from 0."""
+        self._trials: dict[int, int] = {}
+        """The same of trials that are written."""
+        self._new: dict[int, int] = {}
+        """By id of a trial that is not written yet, the id of its study."""
+        self._popped: dict[int, list[Callable[[], object]]] = {}
+        """By id of a trial that waited in the queue and isn't known on disk to have begun, what is to be written of it."""
         for study in self._disk.get_all_studies():
             self._read(study)
 
@@ -42,8 +50,30 @@ class DriverStorage(BaseStorage):
             self._remember(study_id, trial)
 
     def _remember(self, study_id: int, trial: FrozenTrial) -> int:
-        self._trials.append(trial._trial_id)
-        return self._memory.create_new_trial(study_id, trial)
+        trial_id = self._memory.create_new_trial(study_id, trial)
+        self._trials[trial_id] = trial._trial_id
+        return trial_id
+
+    def write_begun(self) -> None:
+        """Write the trials that began since the last call, with all that was set of each."""
+        for trial_id, study_id in list(self._new.items()):
+            self._trials[trial_id] = self._disk.create_new_trial(self._studies[study_id], self._memory.get_trial(trial_id))
+            del self._new[trial_id]
+        for trial_id, writes in list(self._popped.items()):
+            for write in writes:
+                write()
+            self._disk.set_trial_state_values(self._trials[trial_id], TrialState.RUNNING)  # last: until now it waits in the queue
+            del self._popped[trial_id]
+
+    def _write(self, trial_id: int, write: Callable[..., object], *arguments: Any) -> None:
+        """Write something of a trial now, or with all else once it has begun."""
+        if trial_id in self._new:
+            return
+        now = partial(write, self._trials[trial_id], *arguments)
+        if trial_id in self._popped:
+            self._popped[trial_id].append(now)
+        else:
+            now()
 
     # What is written.
 
@@ -70,34 +100,42 @@ class DriverStorage(BaseStorage):
         self._memory.set_study_system_attr(study_id, key, _as_read(value))
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Write a new trial."""
+        """Begin a trial, or write one that comes with what it holds, such as one for the queue."""
+        if template_trial is None:
+            trial_id = self._memory.create_new_trial(study_id)
+            self._new[trial_id] = study_id
+            return trial_id
+        self.write_begun()  # or it would get a number of theirs
         on_disk = self._disk.create_new_trial(self._studies[study_id], template_trial)
         return self._remember(study_id, self._disk.get_trial(on_disk))
 
     def set_trial_param(self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution) -> None:
         """Write a parameter of a trial."""
-        self._disk.set_trial_param(self._trials[trial_id], param_name, param_value_internal, distribution)
+        self._write(trial_id, self._disk.set_trial_param, param_name, param_value_internal, distribution)
         self._memory.set_trial_param(trial_id, param_name, param_value_internal, distribution)
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Write that a trial has begun or ended."""
-        changed = self._disk.set_trial_state_values(self._trials[trial_id], state, values)
-        self._memory.set_trial_state_values(trial_id, state, values)
-        return changed
+        if state == TrialState.RUNNING:
+            self._popped[trial_id] = []
+        else:
+            self.write_begun()
+            self._disk.set_trial_state_values(self._trials[trial_id], state, values)
+        return self._memory.set_trial_state_values(trial_id, state, values)
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         """Write what a trial reports on the way."""
-        self._disk.set_trial_intermediate_value(self._trials[trial_id], step, intermediate_value)
+        self._write(trial_id, self._disk.set_trial_intermediate_value, step, intermediate_value)
         self._memory.set_trial_intermediate_value(trial_id, step, intermediate_value)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Write an attribute of a trial."""
-        self._disk.set_trial_user_attr(self._trials[trial_id], key, value)
+        self._write(trial_id, self._disk.set_trial_user_attr, key, value)
         self._memory.set_trial_user_attr(trial_id, key, _as_read(value))
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Write an attribute of a trial that is Optuna's own."""
-        self._disk.set_trial_system_attr(self._trials[trial_id], key, value)
+        self._write(trial_id, self._disk.set_trial_system_attr, key, value)
         self._memory.set_trial_system_attr(trial_id, key, _as_read(value))
 
     # What is read.

@@ -1,6 +1,5 @@
 """The record of trials, on Optuna's SQLite storage, so that optuna-dashboard opens a run as it is."""
 
-import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -67,10 +66,18 @@ class Study:
     Make one with `create`, or read one back with `open`; a study that was opened for reading can list but not ask.
     """
 
-    def __init__(self, study: optuna.Study, objectives: Sequence[Objective], foresight: Foresight | None = None, seed: int = 0) -> None:
-        self._study, self._foresight, self._seed = study, foresight, seed
+    def __init__(
+        self,
+        study: optuna.Study,
+        objectives: Sequence[Objective],
+        foresight: Foresight | None = None,
+        seed: int = 0,
+        storage: DriverStorage | None = None,
+    ) -> None:
+        self._study, self._foresight, self._seed, self._storage = study, foresight, seed, storage
         self.objectives = tuple(objectives)
         self._live: dict[int, optuna.Trial] = {}
+        self._configurations: dict[int, Configuration] = {}
         self._over: dict[int, TrialRecord] = {}
         self._begun: list[int] = []
         """Numbers of trials that a dead process had begun."""
@@ -91,9 +98,10 @@ class Study:
         require_sampler(sampler)  # an unknown name must fail before the database exists
         objectives = foresight.objectives
         knowledge = replace(foresight.knowledge(), read_early=partial(_read_early, objectives))
+        storage = DriverStorage(f"sqlite:///{run.storage_path}")
         study = optuna.create_study(
             study_name=STUDY_NAME,
-            storage=DriverStorage(f"sqlite:///{run.storage_path}"),
+            storage=storage,
             sampler=DistinctSampler(
                 lambda one: make_sampler(sampler, one, knowledge),
                 seed,
@@ -109,7 +117,7 @@ class Study:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # names only label the dashboard's axes
             study.set_metric_names([objective.name for objective in objectives])
-        return cls(study, objectives, foresight, seed)
+        return cls(study, objectives, foresight, seed, storage)
 
     @classmethod
     def open(cls, run: RunDirectory) -> "Study":
@@ -143,19 +151,19 @@ class Study:
     def ask(self) -> tuple[int, Configuration, int]:
         """Return the number, configuration and seed of a running trial: one that a dead process had begun, or else a new one."""
         assert self._foresight is not None, "a study opened for reading can't ask"
-        space = self._foresight.space
+        assert self._storage is not None
         if self._begun:
-            trial = self._trial(self._begun.pop(0))
-            coding.suggest(trial, space)  # what is stored stays; the rest of a half-stored proposal follows from the same record again
-        else:
-            began = time.perf_counter()
-            trial = self._study.ask(coding.distributions(space))
-            trial.set_user_attr(_SUGGESTION_SECONDS, round(time.perf_counter() - began, 4))
+            record = self._read(self._begun.pop(0))
+            return record.number, record.configuration, record.seed
+        space = self._foresight.space
+        began = time.perf_counter()
+        trial = self._study.ask(coding.distributions(space))
+        trial.set_user_attr(_SUGGESTION_SECONDS, round(time.perf_counter() - began, 4))
         configuration = space.configuration(coding.to_point(space, trial.params))
         seed = trial_seed(self._seed, trial.number)
-        # The seed comes last: a trial that has one has all, and was handed out.
         for key, value in {"configuration": configuration.to_json(), "configuration_id": configuration.id, "seed": seed}.items():
             trial.set_user_attr(key, value)
+        self._storage.write_begun()  # a trial that is written has all that it needs to come again
         self._live[trial.number] = trial
         return trial.number, configuration, seed
 
@@ -220,15 +228,13 @@ class Study:
 
     def records(self) -> list[TrialRecord]:
         """Return all trials in order that were handed out."""
-        trials = self._study.get_trials(deepcopy=False)
-        return [self._record(trial) for trial in trials if "seed" in trial.user_attrs and trial.state in _STATES]
+        return [self._record(trial) for trial in self._study.get_trials(deepcopy=False) if trial.state in _STATES]
 
     def times(self) -> list[TrialTime]:
         """Return when the trials of `records` ran that are over."""
-        trials = [trial for trial in self._study.get_trials(deepcopy=False) if "seed" in trial.user_attrs]
         return [
             TrialTime(trial.number, trial.datetime_start, trial.datetime_complete, trial.user_attrs.get(_SUGGESTION_SECONDS))
-            for trial in trials
+            for trial in self._study.get_trials(deepcopy=False)
             if trial.datetime_start and trial.datetime_complete
         ]
 
@@ -254,7 +260,7 @@ class Study:
         return TrialRecord(
             number=trial.number,
             state=_state(trial),
-            configuration=Configuration.from_dict(json.loads(attributes["configuration"])),
+            configuration=self._configuration(trial),
             seed=attributes["seed"],
             values=dict(zip(names, trial.values, strict=True)) if trial.values else {},
             metrics={key.removeprefix(METRIC_PREFIX): value for key, value in attributes.items() if key.startswith(METRIC_PREFIX)},
@@ -268,6 +274,12 @@ class Study:
             exceeds=tuple(name for name, excess in trial.constraints.items() if excess > 0),
             error=attributes.get("error", ""),
         )
+
+    def _configuration(self, trial: FrozenTrial) -> Configuration:
+        """Return a trial's configuration; it is read once."""
+        if trial.number not in self._configurations:
+            self._configurations[trial.number] = Configuration.from_json(trial.user_attrs["configuration"])
+        return self._configurations[trial.number]
 
     def _trial(self, number: int) -> optuna.Trial:
         """Return the live object of a running trial, made anew if another process asked for it."""

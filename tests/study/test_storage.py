@@ -29,7 +29,7 @@ def _fill(study: optuna.Study) -> None:
         if index < 2:
             study.tell(trial, [0.5 + index, math.inf if index else 1.0])
     study.tell(trial, state=TrialState.FAIL)
-    study.enqueue_trial({"x": 1})
+    study.enqueue_trial({"x": 1})  # comes with what it holds, and makes what was new be written
 
 
 def _seen(study: optuna.Study) -> list[tuple[object, ...]]:
@@ -57,11 +57,14 @@ def test_what_one_process_holds_is_what_the_next_one_reads(tmp_path: Path) -> No
 def test_a_reopened_study_goes_on_in_the_same_rows(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     _fill(_study(DriverStorage(url)))
-    study = _study(DriverStorage(url))
+    storage = DriverStorage(url)
+    study = _study(storage)
     running = next(trial for trial in study.trials if trial.state == TrialState.RUNNING)
     study.tell(running.number, [1.0, 2.0])
     assert study.ask().number == 4  # the queued one
     assert study.ask().number == 5
+    assert [trial.state.name for trial in _study(RDBStorage(url)).trials] == ["COMPLETE"] * 3 + ["FAIL", "WAITING"]
+    storage.write_begun()
     assert [trial.state.name for trial in _study(RDBStorage(url)).trials] == ["COMPLETE"] * 3 + ["FAIL", "RUNNING", "RUNNING"]
 
 
@@ -73,13 +76,14 @@ def test_what_does_not_reach_the_database_is_not_in_memory(tmp_path: Path, monke
     def full(*args: object) -> None:
         raise OSError("no space left on device")
 
+    storage.write_begun()
     for name in ("set_trial_param", "set_trial_user_attr", "set_trial_state_values", "create_new_trial"):
         monkeypatch.setattr(storage._disk, name, full)
     for write in (
         lambda: trial.suggest_int("x", 0, 5),
         lambda: trial.set_user_attr("note", 1),
         lambda: study.tell(trial, [1.0, 2.0]),
-        study.ask,
+        lambda: study.enqueue_trial({"x": 1}),
     ):
         with pytest.raises(OSError, match="no space left"):
             write()
@@ -99,3 +103,16 @@ def test_listing_reads_nothing_from_the_database(tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(storage._disk, name, forbidden)
     assert len(study.trials) == 5
     assert storage.get_trial(study.trials[0]._trial_id).number == 0
+
+
+def test_a_new_trial_is_written_at_once_or_not_at_all(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    storage = DriverStorage(url)
+    study = _study(storage)
+    for index in range(2):
+        trial = study.ask()
+        trial.suggest_int("x", 0, 5)
+        trial.set_user_attr("seed", index)
+        assert _seen(_study(RDBStorage(url))) == _seen(study)[:index]
+        storage.write_begun()
+        assert _seen(_study(RDBStorage(url))) == _seen(study)

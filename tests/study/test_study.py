@@ -18,6 +18,7 @@ from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.foresight import Foresight
 from autopeft.study.record import TrialRecord, front
+from autopeft.study.storage import DriverStorage
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment, Measurement
 
@@ -98,27 +99,21 @@ def test_running_trials_of_a_dead_process_come_again(run: RunDirectory) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "autopeft"])
-def test_a_half_stored_proposal_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str) -> None:
+def test_a_proposal_that_was_not_written_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str) -> None:
     whole, broken = (RunDirectory.create(tmp_path / name) for name in ("whole", "broken"))
     expected = [ask(study) for study in [open_study(whole, sampler)] for _ in range(3)]
     study = open_study(broken, sampler)
     ask(study)
-    stored = 0
-    storage = type(study._study._storage)
-    original = storage.set_trial_param
 
-    def die_at_the_third(*arguments: Any) -> None:
-        nonlocal stored
-        stored += 1
-        if stored == 3:
-            raise KeyboardInterrupt
-        original(*arguments)
+    def die(*arguments: Any) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(storage, "set_trial_param", die_at_the_third)
+    monkeypatch.setattr(DriverStorage, "write_begun", die)
     with pytest.raises(KeyboardInterrupt):
         ask(study)
+    monkeypatch.undo()
     resumed = open_study(broken, sampler)
-    assert resumed.take_over() == 2
+    assert resumed.take_over() == 1
     assert [ask(resumed) for _ in range(3)] == expected
 
 
