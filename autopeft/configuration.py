@@ -6,8 +6,8 @@ are equal and share one id, whatever space or file they came from.
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from autopeft.errors import InvalidInputError, UnknownNameError
@@ -158,7 +158,7 @@ class Configuration:
 
 def _canonical(modules: tuple[PeftModule, ...]) -> tuple[PeftModule, ...]:
     """Drop what is off, join what differs only in its layers, sort the rest."""
-    joined: dict[tuple[Any, ...], set[int] | None] = {}
+    alike: dict[tuple[Any, ...], list[PeftModule]] = {}
     taken: set[tuple[str, str, int | None]] = set()
     for module in modules:
         if module.is_off:
@@ -171,11 +171,13 @@ def _canonical(modules: tuple[PeftModule, ...]) -> tuple[PeftModule, ...]:
                 )
             taken.add(slot)
         key = (module.method, module.size, module.layers is None, module.targets, tuple(module.options.items()))
-        joined[key] = None if module.layers is None else (joined.get(key) or set()) | set(module.layers)
-    return tuple(
-        PeftModule(method, size, None if layers is None else tuple(layers), targets, dict(options))
-        for (method, size, _, targets, options), layers in sorted(joined.items(), key=lambda item: (repr(item[0]), sorted(item[1] or ())))
-    )
+        alike.setdefault(key, []).append(module)
+    joined = {key: same[0] if len(same) == 1 else _joined(same) for key, same in alike.items()}
+    return tuple(module for _, module in sorted(joined.items(), key=lambda item: (repr(item[0]), item[1].layers or ())))
+
+
+def _joined(same: Sequence[PeftModule]) -> PeftModule:
+    return replace(same[0], layers=tuple(layer for module in same for layer in module.layers or ()))
 
 
 def _describe_module(module: PeftModule) -> str:

@@ -25,7 +25,7 @@ import numpy as np
 
 from autopeft.api import SilentSearch
 from autopeft.configuration import Configuration
-from autopeft.loops.search import SearchPlan, _known_costs, _loop, _write_settings, plan
+from autopeft.loops.search import SearchPlan, _loop, _write_settings, known_costs, plan
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.study import Study
@@ -49,6 +49,7 @@ class SimulatedWorkers:
 
     def __init__(self, facts: BackboneFacts, capacity: int, seconds: float) -> None:
         self.capacity, self._facts, self._seconds = capacity, facts, seconds
+        self._costs = known_costs(facts)
         self._rng = np.random.default_rng(0)
         self._now, self._left_at = 0.0, time.perf_counter()
         self._running: list[tuple[float, int, Assignment]] = []
@@ -100,7 +101,7 @@ class SimulatedWorkers:
         return Outcome(assignment, measurement, {}, state=b"" if progress == 1 else b"state")
 
     def _size(self, configuration: Configuration) -> int:
-        known = _known_costs(self._facts, configuration)
+        known = self._costs(configuration)
         return int(known["trainable_parameters"]) if known else 0
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Protocol, cast
@@ -19,7 +18,7 @@ from autopeft.loops.schedule import Schedule
 from autopeft.loops.start import start_points
 from autopeft.loops.warm_start import warm_points
 from autopeft.loops.workers import count_workers, start_executor
-from autopeft.methods.counting import count_parameters
+from autopeft.methods.counting import ParameterCounter
 from autopeft.methods.method import Method
 from autopeft.methods.registry import all_methods, get_method
 from autopeft.methods.topology import Topology
@@ -34,7 +33,7 @@ from autopeft.space.space import Point, SearchSpace
 from autopeft.study import pauses
 from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.disk import writing
-from autopeft.study.foresight import Foresight
+from autopeft.study.foresight import Foresight, KnownValues
 from autopeft.study.lock import driving
 from autopeft.study.record import TrialRecord, is_on_front
 from autopeft.study.study import Study
@@ -183,7 +182,7 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
         bound = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, traits=traits)
         space, left_out = supported_part(bound, topology)
         constraints = request.constraints(facts.backbone_parameters)
-        foresight = Foresight(space, objectives, partial(_known_costs, facts), constraints, data.floors())
+        foresight = Foresight(space, objectives, known_costs(facts), constraints, data.floors())
         start = start_points(request.start, foresight, topology)
         if is_new:  # the runs may be gone or have grown when this one is resumed, and its queue holds what they had
             start |= warm_points(request.warm_start, foresight)
@@ -273,13 +272,18 @@ def supported_part(space: SearchSpace, topology: Topology) -> tuple[SearchSpace,
     return replace(space, slots=tuple(slot for slot in slots if slot.choices)), left_out
 
 
-def _known_costs(facts: BackboneFacts, configuration: Configuration) -> dict[str, float] | None:
-    """Return what a configuration is known to cost; None if the backbone can't take it, such as blocks that don't divide its width."""
-    try:
-        parameters = count_parameters(configuration, facts.topology)
-    except AutopeftError:
-        return None
-    return {TRAINABLE_PARAMETERS.name: float(parameters), ADAPTER_BYTES.name: float(adapter_bytes(parameters, facts.head_parameters))}
+def known_costs(facts: BackboneFacts) -> KnownValues:
+    """Return the function that tells what a configuration costs; None if the backbone can't take it: blocks may not divide its width."""
+    count = ParameterCounter(facts.topology)
+
+    def costs(configuration: Configuration) -> dict[str, float] | None:
+        try:
+            parameters = count(configuration)
+        except AutopeftError:
+            return None
+        return {TRAINABLE_PARAMETERS.name: float(parameters), ADAPTER_BYTES.name: float(adapter_bytes(parameters, facts.head_parameters))}
+
+    return costs
 
 
 def load_data(request: SearchRequest, *, with_test: bool = False) -> TaskData:

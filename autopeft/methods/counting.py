@@ -6,6 +6,9 @@ from autopeft.methods.method import KINDS, Method
 from autopeft.methods.registry import get_method
 from autopeft.methods.topology import Topology
 
+MAX_REMEMBERED = 100_000
+"""Modules that a counter remembers; a space has fewer unless each has layers of its own in a deep model."""
+
 
 def resolve(configuration: Configuration, topology: Topology) -> list[tuple[Method, PeftModule]]:
     """Return each module with its method and with every default filled in, in the order of injection.
@@ -15,17 +18,7 @@ def resolve(configuration: Configuration, topology: Topology) -> list[tuple[Meth
         InvalidInputError: A layer is out of range, or a value has the wrong type.
         UnsupportedError: The model cannot take a method, or a layer has none of the targets.
     """
-    resolved = []
-    for module in configuration.modules:
-        method = get_method(module.method)
-        if reason := method.unsupported(topology):
-            raise UnsupportedError(f"{topology.model_class} cannot take {method.name}: {reason}")
-        complete = method.complete(module)
-        _check_layers(complete, topology)
-        if reason := method.unfit(complete, topology):
-            raise UnsupportedError(f"{topology.model_class} cannot take {method.name} of size {module.size}: {reason}")
-        resolved.append((method, complete))
-    return sorted(resolved, key=lambda pair: KINDS.index(pair[0].kind))
+    return sorted((_resolve(module, topology) for module in configuration.modules), key=lambda pair: KINDS.index(pair[0].kind))
 
 
 def count_parameters(configuration: Configuration, topology: Topology) -> int:
@@ -34,10 +27,44 @@ def count_parameters(configuration: Configuration, topology: Topology) -> int:
     Raises:
         AutopeftError: As in `resolve`.
     """
-    resolved = resolve(configuration, topology)
-    added = sum(method.count(module, topology) for method, module in resolved if method.count is not None)
-    unmasked = {name for method, module in resolved if method.selects is not None for name in method.selects(module, topology)}
-    return added + sum(tensor.size for tensor in topology.backbone() if tensor.name in unmasked)
+    return ParameterCounter(topology)(configuration)
+
+
+class ParameterCounter:
+    """Counts many configurations for one topology, as `count_parameters` does; a module that stands in several is looked at once."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._counts: dict[PeftModule, tuple[int, frozenset[str]]] = {}
+        self._sizes = {tensor.name: tensor.size for tensor in topology.backbone()}
+
+    def __call__(self, configuration: Configuration) -> int:
+        """Return the number of parameters; errors as in `resolve`."""
+        each = [self._counted(module) for module in configuration.modules]
+        unmasked = frozenset[str]().union(*(names for _, names in each))  # masks may overlap
+        return sum(added for added, _ in each) + sum(self._sizes[name] for name in unmasked)
+
+    def _counted(self, module: PeftModule) -> tuple[int, frozenset[str]]:
+        """Return how many parameters a module adds, and the names of the backbone's own that it trains."""
+        if module not in self._counts:
+            method, complete = _resolve(module, self._topology)
+            added = method.count(complete, self._topology) if method.count is not None else 0
+            names = method.selects(complete, self._topology) if method.selects is not None else ()
+            if len(self._counts) == MAX_REMEMBERED:
+                self._counts.clear()
+            self._counts[module] = added, frozenset(names)
+        return self._counts[module]
+
+
+def _resolve(module: PeftModule, topology: Topology) -> tuple[Method, PeftModule]:
+    method = get_method(module.method)
+    if reason := method.unsupported(topology):
+        raise UnsupportedError(f"{topology.model_class} cannot take {method.name}: {reason}")
+    complete = method.complete(module)
+    _check_layers(complete, topology)
+    if reason := method.unfit(complete, topology):
+        raise UnsupportedError(f"{topology.model_class} cannot take {method.name} of size {module.size}: {reason}")
+    return method, complete
 
 
 def _check_layers(module: PeftModule, topology: Topology) -> None:

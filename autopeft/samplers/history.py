@@ -5,7 +5,7 @@ Legend: m objectives, n finished trials, p parameters (see `grid`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from autopeft.samplers.partial import ReadEarly, extrapolate
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Parameters = dict[str, Any]
 
 UNFINISHED = (TrialState.RUNNING, TrialState.PRUNED)
 OVER = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -28,7 +27,7 @@ class History:
     """The record that a suggestion follows from."""
 
     observed: Array
-    """n x p: trials that completed with finite values."""
+    """n x p: trials that completed with finite values, in the order in which they did."""
     values: Array
     """n x m."""
     feasible: Mask
@@ -45,8 +44,8 @@ class History:
     """z x m: the values that they would have reached; see `partial`."""
     remaining: Array
     """z: the shares of their budgets that they had left."""
-    tried: list[Parameters]
-    """Parameters of all trials, however they ended: none is proposed again."""
+    tried: Array
+    """t x p: all trials, however they ended: none is proposed again."""
 
 
 def read_history(trials: Sequence[FrozenTrial], grid: Grid, n_objectives: int, read_early: ReadEarly = lambda trial: ()) -> History:
@@ -57,7 +56,12 @@ def read_history(trials: Sequence[FrozenTrial], grid: Grid, n_objectives: int, r
     has failed, however it is marked.
     """
     whole = [trial for trial in trials if all(trial.distributions.get(axis.name) == axis.distribution for axis in grid.axes)]
-    done = [trial for trial in whole if trial.state == TrialState.COMPLETE and _finite(trial)]
+    found = {trial.number: grid.read(trial.params) for trial in whole}
+
+    def rows(some: Sequence[FrozenTrial]) -> Array:
+        return np.array([found[trial.number] for trial in some], dtype=np.float64).reshape(len(some), len(grid.axes))
+
+    done = sorted((trial for trial in whole if trial.state == TrialState.COMPLETE and _finite(trial)), key=_end)
     running = [trial for trial in whole if trial.state == TrialState.RUNNING]
     failed = [trial for trial in whole if trial.state == TrialState.FAIL or (trial.state == TrialState.COMPLETE and not _finite(trial))]
     bounds = sorted({name for trial in done for name in trial.constraints})
@@ -65,19 +69,19 @@ def read_history(trials: Sequence[FrozenTrial], grid: Grid, n_objectives: int, r
     not_failing = np.concatenate([np.full(len(done), -1.0), np.ones(len(failed))])[:, None]
     values = np.array([trial.values for trial in done], dtype=np.float64).reshape(len(done), n_objectives)
     before = [read_early(trial) for trial in done]
-    early = {trial.number: found for trial in whole if trial.state in UNFINISHED and (found := read_early(trial))}
-    ends = {number: end for number, found in early.items() if (end := extrapolate(found, before, values)) is not None}
+    early = {trial.number: measured for trial in whole if trial.state in UNFINISHED and (measured := read_early(trial))}
+    ends = {number: end for number, measured in early.items() if (end := extrapolate(measured, before, values)) is not None}
     return History(
-        observed=_rows(grid, done),
+        observed=rows(done),
         values=values,
         feasible=np.asarray(~(excess > 0).any(axis=1)),
-        ended=_rows(grid, [*done, *failed]),
+        ended=rows([*done, *failed]),
         excess=np.concatenate([np.pad(excess, ((0, len(failed)), (0, 0)), constant_values=np.nan), not_failing], axis=1),
-        running=_rows(grid, [trial for trial in running if trial.number not in early]),
-        unfinished=_rows(grid, [trial for trial in whole if trial.number in ends]),
+        running=rows([trial for trial in running if trial.number not in early]),
+        unfinished=rows([trial for trial in whole if trial.number in ends]),
         extrapolated=np.array(list(ends.values()), dtype=np.float64).reshape(len(ends), n_objectives),
         remaining=np.array([1.0 - early[number][-1].progress for number in ends]),
-        tried=[trial.params for trial in whole],
+        tried=rows(whole),
     )
 
 
@@ -90,9 +94,9 @@ def shared_space(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
     return {name: one for name, one in finished[-1].items() if all(other.get(name) == one for other in finished)}
 
 
+def _end(trial: FrozenTrial) -> tuple[datetime, int]:
+    return trial.datetime_complete or datetime.min, trial.number
+
+
 def _finite(trial: FrozenTrial) -> bool:
     return bool(np.isfinite(trial.values).all())
-
-
-def _rows(grid: Grid, trials: Sequence[FrozenTrial]) -> Array:
-    return np.array([grid.read(trial.params) for trial in trials], dtype=np.float64).reshape(len(trials), len(grid.axes))

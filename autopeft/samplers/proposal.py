@@ -43,17 +43,15 @@ class Proposer:
 
     def cover(self) -> Array:
         """Return the row that leaves what was tried most evenly spread."""
-        pool = self._random_rows()
-        scales = self._scales(pool)
-        tried = np.array([self.view.grid.read(params) for params in self.history.tried]).reshape(-1, pool.shape[1])
-        summaries = [np.concatenate([self.view.grid.summarise(rows), self._known(rows, scales)], axis=1) for rows in (tried, pool)]
+        pool, scales = self._random_rows(), self._scales()
+        each = (self.history.tried, pool)
+        summaries = [np.concatenate([self.view.grid.summarise(rows), self._known(rows, scales)], axis=1) for rows in each]
         best: Array = pool[most_even(*(np.nan_to_num(one).clip(0.0, 1.0) for one in summaries))]
         return best
 
     def improve(self) -> Array:
         """Return the row that promises most; where nothing promises anything, the one that covers most."""
-        pool = self._random_rows()
-        scales = self._scales(pool)
+        pool, scales = self._random_rows(), self._scales()
         losses = self._losses(scales, self.history.observed, self.history.values)
         promise = acquisition(self._evidence(scales, losses), self._reference_losses(scales, losses))
         log_chance = log_feasibility(self._inputs(self.history.ended, scales), self.history.excess, self.view.flag_groups)
@@ -86,9 +84,14 @@ class Proposer:
         repeats = drawn[self.view.allowed(drawn, repeats=True)]
         return repeats if len(repeats) else drawn
 
-    def _scales(self, pool: Array) -> list[ObjectiveScale]:
-        """Return the scale of each objective: of a known one over all points at hand, of a measured one over what was observed."""
-        known = self.view.known_values(np.concatenate([pool, self.history.observed]))
+    def _scales(self) -> list[ObjectiveScale]:
+        """Return the scale of each objective, of a measured one over what was observed, of a known one over some points beside.
+
+        These points are the same every time: what a surrogate learns is then on the same scale from one suggestion to the next.
+        """
+        rows = self.view.grid.sample(N_RANDOM, np.random.default_rng(0))
+        allowed = self.view.allowed(rows, repeats=True)
+        known = self.view.known_values(np.concatenate([rows[allowed], self.history.observed]))
         signs = enumerate(self.view.signs)
         return [ObjectiveScale.over((known if i in self.view.known else self.history.values)[:, i], sign) for i, sign in signs]
 

@@ -3,7 +3,7 @@
 Legend: n rows of p parameters (see `grid`), d coordinates, m objectives.
 """
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,13 +45,13 @@ class View:
     signs: Sequence[float]
     """m: 1 where smaller is better, else -1."""
     hints: SpaceHints
-    tried: Collection[Parameters]
-    """Parameters that are not to be proposed again."""
+    tried: Array
+    """t x p: what is not to be proposed again."""
     _found: dict[bytes, tuple[Array, Hashable]] = field(default_factory=dict, repr=False)
     """By row: the known values, and the identity, None if the point must not be proposed."""
 
     def __post_init__(self) -> None:
-        self.taken = {self._look(self.grid.read(params))[1] for params in self.tried} - {None}
+        self.taken = {self._look(row)[1] for row in self.tried} - {None}
 
     def known_values(self, rows: Array) -> Array:
         """Return n x m known values, NaN for what is measured or can't be told."""

@@ -7,6 +7,7 @@ only coordinates, so that "one step away" means the same for a rank and for a le
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -95,7 +96,7 @@ class Ordinal:
         place = min(1.0, max(0.0, coordinates[0])) * (len(self.values) - 1 + self._gap)
         return self.values[0 if 2 * place < 1 + self._gap else max(1, round(place) - self._gap)] if self._gap else self.values[round(place)]
 
-    @property
+    @cached_property
     def _gap(self) -> int:
         return OFF_GAP if self.first_is_off and len(self.values) > 1 else 0
 
@@ -105,9 +106,13 @@ class Ordinal:
         Raises:
             InvalidInputError: The value is not one of the parameter's.
         """
-        if isinstance(value, bool) or value not in self.values:
+        if isinstance(value, bool) or value not in self._ranks:
             raise InvalidInputError(f"{self.name} must be one of {', '.join(map(str, self.values))}", value=value)
-        return self.values.index(int(value))
+        return self._ranks[value]
+
+    @cached_property
+    def _ranks(self) -> dict[Scalar, int]:
+        return {value: rank for rank, value in enumerate(self.values)}
 
 
 @dataclass(frozen=True)

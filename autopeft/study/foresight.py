@@ -61,6 +61,7 @@ class Foresight:
         self._bounds = [constraint for constraint in constraints if constraint.objective.known]
         self._distributions = coding.distributions(space)
         self._look = lru_cache(CACHE_SIZE)(self._work_out)
+        self._place = lru_cache(CACHE_SIZE)(self._encode_one)
         self.smallest = self._find_allowed()
         """A small point that may be proposed."""
 
@@ -159,7 +160,12 @@ class Foresight:
         return value
 
     def _encode(self, trials: Sequence[Parameters]) -> NDArray[np.float64]:
-        return self.space.encode([self.space.canonical(point) for point in self._points(trials)])
+        rows = [self._place(self._key(params)) for params in trials]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), self.space.width)
+
+    def _encode_one(self, values: tuple[Any, ...]) -> NDArray[np.float64]:
+        row: NDArray[np.float64] = self.space.encode([self.space.canonical(self._point(values))])[0]
+        return row
 
     def _features(self, trials: Sequence[Parameters]) -> NDArray[np.float64]:
         """Return what a surrogate should see beside the parameters, n x 2, or n x 1 if no learning rate is searched.
@@ -177,16 +183,18 @@ class Foresight:
             rows.append(row)
         return np.array(rows, dtype=np.float64).reshape(len(trials), -1)
 
-    def _points(self, trials: Sequence[Parameters]) -> list[dict[str, Scalar]]:
-        return [coding.to_point(self.space, params) for params in trials]
+    def _key(self, params: Parameters) -> tuple[Any, ...]:
+        return tuple(params[name] for name in self._distributions)
+
+    def _point(self, values: tuple[Any, ...]) -> dict[str, Scalar]:
+        return coding.to_point(self.space, dict(zip(self._distributions, values, strict=True)))
 
     def _seen(self, params: Parameters) -> tuple[str | None, Mapping[str, float] | None, int]:
         """Return the name of what may be built, the known costs of what can be, and how many layers have a module."""
-        return self._look(tuple(params[name] for name in self._distributions))
+        return self._look(self._key(params))
 
     def _work_out(self, values: tuple[Any, ...]) -> tuple[str | None, Mapping[str, float] | None, int]:
-        params = dict(zip(self._distributions, values, strict=True))
-        configuration = self.space.configuration(coding.to_point(self.space, params))
+        configuration = self.space.configuration(self._point(values))
         known = self._known(configuration)
         allowed = known is not None and (configuration.modules or not self.space.slots)
         n_layers = len({layer for module in configuration.modules for layer in module.layers or ()})

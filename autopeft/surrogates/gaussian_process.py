@@ -4,7 +4,7 @@ Legend:
     n, N   observed points, and points to predict
     d      coordinates of a point
     X      n x d, observed points, coordinates in [0, 1]
-    y      n, losses, scaled to mean 0 and variance 1
+    y      n, losses, scaled so that those fitted to have mean 0 and variance 1
     t      hyper-parameters: those of the kernel k, the noise variance s2, the mean m
     K      n x n, k(X, X) + s2 I
     L      n x n, lower Cholesky factor of K
@@ -14,6 +14,9 @@ The fit maximises the posterior density of t:
 
     log p(y | X, t) + log p(t),        log p(y | X, t) = -(y - m)^T w / 2 - sum_i log L_ii + constant
 
+It is most of the work, and a few more points hardly change t. So from `ALL_FITTED` points on it takes the first so many alone, in steps:
+the next point's fit finds the same points again, and is remembered. Predictions rest on all points at once.
+
 Prediction at N points x (Rasmussen, Williams, 2006, equations 2.25, 2.26, 2.30):
 
     mean = m + k(x, X) w,        variance = 1 - |L^-1 k(X, x)|^2
@@ -21,7 +24,7 @@ Prediction at N points x (Rasmussen, Williams, 2006, equations 2.25, 2.26, 2.30)
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -41,8 +44,16 @@ NOISE = Prior("noise", 1, -4.0, 1.0, -5.0)
 MIN_NOISE = 1e-4
 MIN_VARIANCE = 1e-10
 MAX_ITERATIONS = 60
+ALL_FITTED = 128
+"""Up to so many points the hyper-parameters are fitted to all."""
+STEP = 9 / 8
+"""Beyond, they are fitted anew whenever there are so many times as many points."""
 MAX_FITTED = 256
-"""Points that the hyper-parameters are fitted to: they don't sharpen any more, and the time grows with the cube."""
+"""Points that the hyper-parameters are fitted to at most: they don't sharpen any more, and the time grows with the cube."""
+N_REMEMBERED = 16
+"""Fits that are remembered: of a few objectives and bounds, each for its points so far."""
+DIGITS = 9
+"""Coordinates and losses are rounded for the fit: what differs by how it was scaled alone is the same fit."""
 MAX_KEPT = 1000
 """Points that predictions rest on."""
 HOPELESS = 1e10
@@ -72,16 +83,18 @@ class GaussianProcess:
         """Fit to n losses; where the fit fails, the hyper-parameters stay where it started.
 
         Args:
-            inputs: X.
+            inputs: X, in an order to whose end new points are added.
             losses: Losses in any unit.
             groups: The coordinates that are flags of one kind, see `kernel`.
         """
         clipped = np.clip(losses, -LARGEST, LARGEST)
-        centre, scale = float(clipped.mean()), float(clipped.std()) or 1.0
+        settled = _settled(len(inputs))
+        centre, scale = float(clipped[:settled].mean()), float(clipped[:settled].std()) or 1.0
         x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((clipped - centre) / scale, dtype=torch.double)
         kernel = flag_kernel(x.shape[1], groups)
-        fitted, kept = _spread(len(x), MAX_FITTED), _telling(clipped, MAX_KEPT)
-        return cls(kernel, _maximise(kernel, x[fitted], y[fitted]), x[kept], y[kept], centre, scale)
+        fitted, kept = _spread(settled, MAX_FITTED), _telling(clipped, MAX_KEPT)
+        hyper = _remembered(kernel, *(one[fitted].numpy().round(DIGITS).tobytes() for one in (x, y)))
+        return cls(kernel, hyper, x[kept], y[kept], centre, scale)
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Return means and standard deviations (without noise) of the losses at N points, in their own unit."""
@@ -111,6 +124,16 @@ class GaussianProcess:
         return m + (cross @ w)[:, 0], (1.0 - explained).clamp_min(MIN_VARIANCE).sqrt()
 
 
+def _settled(n: int) -> int:
+    """Return how many of the first of n points the hyper-parameters follow from."""
+    if n <= ALL_FITTED:
+        return n
+    settled = ALL_FITTED
+    while (following := int(settled * STEP)) <= n:
+        settled = following
+    return settled
+
+
 def _spread(n: int, most: int) -> Places:
     """Return up to so many of n positions, evenly."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
@@ -127,6 +150,13 @@ def _telling(losses: Array, most: int) -> Places:
 def _factor(kernel: Kernel, x: Tensor, hyper: Mapping[str, Tensor]) -> Tensor:
     factor: Tensor = torch.linalg.cholesky(kernel(x, x, hyper) + hyper["noise"] * torch.eye(len(x), dtype=x.dtype))
     return factor
+
+
+@lru_cache(N_REMEMBERED)
+def _remembered(kernel: Kernel, x: bytes, y: bytes) -> Mapping[str, Tensor]:
+    """Return `_maximise` of arrays given by their bytes."""
+    inputs, losses = (torch.tensor(np.frombuffer(one)) for one in (x, y))
+    return _maximise(kernel, inputs.reshape(len(losses), -1), losses)
 
 
 def _maximise(kernel: Kernel, x: Tensor, y: Tensor) -> dict[str, Tensor]:

@@ -118,7 +118,22 @@ def test_of_very_many_losses_the_lowest_are_kept(monkeypatch: pytest.MonkeyPatch
     losses = np.sin(6 * inputs[:, 0]) + inputs[:, 1]
     process = GaussianProcess.fit(inputs, losses)
     assert len(process.inputs) == 40
-    kept = np.sort(process.targets.numpy() * losses.std() + losses.mean())
+    kept = np.sort(process.targets.numpy() * process.scale + process.centre)
     assert kept[:20] == pytest.approx(np.sort(losses)[:20])
     mean, _ = process.predict(inputs)
     assert np.abs(mean - losses).mean() < 0.1 * losses.std()
+
+
+def test_between_steps_the_hyper_parameters_stay_and_the_predictions_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autopeft.surrogates.gaussian_process.ALL_FITTED", 16)
+    few, more, many = (GaussianProcess.fit(INPUTS[:n], LOSSES[:n]) for n in (18, 19, 20))
+    assert few.hyper is more.hyper
+    assert many.hyper is not more.hyper
+    assert not np.allclose(few.predict(INPUTS[18:19])[0], LOSSES[18])
+    assert np.abs(more.predict(INPUTS[18:19])[0] - LOSSES[18]) < 0.8 * np.abs(few.predict(INPUTS[18:19])[0] - LOSSES[18])
+
+
+def test_losses_in_another_unit_are_the_same_fit() -> None:
+    one, other = GaussianProcess.fit(INPUTS, LOSSES), GaussianProcess.fit(INPUTS, 7.3 * LOSSES - 2)
+    assert one.hyper is other.hyper
+    assert 7.3 * one.predict(NEW)[0] - 2 == pytest.approx(other.predict(NEW)[0])
