@@ -91,9 +91,10 @@ class FrozenPart:
             with torch.no_grad(), ExitStack() as stack:
                 if lower is not None:
                     self._play(stack, *lower, indices)
-                output = _output_of(self._blocks[-1], self._model, self.batch(split, indices))
+                batch = self.batch(split, indices)
+                output = _output_of(self._blocks[-1], self._model, batch)
             if recording is None:
-                recording = self._new_recording(split, indices, output)
+                recording = self._new_recording(split, batch, output)
                 if recording is None:
                     return None
             recording.write(indices, first_tensor(output))
@@ -101,8 +102,8 @@ class FrozenPart:
             self._shelf.put(key, recording)
         return recording
 
-    def _new_recording(self, split: TokenisedSplit, indices: Sequence[int], output: Any) -> Recording | None:
-        if first_tensor(output).shape[:2] != (len(indices), split.lengths[indices].max()):
+    def _new_recording(self, split: TokenisedSplit, batch: Batch, output: Any) -> Recording | None:
+        if first_tensor(output).shape[:2] != batch["input_ids"].shape:
             self.reason = "the layers' output is not one row a token"
             return None
         if isinstance(output, tuple) and any(entry is not None for entry in output[1:]):

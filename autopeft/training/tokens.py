@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ BUCKET_BATCHES = 20
 """Batches are cut from runs of so many batches sorted by length: little padding, and batches still differ every epoch."""
 EVALUATION_BATCH = 64
 """Examples in a batch that is not trained on."""
+LENGTH_STEP = 8
+"""Batches are a multiple of so many positions long: tensors of few sizes leave few gaps in freed memory, a quarter of the peak."""
 DATA_SEED = 0
 """Draws the examples of a budget; every trial of every search measures on the same ones."""
 
@@ -31,7 +34,7 @@ class TokenisedSplit:
     def __len__(self) -> int:
         return len(self.examples)
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens per example."""
         return np.array([len(example["input_ids"]) for example in self.examples], dtype=np.int64)
@@ -59,12 +62,16 @@ def draw_examples(n: int, n_examples: int) -> NDArray[np.int64]:
 
 
 def collate(tokenizer: Any, split: TokenisedSplit, indices: Sequence[int]) -> Batch:
-    """Return examples as right-padded tensors of shape examples x longest, without labels."""
+    """Return examples as right-padded tensors of shape examples x positions, without labels.
+
+    Positions are the longest example's tokens, rounded up to a multiple of `LENGTH_STEP`, but never more than any example of the split has.
+    """
     chosen = [split.examples[index] for index in indices]
-    longest = max(len(example["input_ids"]) for example in chosen)
+    longest = int(split.lengths[list(indices)].max())
+    n_positions = min(longest + -longest % LENGTH_STEP, int(split.lengths.max()))
     padding = {"input_ids": int(tokenizer.pad_token_id)}
     return {
-        name: torch.tensor([example[name] + [padding.get(name, 0)] * (longest - len(example[name])) for example in chosen])
+        name: torch.tensor([example[name] + [padding.get(name, 0)] * (n_positions - len(example[name])) for example in chosen])
         for name in chosen[0]
     }
 

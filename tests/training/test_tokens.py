@@ -1,5 +1,8 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+import torch
 
 from autopeft.tasks import TaskData
 from autopeft.training.runner import TrialRunner
@@ -32,13 +35,22 @@ def test_evaluation_goes_by_length(split: TokenisedSplit) -> None:
     assert (np.diff(split.lengths[order]) >= 0).all()
 
 
-def test_collate_equals_the_tokenizer_s_own_padding(runner: TrialRunner, data: TaskData, split: TokenisedSplit) -> None:
+@pytest.mark.parametrize("indices", [(3, 1, 4), (0,), range(20, 40)], ids=str)
+def test_collate_equals_the_tokenizer_s_own_padding(
+    runner: TrialRunner, data: TaskData, split: TokenisedSplit, indices: Sequence[int]
+) -> None:
     tokenizer = runner._loaded.tokenizer
-    texts = [[column[index] for index in (3, 1, 4)] for column in data.train.texts]
-    expected = tokenizer(*texts, padding=True, truncation=True, max_length=32, return_tensors="pt")
-    batch = collate(tokenizer, split, (3, 1, 4))
+    texts = [[column[index] for index in indices] for column in data.train.texts]
+    padding = {"padding": True, "pad_to_multiple_of": 8, "truncation": True, "max_length": 32, "return_tensors": "pt"}
+    expected = {name: tensor[:, : split.lengths.max()] for name, tensor in tokenizer(*texts, **padding).items()}
+    batch = collate(tokenizer, split, indices)
     assert batch.keys() == expected.keys()
-    assert all((batch[name] == expected[name]).all() for name in batch)
+    assert all(torch.equal(batch[name], expected[name]) for name in batch)
+
+
+def test_a_batch_is_never_longer_than_the_longest_example(runner: TrialRunner, data: TaskData) -> None:
+    split = tokenise(runner._loaded.tokenizer, data.train, 13)  # a model may have no more positions
+    assert collate(runner._loaded.tokenizer, split, [int(split.lengths.argmax())])["input_ids"].shape == (1, 13)
 
 
 def test_smaller_budgets_nest_in_larger(runner: TrialRunner, data: TaskData) -> None:
