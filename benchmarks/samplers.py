@@ -33,6 +33,7 @@ from optuna.samplers import BaseSampler
 from problems.constrained import ConstrainedSphere
 from problems.family import N_INSTANCES, SyntheticSearch
 from problems.problem import Problem
+from problems.tabulated import TABLES, Tabulated
 
 from autopeft.samplers.bayesian import BayesianSampler
 from autopeft.samplers.registry import SAMPLERS, make_sampler
@@ -45,6 +46,7 @@ PROBLEMS: Mapping[str, list[Callable[[], Problem]]] = {
     "family": [partial(SyntheticSearch, instance) for instance in range(N_INSTANCES)],
     "deep": [partial(SyntheticSearch, 0, N_DEEP)],
     "constrained": [ConstrainedSphere],
+    "tabulated": [partial(Tabulated, TABLES / "mrpc.jsonl")],
 }
 PARTS = ("layers", "features", "known", "floor")
 

@@ -47,6 +47,8 @@ class SimulatedWorkers:
         seconds: What a whole trial takes in the mean.
     """
 
+    works_apart = True
+
     def __init__(self, facts: BackboneFacts, capacity: int, seconds: float) -> None:
         self.capacity, self._facts, self._seconds = capacity, facts, seconds
         self._costs = known_costs(facts)

@@ -1,6 +1,8 @@
 """How a search tells people how it goes: on standard error, so that standard output holds the result alone."""
 
+import math
 import time
+from datetime import datetime, timedelta
 from itertools import islice
 
 import numpy as np
@@ -8,10 +10,11 @@ from rich.console import Console
 
 from autopeft.loops.search import SearchPlan
 from autopeft.methods.counting import count_parameters
+from autopeft.report.costs import SearchCosts
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.table import show_tables
-from autopeft.report.words import better, count, score
+from autopeft.report.words import better, count, duration, plural, score
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import EARLY_METRIC, TrialRecord, best
 from autopeft.study.study import Study
@@ -22,7 +25,7 @@ MAX_DRAWN = 2000
 
 
 class ConsoleProgress:
-    """One line a finished trial; in a terminal, a last line that says how long it may still take."""
+    """One line a finished trial, and how long it may still take: in a terminal as a last line, elsewhere now and then."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -31,11 +34,14 @@ class ConsoleProgress:
         self._run: RunDirectory | None = None
         self._began = time.monotonic()
         self._n_before = 0
+        self._deadline = math.inf
 
     def started(self, plan: SearchPlan, run: RunDirectory, n_done: int) -> None:
         """Print every setting that decides what a trial costs, and where it all goes."""
         self._run, self._metric, self._n_before = run, plan.data.task.metric, n_done
         self._began = time.monotonic()
+        if plan.request.time_limit:
+            self._deadline = self._began + 60 * plan.request.time_limit
         self._print_plan(plan)
         self._line(
             f"run      {run.path} ({plan.request.trials} trials, {n_done} done), sampler {plan.request.sampler}, seed {plan.request.seed}"
@@ -67,9 +73,21 @@ class ConsoleProgress:
             result = f"{self._metric} {score(record.metrics[self._metric])}  {count(record.trainable_parameters):>11} parameters"
             place = "front" if on_front else "above the bounds" if record.exceeds else "     "
             self._line(f"{head} {result}  {record.seconds:6.1f} s  {place}  {record.configuration.describe()}")
-        per_trial = (time.monotonic() - self._began) / max(1, n_done - self._n_before)
-        minutes = per_trial * (n_trials - n_done) / 60
-        self._status.update(f"{n_done} of {n_trials} trials, about {minutes:.0f} min left")
+        left = self._left(n_done, n_trials)
+        self._status.update(f"{n_done} of {n_trials} trials, {left}")
+        n_here = n_done - self._n_before
+        if not self._console.is_terminal and n_here > 1 and n_here & (n_here - 1) == 0 and n_done < n_trials:  # 2, 4, 8, ...
+            self._line(f"         {left}")
+
+    def _left(self, n_done: int, n_trials: int) -> str:
+        """Say how long the rest takes if it goes on like this, and when it will be done."""
+        now = time.monotonic()
+        seconds = (now - self._began) / max(1, n_done - self._n_before) * (n_trials - n_done)
+        stops = max(0.0, self._deadline - now)
+        end = datetime.now() + timedelta(seconds=min(seconds, stops))
+        if stops < seconds:
+            return f"{duration(stops)} left of --time-limit, until about {end:%H:%M}"
+        return f"about {duration(seconds)} left, done about {end:%H:%M}"
 
     def finished(self, run: RunDirectory) -> None:
         """Print the front on standard output, and what can be done next."""
@@ -77,9 +95,14 @@ class ConsoleProgress:
         study = Study.open(run)
         leaderboard = Leaderboard.of(study.records(), study.objectives)
         show_tables(leaderboard, RunHeader.from_settings(run.settings(), run.path.name))
+        costs = SearchCosts.of(leaderboard.records, study.times())
+        amounts = [(costs.wall_seconds, ""), (costs.cpu_seconds, " of processor time"), (costs.gpu_seconds, " of GPU time")]
+        told = [f"{duration(seconds)}{what}" for seconds, what in amounts if seconds]
+        trials = plural(costs.n_trials, "trial")
+        self._line(f"\n{trials} took {', '.join(told) or 'no time'}; proposing them took {duration(costs.suggestion_seconds)}.")
         if leaderboard.front:
             winner = best(leaderboard.front, study.objectives).number
-            self._line(f"\nNext: autopeft plot {run.path}   or   autopeft export {run.path} --trial {winner} --to script")
+            self._line(f"Next: autopeft plot {run.path}   or   autopeft export {run.path} --trial {winner} --to script")
 
     def stopped(self) -> None:
         """Say that nothing is lost, and how to go on."""

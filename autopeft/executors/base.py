@@ -27,6 +27,10 @@ class Executor(Protocol):
     def capacity(self) -> int:
         """How many assignments run at once."""
 
+    @property
+    def works_apart(self) -> bool:
+        """Whether trials go on while the caller does something else."""
+
     def describe(self) -> BackboneFacts:
         """Wait until a worker has loaded the backbone and return what it knows of it.
 

@@ -15,6 +15,7 @@ class InlineExecutor:
     """
 
     capacity = 1
+    works_apart = False
 
     def __init__(self, make_runner: MakeRunner) -> None:
         self._make_runner = make_runner

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +32,9 @@ MAX_DEATHS_WHILE_LOADING = 3
 class WorkersExecutor:
     """A pool of worker processes. Workers that die are replaced, on whichever node has room; nodes may come and go.
 
+    So are those that run out of memory: what earlier trials left behind goes with them. A trial that had such a predecessor is lost, not
+    failed; one that finds no room in a fresh worker has failed.
+
     Args:
         make_runner: Called once in every worker; it is pickled, with the data it holds, and sent once per node.
         n_workers: How many processes.
@@ -41,6 +44,8 @@ class WorkersExecutor:
     Raises:
         UnavailableError: Ray can't start or the cluster can't be reached.
     """
+
+    works_apart = True
 
     def __init__(self, make_runner: MakeRunner, n_workers: int, address: str | None = None, trial_timeout: float | None = None) -> None:
         if address:
@@ -62,9 +67,9 @@ class WorkersExecutor:
         self._trial_timeout = math.inf if trial_timeout is None else trial_timeout
         self._waiting: deque[Assignment] = deque()
         """Trials that no worker has taken up yet."""
-        self._loading: dict[Any, Any] = {}
+        self._loading: dict[Any, _Process] = {}
         """Workers by the answer that comes when they have loaded what they need: never, while the cluster has no room for them."""
-        self._ready: list[Any] = []
+        self._ready: list[_Process] = []
         self._busy: dict[Any, _Running] = {}
         """By the answer to come."""
         self._deaths_while_loading = 0
@@ -80,7 +85,7 @@ class WorkersExecutor:
         """
         while not self._ready:
             self._wait()
-        facts: BackboneFacts = self._ray.get(self._ready[0].describe.remote())
+        facts: BackboneFacts = self._ray.get(self._ready[0].actor.describe.remote())
         return facts
 
     def submit(self, assignment: Assignment) -> None:
@@ -111,7 +116,8 @@ class WorkersExecutor:
     def _hand_out(self) -> None:
         while self._waiting and self._ready:
             worker, assignment = self._ready.pop(), self._waiting.popleft()
-            self._busy[worker.run.remote(assignment)] = _Running(worker, assignment, time.monotonic() + self._trial_timeout)
+            self._busy[worker.actor.run.remote(assignment)] = _Running(worker, assignment, time.monotonic() + self._trial_timeout)
+            worker.n_trials += 1
 
     def _wait(self) -> Any:
         """Wait until something happens: return the answer to a trial, or None if a worker has loaded or a trial has run too long."""
@@ -145,14 +151,16 @@ class WorkersExecutor:
         except self._ray.exceptions.RayActorError as error:
             self._start_worker()
             return Outcome(running.assignment, error="the worker process died, perhaps out of memory", traceback=str(error), lost=True)
-        self._ready.append(running.worker)
-        return outcome
+        if not outcome.out_of_memory:
+            self._ready.append(running.worker)
+            return outcome
+        self._replace(running.worker)
+        return replace(outcome, lost=running.worker.n_trials > 1)
 
     def _give_up(self, answer: Any) -> Outcome:
         """Kill the worker whose trial has been running past its time, and put another in its place."""
         running = self._busy.pop(answer)
-        self._ray.kill(running.worker)
-        self._start_worker()
+        self._replace(running.worker)
         return Outcome(running.assignment, error=f"it ran longer than {self._trial_timeout:g} s (--trial-timeout)")
 
     def _replace_one_that_died_loading(self, error: Exception) -> None:
@@ -161,16 +169,29 @@ class WorkersExecutor:
             raise UnavailableError("worker processes die while they load the model, perhaps out of memory", value=str(error)) from None
         self._start_worker()
 
+    def _replace(self, worker: "_Process") -> None:
+        self._ray.kill(worker.actor)
+        self._start_worker()
+
     def _start_worker(self) -> None:
-        worker = self._actor_class.remote(self._make_runner)
-        self._loading[worker.describe.remote()] = worker
+        worker = _Process(self._actor_class.remote(self._make_runner))
+        self._loading[worker.actor.describe.remote()] = worker
+
+
+@dataclass
+class _Process:
+    """A worker."""
+
+    actor: Any
+    n_trials: int = 0
+    """Trials that it was handed."""
 
 
 @dataclass(frozen=True)
 class _Running:
     """A trial that a worker was handed."""
 
-    worker: Any
+    worker: _Process
     assignment: Assignment
     until: float
     """When it is given up, on the monotonic clock."""

@@ -39,7 +39,7 @@ from autopeft.study.record import TrialRecord, is_on_front
 from autopeft.study.study import Study
 from autopeft.tasks import Kind, TaskData, load, load_files
 from autopeft.training.backbone import BackboneSource, find_backbone
-from autopeft.training.measurement import BackboneFacts, Outcome, RunnerSettings
+from autopeft.training.measurement import Assignment, BackboneFacts, Outcome, RunnerSettings
 
 MAX_RETRIES = 2
 """Times that a trial is tried again whose worker died: once may be the machine's fault, three times is the trial's own."""
@@ -190,30 +190,45 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
 
 
 def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor, progress: Progress) -> None:
-    """Keep every worker busy until the number of trials is reached and none has earned to go on, or the time is up."""
+    """Keep every worker busy until the number of trials is reached and none has earned to go on, or the time is up.
+
+    While workers train, the next trial is thought of and held ready: a worker that ends its trial waits for nothing. Its proposal lacks the
+    outcome that set the worker free, as if there were one worker more.
+    """
     deadline = time.monotonic() + 60 * plan.request.time_limit if plan.request.time_limit else float("inf")
     halving = SuccessiveHalving(plan.request.rungs, plan.request.reduction)
     schedule = Schedule(run, study, plan.budget, halving, plan.request.trials)
     running: set[int] = set()
     losses: Counter[int] = Counter()
+    ready: Assignment | None = None
+
+    def start(assignment: Assignment) -> None:
+        executor.submit(assignment)
+        running.add(assignment.trial)
+
     while True:
         while len(running) < executor.capacity and time.monotonic() < deadline:
             assignment = schedule.next_assignment()
             if assignment is None:
                 break
-            executor.submit(assignment)
-            running.add(assignment.trial)
+            start(assignment)
         if not running:
             break
+        if executor.works_apart and ready is None and time.monotonic() < deadline:
+            ready = schedule.next_assignment()
         outcome = executor.next_outcome()
         losses[outcome.assignment.trial] += outcome.lost
         if outcome.lost and losses[outcome.assignment.trial] <= MAX_RETRIES:
             executor.submit(outcome.assignment)
             continue
         running.remove(outcome.assignment.trial)
+        if ready is not None and time.monotonic() < deadline:
+            start(ready)
+            ready = None
         record = _record(run, study, outcome)
         records = study.records()
-        progress.trial_finished(record, is_on_front(record, records, study.objectives), len(records) - len(running), plan.request.trials)
+        n_done = len(records) - len(running) - (ready is not None)
+        progress.trial_finished(record, is_on_front(record, records, study.objectives), n_done, plan.request.trials)
     if time.monotonic() < deadline:  # else a resumed run may go on with them
         _stop_paused(run, study)
 

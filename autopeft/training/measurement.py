@@ -148,3 +148,5 @@ class Outcome:
     """The full text of the error, for the run directory."""
     lost: bool = False
     """Whether the worker died of it: that may say nothing of the configuration, and the trial is worth another try."""
+    out_of_memory: bool = False
+    """Whether there was no room for it, not even for one example at a time."""

@@ -76,9 +76,10 @@ class TrialRunner:
             try:
                 return self._run(assignment, micro_batch)
             except (AutopeftError, RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
-                if not is_out_of_memory(error) or micro_batch == 1:
+                no_room = is_out_of_memory(error)
+                if not no_room or micro_batch == 1:
                     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-                    return Outcome(assignment, error=reason, traceback=traceback.format_exc())
+                    return Outcome(assignment, error=reason, traceback=traceback.format_exc(), out_of_memory=no_room)
             # Only here: the error's traceback holds the tensors that there was no room for.
             micro_batch = (micro_batch + 1) // 2
             release_memory(self._device)

@@ -1,4 +1,5 @@
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ def test_search_show_plot_export(autopeft: Autopeft, own: list[str], tmp_path: P
     assert "Pareto front" in answer.out
     assert answer.err.count("trial ") >= 3
     assert "1 epochs, batch 16" in answer.err
+    assert re.search(r"about \S+ s left, done about \d\d:\d\d", answer.err)
+    assert re.search(r"3 trials took \S+ s, .* of processor time; proposing them took", answer.err)
 
     rows = json.loads(autopeft("show", run, "--format", "json").out)
     assert sorted(row["trial"] for row in rows) == [0, 1, 2]

@@ -21,7 +21,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::R
 
 
 class FakeRunner:
-    """Answers with its process id; dies on trial 13, hangs on trial 99; loading takes longer than a hanging trial is given."""
+    """Answers with its process id.
+
+    It dies on trial 13, hangs on trial 99, has no room for trials from 200 on; loading takes longer than a hanging trial is given.
+    """
 
     def __init__(self) -> None:
         time.sleep(LOADING_SECONDS)
@@ -34,7 +37,7 @@ class FakeRunner:
             os._exit(1)
         if assignment.trial == 99:
             time.sleep(600)
-        return Outcome(assignment, error=str(os.getpid()))
+        return Outcome(assignment, error=str(os.getpid()), out_of_memory=assignment.trial >= 200)
 
 
 def make_runner() -> Runner:
@@ -99,6 +102,21 @@ def test_a_dead_worker_costs_its_trial_and_is_replaced() -> None:
         assert outcome.lost
         executor.submit(assignment(14))
         assert executor.next_outcome().error.isdigit()
+    finally:
+        executor.close()
+
+
+def test_a_worker_without_room_is_replaced_and_its_trial_lost_if_others_came_before() -> None:
+    executor = WorkersExecutor(make_runner, 1)
+    try:
+        outcomes = []
+        for trial in (1, 200, 201, 2):
+            executor.submit(assignment(trial))
+            outcomes.append(executor.next_outcome())
+        assert [outcome.lost for outcome in outcomes] == [False, True, False, False]
+        processes = [outcome.error for outcome in outcomes]
+        assert processes[0] == processes[1]
+        assert len(set(processes)) == 3
     finally:
         executor.close()
 

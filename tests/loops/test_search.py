@@ -233,7 +233,7 @@ class Lossy:
 
     def __init__(self, inner: Executor) -> None:
         self._inner = inner
-        self.capacity = inner.capacity
+        self.capacity, self.works_apart = inner.capacity, inner.works_apart
         self.attempts: Counter[int] = Counter()
 
     def describe(self) -> BackboneFacts:
@@ -264,6 +264,51 @@ def test_a_trial_whose_worker_dies_is_tried_again_but_not_for_ever(request_: Sea
     run = engine.search(replace(request_, trials=4), Log())
     assert [record.state for record in records(run)] == ["complete", "complete", "failed", "complete"]
     assert started[0].attempts == {0: 1, 1: 2, 2: 1 + engine.MAX_RETRIES, 3: 1}
+
+
+class Apart:
+    """An executor that seems to work while the search thinks, and notes what happens when."""
+
+    works_apart = True
+
+    def __init__(self, inner: Executor, events: list[str]) -> None:
+        self._inner, self._events = inner, events
+        self.capacity = inner.capacity
+
+    def describe(self) -> BackboneFacts:
+        return self._inner.describe()
+
+    def submit(self, assignment: Assignment) -> None:
+        self._events.append(f"start {assignment.trial}")
+        self._inner.submit(assignment)
+
+    def next_outcome(self) -> Outcome:
+        outcome = self._inner.next_outcome()
+        self._events.append(f"end {outcome.assignment.trial}")
+        return outcome
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def test_the_next_trial_is_thought_of_while_workers_train(request_: SearchRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    events: list[str] = []
+    ask = Study.ask
+
+    def noted(study: Study) -> Any:
+        asked = ask(study)
+        events.append(f"ask {asked[0]}")
+        return asked
+
+    monkeypatch.setattr(Study, "ask", noted)
+    monkeypatch.setattr(engine, "start_executor", lambda *arguments: Apart(start_executor(*arguments), events))
+    whole = engine.search(replace(request_, trials=4), Log())
+    expected = ["ask 0", "start 0", "ask 1", "end 0", "start 1", "ask 2", "end 1", "start 2", "ask 3", "end 2", "start 3", "end 3"]
+    assert events == expected
+    stopped = replace(request_, trials=4, out=str(tmp_path / "stopped"))
+    with pytest.raises(KeyboardInterrupt):
+        engine.search(stopped, Log(stop_after=2))
+    assert records(engine.resume(Path(stopped.out), Log())) == records(whole)
 
 
 def test_when_too_many_trials_fail_the_search_says_how_many_and_why(request_: SearchRequest, tmp_path: Path) -> None:

@@ -1,0 +1,165 @@
+"""Real trials as a problem: a regression on gathered learning curves (see ../curves.py) answers for configurations nobody trained.
+
+Legend:
+    n, d   configurations in the table, coordinates of one
+    k      measurements of each: the task's metric at the end, then the validation loss at each share of the budget
+
+Extremely randomised trees (Geurts, Ernst, Wehenkel, 2006) regress all k on the coordinates at once, so that a configuration's early losses
+and its end belong together. They share nothing with our own sampler's surrogate, which would else find what it assumes.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from scipy.stats import spearmanr
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.model_selection import cross_val_predict
+
+from autopeft.configuration import Configuration
+from autopeft.loops.search import SearchPlan, known_costs, plan
+from autopeft.pareto import hypervolume, non_dominated
+from autopeft.request import SearchRequest
+from autopeft.samplers.view import SpaceHints
+from autopeft.study import coding
+
+Array = NDArray[np.float64]
+
+TABLES = Path(__file__).parents[1] / "tables"
+METRIC, COST = "accuracy", "trainable_parameters"
+NOISE = 0.01
+"""Standard deviation of a measured accuracy: about what another seed makes of it."""
+N_TREES, MIN_LEAF, N_FOLDS = 200, 2, 10
+N_DRAWN, N_ROUNDS, N_MUTATED = 5_000, 25, 1_000
+"""Of the search for the model's front: random points, then rounds of neighbours of the best so far."""
+
+
+class Tabulated:
+    """The problem of a table: the task's metric up, parameters down on a log scale.
+
+    Args:
+        path: The table.
+    """
+
+    directions = ("maximize", "minimize")
+
+    def __init__(self, path: Path) -> None:
+        self.name = f"tabulated {path.stem}"
+        self.planned: SearchPlan = plan(SearchRequest(task="demo", workers=0))
+        self._foresight, self._costs = self.planned.foresight, known_costs(self.planned.facts)
+        self._knowledge = self._foresight.knowledge()
+        rows = [row for row in map(json.loads, path.read_text().splitlines()) if "curve" in row]
+        self.n_rows = len(rows)
+        self.progress = [point["progress"] for point in rows[0]["curve"]]
+        self._inputs = np.array([self._row(Configuration.from_dict(row["configuration"])) for row in rows])
+        self._outputs = np.array([[row["curve"][-1][METRIC], *(point["loss"] for point in row["curve"])] for row in rows])
+        self._trees = self._regression().fit(self._inputs, self._outputs)
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The default space."""
+        return coding.distributions(self.planned.space)
+
+    @property
+    def known(self) -> dict[int, Any]:
+        """The parameters."""
+        return dict(self._knowledge.known)
+
+    @property
+    def floors(self) -> dict[int, float]:
+        """The share of the majority class, which a search would know."""
+        return {0: float(self._outputs[:, 0].min())}
+
+    @property
+    def hints(self) -> SpaceHints:
+        """What a search tells its sampler."""
+        return self._knowledge.hints
+
+    def fit_error(self) -> dict[str, float]:
+        """Return how well the regression tells the metric of configurations that it hasn't seen, by cross-validation."""
+        told = cross_val_predict(self._regression(), self._inputs, self._outputs, cv=N_FOLDS)[:, 0]
+        truth = self._outputs[:, 0]
+        return {
+            "rows": self.n_rows,
+            "r2": 1 - float(((told - truth) ** 2).mean() / truth.var()),
+            "spearman": float(spearmanr(told, truth).statistic),
+            "deviation": float((told - truth).std()),
+        }
+
+    def measure(self, configuration: Configuration) -> tuple[float, list[float]]:
+        """Return what the regression says of a configuration: the metric at the end, and the loss at each of `progress`."""
+        metric, *losses = self._trees.predict([self._row(configuration)])[0]
+        return float(metric), [float(loss) for loss in losses]
+
+    def parameters(self, configuration: Configuration) -> int:
+        """Return a configuration's number of trainable parameters."""
+        known = self._costs(configuration)
+        assert known is not None  # the table's and a search's configurations can all be built
+        return int(known[COST])
+
+    def observe(self, params: dict[str, Any], rng: np.random.Generator) -> tuple[list[float], dict[str, float]]:
+        """Return the noisy metric and the parameters; there is no constraint."""
+        loss, log_cost = self._points([params])[0]
+        return [-loss + NOISE * rng.normal(), 10**log_cost], {}
+
+    def reached(self, points: Sequence[dict[str, Any]]) -> float:
+        """Return the hypervolume of the points' modelled values over that of the model's front."""
+        return self._volume(self._points(points)) / self.best_hypervolume
+
+    def reached_by(self, configurations: Sequence[Configuration]) -> float:
+        """Return the same of configurations."""
+        inputs = np.array([self._row(one) for one in configurations])
+        return self._volume(self._losses(inputs)) / self.best_hypervolume if len(inputs) else 0.0
+
+    @cached_property
+    def best_hypervolume(self) -> float:
+        """Hypervolume of the best front that an evolutionary search of the model comes to, with many times a search's evaluations."""
+        rng = np.random.default_rng(0)
+        drawn = [self.planned.space.sample(rng) for _ in range(N_DRAWN)]
+        front, losses = self._front([coding.to_params(self.planned.space, point) for point in drawn])
+        for _ in range(N_ROUNDS):
+            around = [step for params in front for step in self._foresight.neighbours(params, rng)]
+            chosen = [around[i] for i in rng.permutation(len(around))[:N_MUTATED]]
+            front, losses = self._front([*front, *chosen])
+        return self._volume(losses)
+
+    def _front(self, points: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], Array]:
+        allowed = [params for params in points if self._foresight.identity(params) is not None]
+        losses = self._points(allowed)
+        best = np.flatnonzero(non_dominated(losses))
+        return [allowed[i] for i in best], losses[best]
+
+    def _volume(self, losses: Array) -> float:
+        inside = losses[(losses < self._reference).all(axis=1)]
+        return hypervolume(inside[non_dominated(inside)], self._reference) if len(inside) else 0.0
+
+    @cached_property
+    def _reference(self) -> Array:
+        costs = [row[-1] for row in self._inputs]
+        return np.array([-self.floors[0], max(costs)])
+
+    def _points(self, points: Sequence[dict[str, Any]]) -> Array:
+        space = self.planned.space
+        return self._losses(np.array([self._row(space.configuration(coding.to_point(space, params))) for params in points]))
+
+    def _losses(self, inputs: Array) -> Array:
+        return np.stack([-self._trees.predict(inputs)[:, 0], inputs[:, -1]], axis=1)
+
+    def _row(self, configuration: Configuration) -> list[float]:
+        """Return d coordinates: size and layers of each method, the learning rate, and the parameters, all but flags as logarithms."""
+        modules = {module.method: module for module in configuration.modules}
+        sizes = [math.log2(1 + modules[slot.name].size) if slot.name in modules else -1.0 for slot in self.planned.space.slots]
+        layers = {layer for module in configuration.modules for layer in module.layers or ()}
+        flags = [float(layer in layers) for layer in range(self.planned.space.n_layers)]
+        cost = self.parameters(configuration)
+        rate = math.log10(configuration.training["learning_rate"])
+        return [*sizes, *flags, float(len(layers)), rate, rate + math.log10(cost) / 3, math.log10(cost)]
+
+    def _regression(self) -> ExtraTreesRegressor:
+        return ExtraTreesRegressor(N_TREES, min_samples_leaf=MIN_LEAF, max_features=0.7, random_state=0)

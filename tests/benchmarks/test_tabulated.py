@@ -1,0 +1,72 @@
+"""The problem that real learning curves make, and the comparison of rungs on it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autopeft.loops.search import plan
+from autopeft.request import SearchRequest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+PROGRESS = (0.1667, 0.3333, 0.5, 1.0)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of the form that curves.py writes, of a metric that grows with the number of layers."""
+    planned = plan(SearchRequest(task="demo", workers=0))
+    rng = np.random.default_rng(0)
+    rows = []
+    while len(rows) < 40:
+        configuration = planned.space.configuration(planned.space.sample(rng))
+        if not configuration.modules:
+            continue
+        layers = {layer for module in configuration.modules for layer in module.layers or ()}
+        end = 0.6 + 0.05 * len(layers)
+        curve = [{"progress": at, "train_loss": 1.0, "accuracy": 0.6 + (end - 0.6) * at, "loss": 1 - end * at} for at in PROGRESS]
+        rows.append({"configuration": configuration.to_dict(), "seed": len(rows), "trainable_parameters": 1, "curve": curve})
+    rows.append({"configuration": rows[0]["configuration"], "seed": 99, "error": "out of memory"})
+    path = tmp_path_factory.mktemp("tables") / "made_up.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_model_tells_what_the_table_holds(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from problems.tabulated import N_DRAWN, NOISE, Tabulated
+
+    assert N_DRAWN > 0
+    monkeypatch.setattr("problems.tabulated.N_DRAWN", 300)
+    monkeypatch.setattr("problems.tabulated.N_ROUNDS", 3)
+    problem = Tabulated(table)
+    error = problem.fit_error()
+    assert error["rows"] == 40
+    assert error["spearman"] > 0.8
+    space, rng = problem.planned.space, np.random.default_rng(1)
+    from autopeft.study import coding
+
+    points = [coding.to_params(space, space.sample(rng)) for _ in range(30)]
+    points = [params for params in points if space.configuration(coding.to_point(space, params)).modules]
+    values = np.array([problem.observe(params, rng)[0] for params in points])
+    configurations = [space.configuration(coding.to_point(space, params)) for params in points]
+    modelled = [problem.measure(one) for one in configurations]
+    assert np.abs(values[:, 0] - [metric for metric, _ in modelled]).max() < 5 * NOISE
+    assert values[:, 1] == pytest.approx([problem.parameters(one) for one in configurations])
+    assert all(losses[0] > losses[-1] for _, losses in modelled)
+    assert 0 < problem.reached(points[:3]) <= problem.reached(points) <= 1.001
+    assert problem.reached_by(configurations) == pytest.approx(problem.reached(points))
+
+
+@pytest.mark.slow
+def test_rungs_are_compared(table: Path, tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, BENCHMARKS / "rungs.py", "--table", table, "--seeds", "1", "--trials", "12", "--sampler", "random"]
+    command += ["--ladders", "0.3333", "--reductions", "3", "--json", figures]
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    without, with_rungs = json.loads(figures.read_text())["rows"]
+    assert 0 < without["cost_of_mark"][0] <= 1
+    assert with_rungs["at_the_end"] > 0
