@@ -14,6 +14,7 @@ comparison can be gathered over several runs. `--quick` is a slice of a few minu
 | autopeft -known | without the exact cost, which is then modelled |
 | autopeft -floor | without the value from which on a point counts |
 | autopeft plain | ours as any study would use it: nothing is told |
+| saasbo | the reference's recipe, told the exact cost and the space |
 | others | as `autopeft search --sampler` makes them |
 """
 
@@ -36,7 +37,7 @@ from problems.problem import Problem
 from problems.tabulated import TABLES, Tabulated
 
 from autopeft.samplers.bayesian import BayesianSampler
-from autopeft.samplers.registry import SAMPLERS, make_sampler
+from autopeft.samplers.registry import SAMPLERS, Knowledge, make_sampler
 
 MARKS = (16, 32, 64, 128, 200)
 N_DEEP = 32
@@ -68,9 +69,15 @@ def plain(problem: Problem, seed: int) -> BaseSampler:
     return BayesianSampler(seed=seed)
 
 
+def told(problem: Problem, seed: int) -> BaseSampler:
+    """Return the reference's recipe, told what a search tells it."""
+    return make_sampler("saasbo", seed, Knowledge(problem.distributions, problem.known, problem.hints, problem.floors))
+
+
 MAKERS: dict[str, Callable[[Problem, int], BaseSampler]] = {
     **{name: lambda problem, seed, name=name: make_sampler(name, seed) for name in SAMPLERS},
     "autopeft": ours,
+    "saasbo": told,
     **{f"autopeft -{part}": partial(ours, without=part) for part in PARTS},
     "autopeft plain": plain,
 }

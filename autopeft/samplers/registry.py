@@ -1,13 +1,14 @@
 """Samplers by name. Each entry makes an Optuna sampler from a seed and what is known of the search space."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
-from autopeft.errors import UnknownNameError
+from autopeft.errors import UnavailableError, UnknownNameError
 from autopeft.samplers.partial import ReadEarly
 from autopeft.samplers.view import SpaceHints
 
@@ -37,6 +38,8 @@ class SamplerEntry:
     summary: str
     make: Callable[[int, Knowledge], BaseSampler]
     """Makes a fresh sampler from a seed and what is known."""
+    packages: tuple[str, ...] = ()
+    """What it needs that is not always installed; there is an extra of the sampler's name."""
 
 
 def _autopeft(seed: int, knowledge: Knowledge) -> BaseSampler:
@@ -46,8 +49,17 @@ def _autopeft(seed: int, knowledge: Knowledge) -> BaseSampler:
     return BayesianSampler(knowledge.known, seed, **given)
 
 
+def _saasbo(seed: int, knowledge: Knowledge) -> BaseSampler:
+    from autopeft.samplers.bayesian import BayesianSampler
+
+    hints = replace(knowledge.hints, features=None, flags=())  # what the reference's search is not told
+    given = {name: getattr(knowledge, name) for name in ("distributions", "reference", "read_early")}
+    return BayesianSampler(knowledge.known, seed, hints=hints, surrogate="saas", **given)
+
+
 SAMPLERS: dict[str, SamplerEntry] = {
     "autopeft": SamplerEntry("Bayesian, knows the space and what a configuration costs (ours)", _autopeft),
+    "saasbo": SamplerEntry("Fully Bayesian with sparse priors, as AutoPEFT's; ten seconds a suggestion", _saasbo, ("numpyro", "jax")),
     "tpe": SamplerEntry("Tree-structured Parzen estimator (Optuna)", lambda seed, _: TPESampler(seed=seed, constant_liar=True)),
     "nsga2": SamplerEntry("NSGA-II, evolutionary (Optuna)", lambda seed, _: NSGAIISampler(seed=seed, population_size=NSGA2_POPULATION)),
     "gp": SamplerEntry("Gaussian process, seconds a suggestion (Optuna)", lambda seed, _: GPSampler(seed=seed)),
@@ -56,13 +68,16 @@ SAMPLERS: dict[str, SamplerEntry] = {
 
 
 def require_sampler(name: str) -> None:
-    """Check that there is a sampler, without making it.
+    """Check that there is a sampler and what it needs, without making it.
 
     Raises:
         UnknownNameError: There is none of that name.
+        UnavailableError: It needs a package that is not installed.
     """
     if name not in SAMPLERS:
         raise UnknownNameError("sampler", name, SAMPLERS)
+    if missing := [package for package in SAMPLERS[name].packages if find_spec(package) is None]:
+        raise UnavailableError(f"the sampler {name} needs {missing[0]}", remedy=f'Install it: pip install "autopeft[{name}]".')
 
 
 def make_sampler(name: str, seed: int, knowledge: Knowledge | None = None) -> BaseSampler:
@@ -75,6 +90,7 @@ def make_sampler(name: str, seed: int, knowledge: Knowledge | None = None) -> Ba
 
     Raises:
         UnknownNameError: There is no sampler of that name.
+        UnavailableError: It needs a package that is not installed.
     """
     require_sampler(name)
     return SAMPLERS[name].make(seed, knowledge or Knowledge())

@@ -1,11 +1,14 @@
 """Objectives as losses of about [0, 1], on a log scale where they are costs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Scale = Callable[[Array], Array]
+"""Turns values of one objective into losses."""
 
 COST_RATIO = 10.0
 """A minimised objective whose values are positive and whose largest is so many times its smallest is a cost: ratios matter."""

@@ -117,10 +117,12 @@ class DriverStorage(BaseStorage):
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Write that a trial has begun or ended."""
         if state == TrialState.RUNNING:
-            self._popped[trial_id] = []
-        else:
-            self.write_begun()
-            self._disk.set_trial_state_values(self._trials[trial_id], state, values)
+            begins = self._memory.set_trial_state_values(trial_id, state)
+            if begins:
+                self._popped[trial_id] = []
+            return begins
+        self.write_begun()
+        self._disk.set_trial_state_values(self._trials[trial_id], state, values)
         return self._memory.set_trial_state_values(trial_id, state, values)
 
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:

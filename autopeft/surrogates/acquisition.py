@@ -11,8 +11,9 @@ A known loss is one of the coordinates, and has no variance; every other has a s
 means at Z and at running points, not on Y: a lucky measurement is no incumbent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,14 +50,29 @@ class Evidence:
     """Coordinates that are flags of one kind (see `kernel`)."""
 
 
-def acquisition(evidence: Evidence, reference: Array) -> Callable[[Array], Array]:
+class Process(Protocol):
+    """A fitted surrogate of one loss."""
+
+    def predict(self, points: Array) -> tuple[Array, Array]:
+        """Return means and standard deviations at N x d points."""
+
+    def believing(self, points: Array) -> "Process":
+        """Return the process after seeing what it expects at points still running."""
+
+
+Fit = Callable[[Array, Array, Sequence[Sequence[int]]], Process]
+"""Makes a surrogate from n x d points, their n losses, and the coordinates that are flags of one kind."""
+
+
+def acquisition(evidence: Evidence, reference: Array, fit: Fit = GaussianProcess.fit) -> Callable[[Array], Array]:
     """Return the function that scores N x d points; larger is better.
 
     Args:
         evidence: What is known so far; at least one observed point.
         reference: r.
+        fit: Makes the surrogate of a measured loss.
     """
-    predictors = [_predictor(evidence, index) for index in range(len(evidence.columns))]
+    predictors = [_predictor(evidence, index, fit) for index in range(len(evidence.columns))]
 
     def predict(points: Array) -> tuple[Array, Array]:
         each = [predictor(points) for predictor in predictors]
@@ -67,15 +83,15 @@ def acquisition(evidence: Evidence, reference: Array) -> Callable[[Array], Array
     return lambda points: improvement.log_expected(*predict(points))
 
 
-def _predictor(evidence: Evidence, index: int) -> Predict:
+def _predictor(evidence: Evidence, index: int, fit: Fit) -> Predict:
     column = evidence.columns[index]
     if column is not None:
         return lambda points: (points[:, column], np.zeros(len(points)))
     if not len(evidence.unfinished):
-        process = GaussianProcess.fit(evidence.observed, evidence.losses[:, index], evidence.groups)
+        process = fit(evidence.observed, evidence.losses[:, index], evidence.groups)
         return process.believing(evidence.running).predict if len(evidence.running) else process.predict
     inputs = np.concatenate([_at_the_end(evidence.observed), np.c_[evidence.unfinished, evidence.remaining]])
-    process = GaussianProcess.fit(inputs, np.r_[evidence.losses[:, index], evidence.extrapolated[:, index]], evidence.groups)
+    process = fit(inputs, np.r_[evidence.losses[:, index], evidence.extrapolated[:, index]], evidence.groups)
     if len(evidence.running):
         process = process.believing(_at_the_end(evidence.running))
     return lambda points: process.predict(_at_the_end(points))

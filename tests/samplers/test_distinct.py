@@ -6,12 +6,19 @@ import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from autopeft.errors import UnknownNameError
+from autopeft.errors import UnavailableError, UnknownNameError
 from autopeft.samplers.distinct import DistinctSampler, trial_seed
 from autopeft.samplers.registry import SAMPLERS, make_sampler
 
 SPACE: dict[str, BaseDistribution] = {"a": IntDistribution(0, 4), "b": IntDistribution(0, 3), "x": FloatDistribution(1e-4, 1e-2, log=True)}
 every_sampler = pytest.mark.parametrize("name", list(SAMPLERS))
+
+
+@pytest.fixture(autouse=True)
+def quick_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fully Bayesian sampler draws for a minute."""
+    for name, value in {"WARMUP": 4, "N_SAMPLES": 4, "THINNING": 2}.items():
+        monkeypatch.setattr(f"autopeft.surrogates.saas.{name}", value)
 
 
 def step(params: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -34,11 +41,18 @@ def run(study: optuna.Study, n: int, told: bool = True) -> list[dict[str, Any]]:
     return asked
 
 
-@every_sampler
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "saasbo"])  # it compiles anew for every number of trials
 def test_no_point_is_proposed_twice_until_the_space_is_used_up(name: str) -> None:
     asked = run(make_study(name), 20)
     assert len({(params["a"], params["b"]) for params in asked}) == 20  # all there are
     assert len(run(make_study(name), 22)) == 22  # then repeats come, as replicates, and no error
+
+
+@pytest.mark.slow
+def test_the_fully_bayesian_sampler_proposes_new_points() -> None:
+    pytest.importorskip("numpyro", reason="the extra saasbo is not installed")
+    asked = run(make_study("saasbo"), 18)
+    assert len({(params["a"], params["b"]) for params in asked}) == 18
 
 
 @every_sampler
@@ -82,3 +96,9 @@ def test_trial_seeds_differ_and_fit_in_31_bits() -> None:
 def test_unknown_sampler() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'tpe'"):
         make_sampler("tep", 0)
+
+
+def test_a_sampler_without_its_packages_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autopeft.samplers.registry.find_spec", lambda package: None)
+    with pytest.raises(UnavailableError, match=r'saasbo needs numpyro.*pip install "autopeft\[saasbo\]"'):
+        make_sampler("saasbo", 0)

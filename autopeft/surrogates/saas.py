@@ -1,0 +1,95 @@
+"""The surrogate of AutoPEFT's search: a Gaussian process with sparse axis-aligned priors, its hyper-parameters sampled, not fitted.
+
+After Eriksson, Jankowiak (2021, arXiv:2103.00349): most coordinates matter little, so each inverse length scale has a half-Cauchy prior
+under a global one, and NUTS draws hyper-parameters from their posterior. What the process expects is the mixture over the draws.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import norm, rankdata
+from torch import Tensor
+
+from autopeft.surrogates.gaussian_process import GaussianProcess
+from autopeft.surrogates.kernel import Kernel
+
+Array = NDArray[np.float64]
+
+WARMUP, N_SAMPLES, THINNING = 256, 128, 16
+
+
+@dataclass(frozen=True)
+class SaasProcess:
+    """A mixture of processes that differ in their hyper-parameters; `fit` makes one."""
+
+    members: tuple[GaussianProcess, ...]
+
+    @classmethod
+    def fit(cls, inputs: Array, losses: Array, groups: Sequence[Sequence[int]] = ()) -> "SaasProcess":
+        """Sample the posterior given n losses; the same data give the same draws.
+
+        Args:
+            inputs: n x d, coordinates in [0, 1].
+            losses: n losses in any unit.
+            groups: Not used: every coordinate has a length scale of its own.
+        """
+        from botorch.exceptions import InputDataWarning
+        from botorch.fit import fit_fully_bayesian_model_nuts  # needs the packages of the extra saasbo
+        from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
+
+        centre, scale = float(losses.mean()), float(losses.std()) or 1.0
+        x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((losses - centre) / scale, dtype=torch.double)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputDataWarning)  # equal losses can't have a variance of 1
+            model = SaasFullyBayesianSingleTaskGP(x, y[:, None], outcome_transform=None)
+        fit_fully_bayesian_model_nuts(
+            model, warmup_steps=WARMUP, num_samples=N_SAMPLES, thinning=THINNING, disable_progbar=True, seed=len(losses)
+        )
+        scaled = model.covar_module
+        draws = zip(
+            scaled.base_kernel.lengthscale.detach().reshape(-1, x.shape[1]),
+            scaled.outputscale.detach().reshape(-1),
+            model.likelihood.noise.detach().reshape(-1),
+            model.mean_module.constant.detach().reshape(-1),
+            strict=True,
+        )
+        return cls(tuple(_member(x, y, centre, scale, *draw) for draw in draws))
+
+    def predict(self, points: Array) -> tuple[Array, Array]:
+        """Return the mixture's means and standard deviations (without noise) at N points."""
+        means, deviations = (np.stack(each) for each in zip(*(member.predict(points) for member in self.members), strict=True))
+        mean: Array = means.mean(axis=0)
+        return mean, np.sqrt((deviations**2 + means**2).mean(axis=0) - mean**2)
+
+    def believing(self, points: Array) -> "SaasProcess":
+        """Return the mixture after each of its processes has seen, at points still running, what it expects there."""
+        return SaasProcess(tuple(member.believing(points) for member in self.members))
+
+
+def _member(
+    x: Tensor, y: Tensor, centre: float, scale: float, lengths: Tensor, variance: Tensor, noise: Tensor, mean: Tensor
+) -> GaussianProcess:
+    """Return a draw as a process of ours, whose kernel is 1 at 0: losses are divided by the root of the draw's variance instead."""
+    root = variance.sqrt()
+    hyper = {"lengths": lengths, "noise": noise / variance, "mean": mean / root}
+    return GaussianProcess(Kernel(x.shape[1]), hyper, x, y / root, centre, scale * float(root))
+
+
+def quantiles(losses: Array) -> Callable[[Array], Array]:
+    """Return the function that turns losses into normal quantiles of their ranks among the finite ones given (a Gaussian copula).
+
+    Between them it is linear, beyond them flat: outliers count for no more than their place.
+    """
+    finite = losses[np.isfinite(losses)]
+    steps, first = np.unique(finite, return_index=True)
+    heights = norm.ppf((rankdata(finite) - 0.5) / max(1, len(finite)))[first]
+
+    def scale(some: Array) -> Array:
+        result: Array = np.where(np.isfinite(some), np.interp(some, steps, heights), np.nan) if len(steps) else some
+        return result
+
+    return scale
