@@ -56,7 +56,9 @@ class WorkersExecutor:
 
         self._ray: Any = ray
         self.capacity = n_workers
-        options: dict[str, Any] = {"address": address} if address else {"num_cpus": n_workers, "_node_ip_address": "127.0.0.1"}
+        # "local": without it Ray would join a cluster that someone else has started on this machine.
+        here = {"address": "local", "num_cpus": n_workers, "_node_ip_address": "127.0.0.1"}
+        options: dict[str, Any] = {"address": address} if address else here
         try:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", configure_logging=False, **options)
         except (OSError, RuntimeError, ValueError, TimeoutError) as error:
