@@ -72,7 +72,8 @@ def rank_correlations(rows: Sequence[Row], metric: str) -> Iterator[Row]:
 
 def replays(rows: Sequence[Row], metric: str) -> Iterator[Row]:
     """Yield a line per measurement, ladder and reduction."""
-    for name in ("loss", metric):
+    names = [name for name in ("average_precision", "loss", metric) if name in rows[0]["curve"][0]]
+    for name in names:
         for rungs in LADDERS:
             for reduction in REDUCTIONS if rungs else (3.0,):
                 halving = SuccessiveHalving(rungs, reduction)

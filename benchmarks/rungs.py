@@ -20,7 +20,7 @@ from statistics import mean, pstdev
 from typing import Any
 
 import numpy as np
-from problems.tabulated import NOISE, TABLES, Tabulated
+from problems.tabulated import METRIC, NOISE, TABLES, Tabulated
 
 from autopeft.api import SilentSearch
 from autopeft.configuration import Configuration
@@ -33,7 +33,6 @@ from autopeft.training.measurement import Assignment, BackboneFacts, CurvePoint,
 N_WORKERS = 2
 MAX_STARTED = 6
 """A search with rungs may start so many times as many trials."""
-LOSS_NOISE = 0.01
 
 
 class SpentError(Exception):
@@ -64,11 +63,12 @@ class ModelledWorkers:
             raise SpentError
         self._now, _, assignment = heapq.heappop(self._running)
         self.spent += assignment.measure_at[-1] - _done(assignment)
-        metric, losses = self._problem.measure(assignment.configuration)
+        metric, early = self._problem.measure(assignment.configuration)
         points = []
         for progress in assignment.measure_at:
-            loss = float(np.interp(progress, self._problem.progress, losses)) + LOSS_NOISE * self._rng.normal()
-            points.append(CurvePoint(progress, progress, 1, 0.5, {"accuracy": metric + NOISE * self._rng.normal(), "loss": loss}))
+            told = {name: float(np.interp(progress, self._problem.progress, course)) for name, course in early.items()}
+            noisy = {name: value + NOISE * self._rng.normal() for name, value in {METRIC: metric, **told}.items()}
+            points.append(CurvePoint(progress, progress, 1, 0.5, noisy))
         earlier = assignment.paused.measurement.curve if assignment.paused and assignment.paused.measurement else ()
         size = self._problem.parameters(assignment.configuration)
         measured = Measurement(points[-1].metrics, (*earlier, *points), size, 0, 1.0, 1.0, 1, 1, progress=points[-1].progress)

@@ -16,7 +16,7 @@ from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.table import show_tables
 from autopeft.report.words import better, count, duration, plural, score
 from autopeft.study.directory import RunDirectory
-from autopeft.study.record import EARLY_METRIC, TrialRecord, best
+from autopeft.study.record import TrialRecord, best, early_metric
 from autopeft.study.study import Study
 
 N_EXAMPLES = 5
@@ -67,7 +67,8 @@ class ConsoleProgress:
             self._line(f"{head} failed: {record.error}")
         elif record.state == "paused":
             rung = record.rungs[-1]
-            found = f"{EARLY_METRIC} {score(rung.metrics[EARLY_METRIC])}  " if EARLY_METRIC in rung.metrics else ""
+            early = early_metric(rung.metrics)
+            found = f"{early} {score(rung.metrics[early])}  " if early else ""
             self._line(f"{head} {found}waits at {rung.progress:.0%} of its budget  {record.configuration.describe()}")
         else:
             result = f"{self._metric} {score(record.metrics[self._metric])}  {count(record.trainable_parameters):>11} parameters"

@@ -2,9 +2,9 @@
 
 Legend:
     n, d   configurations in the table, coordinates of one
-    k      measurements of each: the task's metric at the end, then the validation loss at each share of the budget
+    k      measurements of each: the task's metric at the end, then each of `EARLY` at each share of the budget
 
-Extremely randomised trees (Geurts, Ernst, Wehenkel, 2006) regress all k on the coordinates at once, so that a configuration's early losses
+Extremely randomised trees (Geurts, Ernst, Wehenkel, 2006) regress all k on the coordinates at once: a configuration's early measurements
 and its end belong together. They share nothing with our own sampler's surrogate, which would else find what it assumes.
 """
 
@@ -28,11 +28,13 @@ from autopeft.pareto import hypervolume, non_dominated
 from autopeft.request import SearchRequest
 from autopeft.samplers.view import SpaceHints
 from autopeft.study import coding
+from autopeft.study.record import EARLY_METRICS
 
 Array = NDArray[np.float64]
 
 TABLES = Path(__file__).parents[1] / "tables"
 METRIC, COST = "accuracy", "trainable_parameters"
+EARLY = tuple(EARLY_METRICS)
 NOISE = 0.01
 """Standard deviation of a measured accuracy: about what another seed makes of it."""
 N_TREES, MIN_LEAF, N_FOLDS = 200, 2, 10
@@ -58,7 +60,7 @@ class Tabulated:
         self.n_rows = len(rows)
         self.progress = [point["progress"] for point in rows[0]["curve"]]
         self._inputs = np.array([self._row(Configuration.from_dict(row["configuration"])) for row in rows])
-        self._outputs = np.array([[row["curve"][-1][METRIC], *(point["loss"] for point in row["curve"])] for row in rows])
+        self._outputs = np.array([[row["curve"][-1][METRIC], *(point[name] for name in EARLY for point in row["curve"])] for row in rows])
         self._trees = self._regression().fit(self._inputs, self._outputs)
 
     @property
@@ -92,10 +94,11 @@ class Tabulated:
             "deviation": float((told - truth).std()),
         }
 
-    def measure(self, configuration: Configuration) -> tuple[float, list[float]]:
-        """Return what the regression says of a configuration: the metric at the end, and the loss at each of `progress`."""
-        metric, *losses = self._trees.predict([self._row(configuration)])[0]
-        return float(metric), [float(loss) for loss in losses]
+    def measure(self, configuration: Configuration) -> tuple[float, dict[str, list[float]]]:
+        """Return what the regression says of a configuration: the metric at the end, and each of `EARLY` at each of `progress`."""
+        metric, *early = self._trees.predict([self._row(configuration)])[0].tolist()
+        n = len(self.progress)
+        return metric, {name: early[i * n : (i + 1) * n] for i, name in enumerate(EARLY)}
 
     def parameters(self, configuration: Configuration) -> int:
         """Return a configuration's number of trainable parameters."""

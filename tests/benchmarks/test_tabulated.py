@@ -27,7 +27,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             continue
         layers = {layer for module in configuration.modules for layer in module.layers or ()}
         end = 0.6 + 0.05 * len(layers)
-        curve = [{"progress": at, "train_loss": 1.0, "accuracy": 0.6 + (end - 0.6) * at, "loss": 1 - end * at} for at in PROGRESS]
+        curve = [
+            {"progress": at, "train_loss": 1.0, "accuracy": 0.6 + (end - 0.6) * at, "loss": 1 - end * at, "average_precision": end * at}
+            for at in PROGRESS
+        ]
         rows.append({"configuration": configuration.to_dict(), "seed": len(rows), "trainable_parameters": 1, "curve": curve})
     rows.append({"configuration": rows[0]["configuration"], "seed": 99, "error": "out of memory"})
     path = tmp_path_factory.mktemp("tables") / "made_up.jsonl"
@@ -56,7 +59,8 @@ def test_the_model_tells_what_the_table_holds(table: Path, monkeypatch: pytest.M
     modelled = [problem.measure(one) for one in configurations]
     assert np.abs(values[:, 0] - [metric for metric, _ in modelled]).max() < 5 * NOISE
     assert values[:, 1] == pytest.approx([problem.parameters(one) for one in configurations])
-    assert all(losses[0] > losses[-1] for _, losses in modelled)
+    assert all(early["loss"][0] > early["loss"][-1] for _, early in modelled)
+    assert all(early["average_precision"][0] < early["average_precision"][-1] for _, early in modelled)
     assert 0 < problem.reached(points[:3]) <= problem.reached(points) <= 1.001
     assert problem.reached_by(configurations) == pytest.approx(problem.reached(points))
 
