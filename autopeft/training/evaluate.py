@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from autopeft.tasks import Task, compute_metrics
+from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.hidden_states import FrozenPart
 from autopeft.training.tokens import EVALUATION_BATCH, TokenisedSplit, collate, evaluation_batches
 
@@ -32,7 +33,7 @@ def predict(
     training = model.training
     model.eval()
     try:
-        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
+        with torch.inference_mode(), CpuArithmetic(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
             for indices in evaluation_batches(split, EVALUATION_BATCH):
                 batch = {name: tensor.to(device) for name, tensor in collate(tokenizer, split, indices).items()}
                 with frozen.reused(split, indices) if frozen else nullcontext():

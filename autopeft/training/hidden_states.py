@@ -23,6 +23,7 @@ from autopeft.hub import one_line
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.outputs import first_tensor
 from autopeft.methods.topology import Topology
+from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.recordings import Key, Recording, Shelf
 from autopeft.training.tokens import EVALUATION_BATCH, Batch, TokenisedSplit, collate, evaluation_batches
 
@@ -88,7 +89,7 @@ class FrozenPart:
         lower = self._shelf.highest_below(key)
         recording = None
         for indices in evaluation_batches(split, self._batch_size):
-            with torch.no_grad(), ExitStack() as stack:
+            with torch.no_grad(), CpuArithmetic(), ExitStack() as stack:
                 if lower is not None:
                     self._play(stack, *lower, indices)
                 batch = self.batch(split, indices)

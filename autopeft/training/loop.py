@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from autopeft.errors import AutopeftError, VerificationError
 from autopeft.tasks import Task
+from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.hidden_states import FrozenPart
 from autopeft.training.tokens import Batch, TokenisedSplit, collate, training_batches
 
@@ -182,7 +183,8 @@ def _batches(split: TokenisedSplit, batch_size: int, seed: int) -> Iterator[list
 
 def task_loss(model: nn.Module, task: Task, batch: Batch, labels: Tensor) -> Tensor:
     """Return the mean loss of a batch, in float32: cross-entropy of the logits, or mean squared error for regression."""
-    logits = model(**batch).logits.float()
+    with CpuArithmetic():
+        logits = model(**batch).logits.float()
     if task.kind == "regression":
         return functional.mse_loss(logits[:, 0], labels.float())
     return functional.cross_entropy(logits, labels)
