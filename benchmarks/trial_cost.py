@@ -34,9 +34,10 @@ from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import UnavailableError
 from autopeft.methods.compose import apply
 from autopeft.tasks import Task, TaskData, load
+from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.backbone import find_backbone
 from autopeft.training.hidden_states import FrozenPart
-from autopeft.training.loop import task_loss
+from autopeft.training.loop import loss_of
 from autopeft.training.measurement import Assignment, RunnerSettings
 from autopeft.training.model import load_model, start_head
 from autopeft.training.runner import TrialRunner
@@ -68,6 +69,7 @@ class Levers:
     dynamic_padding: bool = False
     length_bucketing: bool = False
     bfloat16: bool = False
+    cpu_arithmetic: bool = False
     no_backward_below: bool = False
     cached_hidden_states: bool = False
 
@@ -197,8 +199,9 @@ def steps(
             batch = collate(tokenizer, split, indices) if levers.dynamic_padding else padded(tokenizer, split, indices)
             labels = torch.as_tensor(split.labels[indices])
             reused = frozen.reused(split, indices) if frozen and levers.cached_hidden_states else nullcontext()
-            with torch.autocast("cpu", torch.bfloat16, enabled=levers.bfloat16), reused:
-                loss = task_loss(model, task, batch, labels)
+            arithmetic = CpuArithmetic() if levers.cpu_arithmetic else nullcontext()
+            with torch.autocast("cpu", torch.bfloat16, enabled=levers.bfloat16), reused, arithmetic:
+                loss = loss_of(model(**batch).logits, task, labels)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad()

@@ -182,9 +182,15 @@ def _batches(split: TokenisedSplit, batch_size: int, seed: int) -> Iterator[list
 
 
 def task_loss(model: nn.Module, task: Task, batch: Batch, labels: Tensor) -> Tensor:
-    """Return the mean loss of a batch, in float32: cross-entropy of the logits, or mean squared error for regression."""
+    """Return the mean loss of a batch, in float32."""
     with CpuArithmetic():
-        logits = model(**batch).logits.float()
+        logits = model(**batch).logits
+    return loss_of(logits, task, labels)
+
+
+def loss_of(logits: Tensor, task: Task, labels: Tensor) -> Tensor:
+    """Return the mean loss of n examples, in float32: cross-entropy of n x n_labels logits, or mean squared error for regression."""
+    logits = logits.float()
     if task.kind == "regression":
         return functional.mse_loss(logits[:, 0], labels.float())
     return functional.cross_entropy(logits, labels)
