@@ -11,6 +11,7 @@ from rich.console import Console
 from autopeft.loops.search import SearchPlan
 from autopeft.methods.counting import count_parameters
 from autopeft.report.costs import SearchCosts
+from autopeft.report.expected import ExpectedFront
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.table import show_tables
@@ -94,8 +95,9 @@ class ConsoleProgress:
         """Print the front on standard output, and what can be done next."""
         self._status.stop()
         study = Study.open(run)
-        leaderboard = Leaderboard.of(study.records(), study.objectives)
-        show_tables(leaderboard, RunHeader.from_settings(run.settings(), run.path.name))
+        records, objectives = study.records(), study.objectives
+        leaderboard, expected = Leaderboard.of(records, objectives), ExpectedFront.of(records, objectives, study.expectations())
+        show_tables(leaderboard, RunHeader.from_settings(run.settings(), run.path.name), expected)
         costs = SearchCosts.of(leaderboard.records, study.times())
         amounts = [(costs.wall_seconds, ""), (costs.cpu_seconds, " of processor time"), (costs.gpu_seconds, " of GPU time")]
         told = [f"{duration(seconds)}{what}" for seconds, what in amounts if seconds]

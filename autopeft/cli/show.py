@@ -22,6 +22,7 @@ def show(
     """
     import json
 
+    from autopeft.report.expected import ExpectedFront
     from autopeft.report.header import RunHeader
     from autopeft.report.leaderboard import Leaderboard
     from autopeft.report.table import show_tables
@@ -30,8 +31,10 @@ def show(
 
     directory = RunDirectory.open(run)
     study = Study.open(directory)
-    leaderboard = Leaderboard.of(study.records(), study.objectives)
+    records, objectives = study.records(), study.objectives
+    leaderboard = Leaderboard.of(records, objectives)
     if output is Format.JSON:
         typer.echo(json.dumps(leaderboard.rows(), indent=2, allow_nan=False))
     else:
-        show_tables(leaderboard, RunHeader.from_settings(directory.settings(), run.resolve().name), show_all=show_all)
+        expected = ExpectedFront.of(records, objectives, study.expectations())
+        show_tables(leaderboard, RunHeader.from_settings(directory.settings(), run.resolve().name), expected, show_all=show_all)

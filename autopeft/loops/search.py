@@ -147,6 +147,7 @@ def _search(
         run.write_trial_lines(record.to_row() for record in study.records() if record.is_over)  # a crash may have torn the last
         progress.started(plan, run, len(study.records()))
         _loop(plan, run, study, executor, progress)
+        study.expect()
     _require_enough(run, study.records(), request.max_failed)
     return run
 

@@ -26,7 +26,7 @@ class Frame:
     x_limits: tuple[float, float]
     y_limits: tuple[float, float]
     left: float = 50.0
-    right: float = 12.0
+    right: float = 20.0
     top: float = 14.0
     bottom: float = 38.0
 

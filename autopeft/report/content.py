@@ -7,6 +7,7 @@ from autopeft.objectives import losses
 from autopeft.pareto import knee
 from autopeft.report.costs import SearchCosts
 from autopeft.report.course import Course
+from autopeft.report.expected import ExpectedFront
 from autopeft.report.header import RunHeader
 from autopeft.report.influence import Influences, influences
 from autopeft.report.insertion import InsertionLayers
@@ -27,6 +28,7 @@ class Report:
 
     header: RunHeader
     leaderboard: Leaderboard
+    expected: ExpectedFront
     picture: Picture | None
     """The front; None if no trial within the bounds has a result."""
     best: TrialRecord | None
@@ -49,6 +51,7 @@ class Report:
 
         run: name, task, model, budget, parameters of backbone and head.
         objectives, best, knee, trials: the last as `autopeft show --format json`.
+        expected: by trial mean and deviation of the first objective over seeds, and the numbers of the front by them.
         retrained, transferred: as retrained.json.
         influences, insertion_layers, course, costs, origin: as the classes of these names.
         """
@@ -58,6 +61,7 @@ class Report:
             "best": self.best and self.best.number,
             "knee": self.knee and self.knee.number,
             "trials": self.leaderboard.rows(),
+            "expected": finite(self.expected.to_dict()),
             "retrained": self.retrained and self.retrained.to_dict(),
             "transferred": [table.to_dict() for table in self.transferred],
             "influences": [found.to_dict() for found in self.influences],
@@ -78,10 +82,12 @@ def gather(run: RunDirectory) -> Report:
     records, objectives = study.records(), study.objectives
     leaderboard, header = Leaderboard.of(records, objectives), RunHeader.from_settings(settings, run.path.resolve().name)
     front = leaderboard.front
+    expected = ExpectedFront.of(records, objectives, study.expectations())
     return Report(
         header=header,
         leaderboard=leaderboard,
-        picture=draw(leaderboard, header) if front else None,
+        expected=expected,
+        picture=draw(leaderboard, header, expected.interval) if front else None,
         best=best(front, objectives) if front else None,
         knee=front[knee(losses(objectives, [record.values for record in front]))] if front else None,
         retrained=_table(RetrainedFolder(run.retrained_path)),

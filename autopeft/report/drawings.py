@@ -17,12 +17,14 @@ from autopeft.report.words import in_words, one_line, score
 
 CELL_WIDTH, CELL_HEIGHT = 34.0, 17.0
 SHARE_WIDTH = 64.0
+EXPECTED_WIDTH = 10.0
 
 
 def front(picture: Picture, width: float) -> Element:
     """Draw the Pareto front over the trials that it dominates."""
     frame = Frame(width, _height(width), picture.axis.limits, picture.y_limits, bottom=44.0)
-    marks = [_stairs(frame, picture)]
+    marks = [_expected(frame, point.x, *point.interval) for point in picture.front if point.interval is not None]
+    marks.append(_stairs(frame, picture))
     for points, class_, radius in ((picture.dominated, "dominated", 4.5), (picture.front, "front", 6.0)):
         marks += [
             element("circle", element("title", "\n".join(point.lines)), cx=frame.x(point.x), cy=frame.y(point.y), r=radius, class_=class_)
@@ -31,7 +33,7 @@ def front(picture: Picture, width: float) -> Element:
     if picture.axis.break_position is not None:
         place = frame.x(picture.axis.break_position)
         marks.append(element("line", x1=place, x2=place, y1=frame.top, y2=frame.height - frame.bottom, class_="break"))
-    marks += _labels([(frame.x(point.x), frame.y(point.y), f"#{point.trial}", "label front") for point in picture.front])
+    marks += _labels(frame, [(frame.x(point.x), frame.y(point.y), f"#{point.trial}", "label front") for point in picture.front])
     return draw(frame, picture.title, picture.axis.ticks, marks, minor=picture.axis.minor)
 
 
@@ -53,7 +55,7 @@ def retrained(table: RetrainedTable, width: float) -> Element:
         name = f"#{entry.candidate.trial}" if entry.candidate.kind == "trial" else one_line(entry.candidate.name)
         labels.append((x, frame.y(estimate.mean), name, f"label {class_}"))
     label = f"test {in_words(metric)} over trainable parameters, with intervals"
-    return draw(frame, label, axis.ticks, [*marks, *_labels(labels)], minor=axis.minor)
+    return draw(frame, label, axis.ticks, [*marks, *_labels(frame, labels)], minor=axis.minor)
 
 
 def curves(found: Sequence[Curve], name: str | None, width: float) -> Element | None:
@@ -79,7 +81,7 @@ def curves(found: Sequence[Curve], name: str | None, width: float) -> Element | 
             labels.append((*places[-1], f"#{curve.trial}", "label front"))
     x_ticks = [Tick(share, f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
     label = f"{in_words(name) if name else 'training loss'} over the share of the budget"
-    return draw(frame, label, x_ticks, [*marks, *_labels(labels)])
+    return draw(frame, label, x_ticks, [*marks, *_labels(frame, labels)])
 
 
 def layers(found: InsertionLayers) -> Element:
@@ -149,6 +151,11 @@ def _interval(frame: Frame, x: float, estimate: Estimate, class_: str) -> list[E
     return [element("line", x1=x, x2=x, y1=low, y2=high, class_=f"interval {class_}"), *ends, *seeds]
 
 
+def _expected(frame: Frame, x: float, low: float, high: float) -> Element:
+    bottom, top = frame.clipped_y(low), frame.clipped_y(high)
+    return element("rect", x=frame.x(x) - EXPECTED_WIDTH / 2, y=top, width=EXPECTED_WIDTH, height=bottom - top, class_="expected")
+
+
 def _mark(x: float, y: float, class_: str, title: str) -> Element:
     """Return a circle for what the search found and a diamond for a baseline, so that colour is not all that tells them apart."""
     if class_ == "front":
@@ -161,13 +168,17 @@ def _cross(x: float, y: float) -> Element:
     return element("path", d=f"M{x - 4:.1f},{y - 4:.1f} l8,8 m0,-8 l-8,8", class_="cross")
 
 
-def _labels(wanted: Sequence[tuple[float, float, str, str]]) -> list[Element]:
-    """Return names above and left of places; one that would touch another is left out, the rightmost and then the leftmost stay."""
+def _labels(frame: Frame, wanted: Sequence[tuple[float, float, str, str]]) -> list[Element]:
+    """Return names above and left of places, or right of them where the axis is; one that would touch another is left out.
+
+    The rightmost and then the leftmost stay.
+    """
     kept: list[tuple[float, float, float]] = []
     found = []
     ordered = sorted(wanted)
     for x, y, words, class_ in (*ordered[-1:], *ordered[:-1]):
-        width, x, y = LETTER_WIDTH * len(words), max(x - 7, LETTER_WIDTH * len(words)), y - 7
+        width, y = LETTER_WIDTH * len(words), y - 7
+        x = x - 7 if x - 7 - width >= frame.left else x + 7 + width
         if all(x <= other_x - other_width or x - width >= other_x or abs(y - other_y) > 13 for other_x, other_y, other_width in kept):
             kept.append((x, y, width))
             found.append(text(x, y, words, anchor="end", class_=class_))

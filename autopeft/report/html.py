@@ -5,6 +5,7 @@ from pathlib import Path
 from string import Template
 from xml.etree.ElementTree import Element
 
+from autopeft.inference import CONFIDENCE
 from autopeft.report import drawings
 from autopeft.report.background import direction
 from autopeft.report.blocks import Block, Code, Drawing, Folded, Section
@@ -97,6 +98,8 @@ def _front(report: Report) -> list[Element]:
         ("circle", "front", f"Pareto front ({len(picture.front)}), with trial numbers"),
         ("circle", "dominated", f"dominated ({len(picture.dominated)})"),
     ]
+    if report.expected.trials:
+        legend.append(("bar", "expected", f"where its mean over seeds is expected ({CONFIDENCE:.0%})"))
     return [_figure(lambda width: drawings.front(picture, width), picture.y_title, picture.x_title, legend)]
 
 
@@ -192,6 +195,7 @@ def _legend(entries: Sequence[tuple[str, str, str]]) -> Element:
         "circle": lambda class_: element("circle", cx=6, cy=6, r=4.5, class_=class_),
         "diamond": lambda class_: element("polygon", points="6,0 12,6 6,12 0,6", class_=class_),
         "line": lambda class_: element("line", x1=0, x2=12, y1=6, y2=6, class_=f"curve {class_}"),
+        "bar": lambda class_: element("rect", x=2, y=0, width=8, height=12, class_=class_),
         "cross": lambda class_: element("path", d="M2,2 l8,8 m0,-8 l-8,8", class_=class_),
     }
     return element("p", [element("span", _swatch(shapes[shape](class_)), words) for shape, class_, words in entries], class_="legend")

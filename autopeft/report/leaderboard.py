@@ -1,7 +1,7 @@
 """What the tables of a run hold: the front, the others by rank, the failed, and the same as rows for other programs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,9 @@ def _rank(record: TrialRecord, objective: Objective) -> tuple[bool, float, int]:
     return (math.isnan(loss), 0.0 if math.isnan(loss) else loss, record.number)
 
 
-def tables(leaderboard: Leaderboard, header: RunHeader, *, brief: bool = False) -> list[Table]:
+def tables(
+    leaderboard: Leaderboard, header: RunHeader, *, brief: bool = False, expected: Callable[[int], str] | None = None
+) -> list[Table]:
     """Return the tables that have rows: the front, the dominated, infeasible, stopped, paused and failed trials.
 
     Args:
@@ -101,6 +103,7 @@ def tables(leaderboard: Leaderboard, header: RunHeader, *, brief: bool = False) 
         header: The run; says what percentages refer to.
         brief: Leave out all but the best dominated trials, so that the front stays in sight on a terminal, and the metrics that are
             no objectives, so that the configuration gets room.
+        expected: By trial of the front, what the first objective would be on average over seeds; a column of its own.
     """
     objectives = {objective.name for objective in leaderboard.objectives}
     names = [name for name in leaderboard.metric_names if name in objectives or not brief]
@@ -113,8 +116,9 @@ def tables(leaderboard: Leaderboard, header: RunHeader, *, brief: bool = False) 
     title = f"Dominated trials, best first ({len(leaderboard.dominated)})"
     if len(dominated) < len(leaderboard.dominated):
         title = f"Dominated trials, the best {len(dominated)} of {len(leaderboard.dominated)} (--all shows the rest)"
+    front = Table(f"Pareto front ({len(leaderboard.front)})", columns, _result_rows(leaderboard.front, names, costs, header))
     found = [
-        Table(f"Pareto front ({len(leaderboard.front)})", columns, _result_rows(leaderboard.front, names, costs, header)),
+        front if expected is None else _with_expected(front, leaderboard, expected),
         Table(title, columns, _result_rows(dominated, names, costs, header)),
         _infeasible_table(leaderboard.infeasible, columns, names, costs, header),
         _rung_table("Stopped at a rung", leaderboard.stopped, names, header),
@@ -168,6 +172,15 @@ def _result_rows(
         )
         for record in records
     )
+
+
+def _with_expected(table: Table, leaderboard: Leaderboard, expected: Callable[[int], str]) -> Table:
+    """Return the front's table with what is expected beside the first objective, or the trial's number if that is no metric."""
+    name = leaderboard.objectives[0].name
+    place = 1 + next((index for index, column in enumerate(table.columns) if column.title == name), 0)
+    columns = (*table.columns[:place], Column(f"expected {name}".replace("_", " ")), *table.columns[place:])
+    words = [expected(record.number) for record in leaderboard.front]
+    return Table(table.title, columns, tuple((*row[:place], one, *row[place:]) for row, one in zip(table.rows, words, strict=True)))
 
 
 def _infeasible_table(

@@ -1,7 +1,7 @@
 """What the Pareto plot shows, before any plotting library draws it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from autopeft.errors import InvalidInputError
 from autopeft.objectives import COSTS, TRAINABLE_PARAMETERS, Objective, losses
@@ -22,6 +22,8 @@ class Point:
     y: float
     lines: tuple[str, ...]
     """What hovering shows, as plain text."""
+    interval: tuple[float, float] | None = None
+    """Where y would lie on average over seeds; None if nothing tells."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,15 @@ class Picture:
     """Corners of the line between what the trials reached and what none reached."""
 
 
-def draw(leaderboard: Leaderboard, header: RunHeader) -> Picture:
+def draw(
+    leaderboard: Leaderboard, header: RunHeader, interval: Callable[[int], tuple[float, float] | None] = lambda trial: None
+) -> Picture:
     """Lay out the plot of the first objective over the first cost that is one; over trainable parameters if none is.
+
+    Args:
+        leaderboard: The trials.
+        header: The run.
+        interval: By trial, where the first objective would lie on average over seeds.
 
     Raises:
         InvalidInputError: No trial within the bounds has a result to draw.
@@ -65,7 +74,7 @@ def draw(leaderboard: Leaderboard, header: RunHeader) -> Picture:
         y_title=one_line(f"{_axis_name(objective)} on validation data ({objective.unit or 'score'}, {better(objective)} is better)"),
         axis=axis,
         y_limits=(min(scores) - margin, max(scores) + margin),
-        front=tuple(_point(record, objective, cost, axis, header) for record in front),
+        front=tuple(replace(_point(record, objective, cost, axis, header), interval=interval(record.number)) for record in front),
         dominated=tuple(_point(record, objective, cost, axis, header) for record in dominated),
         stairs=_stairs(front, objective, cost, axis),
     )

@@ -89,18 +89,22 @@ def _front(report: Report) -> list[Block]:
     board = report.leaderboard
     if not board.front:
         return []
-    found = tables(board, report.header)[0]
-    return [
+    expected = report.expected
+    blocks: list[Block] = [
         "A trial is on the front if no other is better in one goal without being worse in another. "
         f"{head_note(report.header)} {_uncertainty(report)}",
         Drawing.FRONT,
-        found,
+        tables(board, report.header, expected=expected.words if expected.trials else None)[0],
     ]
+    verdict = expected.verdict([record.number for record in board.front])
+    return [*blocks, verdict] if verdict else blocks
 
 
 def _uncertainty(report: Report) -> str:
     if report.retrained:
         return "Each point is one training with one seed on validation data; the next section has intervals over seeds on test data."
+    if report.expected.trials:
+        return "Each point is one training with one seed on validation data."
     return "Each point is one training with one seed on validation data, so how far it would scatter is not known."
 
 

@@ -8,14 +8,16 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from autopeft.report.expected import ExpectedFront
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard, Table, introduction, tables
 
 
-def show_tables(leaderboard: Leaderboard, header: RunHeader, *, show_all: bool = False) -> None:
+def show_tables(leaderboard: Leaderboard, header: RunHeader, expected: ExpectedFront, *, show_all: bool = False) -> None:
     """Print a run's tables on standard output, brief on a terminal unless all is asked for. The variable NO_COLOR is honoured."""
     brief = Console().is_terminal and not show_all
-    show(introduction(leaderboard, header), tables(leaderboard, header, brief=brief))
+    words = expected.words if expected.trials else None
+    show(introduction(leaderboard, header), tables(leaderboard, header, brief=brief, expected=words))
 
 
 def show(lines: Sequence[str], found: Sequence[Table]) -> None:

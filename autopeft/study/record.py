@@ -109,6 +109,15 @@ class TrialRecord:
 
 
 @dataclass(frozen=True)
+class Expectation:
+    """What a trial's configuration would measure on average over seeds, as far as the other trials tell."""
+
+    mean: float
+    deviation: float
+    """Standard deviation of the mean; a single measurement scatters more."""
+
+
+@dataclass(frozen=True)
 class TrialTime:
     """When a trial ran that is over."""
 

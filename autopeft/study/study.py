@@ -22,7 +22,7 @@ from autopeft.space.space import Point
 from autopeft.study import coding
 from autopeft.study.directory import RunDirectory
 from autopeft.study.foresight import Foresight
-from autopeft.study.record import RungResult, State, TrialRecord, TrialTime
+from autopeft.study.record import Expectation, RungResult, State, TrialRecord, TrialTime
 from autopeft.study.storage import DriverStorage
 from autopeft.training.measurement import Assignment, Measurement
 
@@ -49,6 +49,8 @@ START = "start"
 """The attribute of a trial that names the preset it was queued for."""
 RUNGS = "rungs"
 """The attribute of a trial that paused: a list of what it had come to at each rung, as `RungResult`."""
+EXPECTED = "expected"
+"""The attribute of a study that says, by trial, what the first objective would be on average over seeds: mean and deviation."""
 _GOES_ON = "goes_on_from_rung"
 _SUGGESTION_SECONDS = "suggestion_seconds"
 _BROKEN = (
@@ -135,6 +137,7 @@ class Study:
         try:
             opened = cls(optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.storage_path}"), objectives)
             opened.records()  # what is broken inside shows here, and not in the middle of whatever reads them
+            opened.expectations()
         except _BROKEN as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InvalidInputError(f"study.db can't be read: {reason}", value=str(run.storage_path)) from None
@@ -229,6 +232,18 @@ class Study:
     def records(self) -> list[TrialRecord]:
         """Return all trials in order that were handed out."""
         return [self._record(trial) for trial in self._study.get_trials(deepcopy=False) if trial.state in _STATES]
+
+    def expect(self) -> None:
+        """Have a surrogate of the trials so far say what each would measure on average over seeds; `expectations` reads it."""
+        from autopeft.samplers.expectation import expectations  # it needs torch, which whoever only reads a study must not wait for
+
+        exact = next((index for index, objective in enumerate(self.objectives) if objective.known), None)
+        found = {} if self.objectives[0].known else expectations(self._study.get_trials(deepcopy=False), 0, exact)
+        self._study.set_user_attr(EXPECTED, {str(number): list(one) for number, one in found.items()})
+
+    def expectations(self) -> dict[int, Expectation]:
+        """Return what the last `expect` said of the first objective, by trial; nothing where too few trials were complete."""
+        return {int(number): Expectation(*one) for number, one in self._study.user_attrs.get(EXPECTED, {}).items()}
 
     def times(self) -> list[TrialTime]:
         """Return when the trials of `records` ran that are over."""

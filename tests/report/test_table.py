@@ -3,6 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
+from autopeft.report.expected import ExpectedFront
 from autopeft.report.leaderboard import Leaderboard, introduction, tables
 from autopeft.report.table import plain_text, rich_text, show_tables
 
@@ -42,5 +43,5 @@ def test_no_color_is_honoured(records, objectives, header, monkeypatch):
 def test_only_a_terminal_gets_a_short_leaderboard(many_records, objectives, header, capsys, monkeypatch, terminal, show_all, cut):
     monkeypatch.setattr(Console, "is_terminal", terminal)
     leaderboard = Leaderboard.of(many_records, objectives)
-    show_tables(leaderboard, header, show_all=show_all)
+    show_tables(leaderboard, header, ExpectedFront.of(many_records, objectives, {}), show_all=show_all)
     assert ("--all shows the rest" in capsys.readouterr().out) == cut

@@ -263,3 +263,19 @@ def test_times_tell_when_trials_ran_and_what_their_proposal_took(run: RunDirecto
     assert all(one.began <= one.ended and one.suggestion_seconds is not None and one.suggestion_seconds > 0 for one in found)
     study.take_over()
     assert [one.number for one in study.times()] == [0, 1]
+
+
+def test_what_is_expected_is_kept_and_read_without_torch(run: RunDirectory) -> None:
+    study = open_study(run)
+    study.expect()
+    assert study.expectations() == {}
+    for number in range(20):
+        assignment = ask(study)
+        if number == 3:
+            study.fail(assignment, "no")
+        else:
+            study.tell(assignment, measurement(0.5 + 0.01 * number))
+    study.expect()
+    found = Study.open(run).expectations()
+    assert set(found) == set(range(20)) - {3}
+    assert all(0.4 < one.mean < 0.8 and one.deviation > 0 for one in found.values())

@@ -1,0 +1,68 @@
+"""What the trials' first objective would be on average over seeds, and which trials would then be on the front."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import NormalDist
+from typing import Any
+
+from autopeft.inference import CONFIDENCE
+from autopeft.objectives import Objective
+from autopeft.report.words import plural, score
+from autopeft.study.record import Expectation, TrialRecord, front
+
+QUANTILE = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+
+
+@dataclass(frozen=True)
+class ExpectedFront:
+    """What the surrogate makes of the trials' measurements."""
+
+    trials: Mapping[int, Expectation]
+    """By trial, what is expected of the first objective; empty if there are too few trials or it follows from the configuration."""
+    front: tuple[int, ...]
+    """The trials that no other dominates by expectation, in rising order of the last objective's loss."""
+    flatters: float
+    """By how much the measured front is better than expected, in the mean; NaN without expectations."""
+
+    @classmethod
+    def of(cls, records: Sequence[TrialRecord], objectives: Sequence[Objective], expected: Mapping[int, Expectation]) -> "ExpectedFront":
+        """Work out the front by expectation."""
+        if not expected:
+            return cls({}, (), math.nan)
+        leading = objectives[0]
+        known = [record for record in records if record.number in expected]
+        by_expectation = [replace(one, values={**one.values, leading.name: expected[one.number].mean}) for one in known]
+        better = [leading.sign * (expected[one.number].mean - one.values[leading.name]) for one in front(known, objectives)]
+        found = tuple(record.number for record in front(by_expectation, objectives))
+        return cls(dict(expected), found, sum(better) / len(better) if better else math.nan)
+
+    def interval(self, trial: int) -> tuple[float, float] | None:
+        """Return between which values a trial's expectation lies with 95 % probability, by the surrogate."""
+        if trial not in self.trials:
+            return None
+        found = self.trials[trial]
+        return found.mean - QUANTILE * found.deviation, found.mean + QUANTILE * found.deviation
+
+    def words(self, trial: int) -> str:
+        """Return what a table says of a trial."""
+        return f"{score(self.trials[trial].mean)} ± {score(QUANTILE * self.trials[trial].deviation)}" if trial in self.trials else "-"
+
+    def verdict(self, measured: Sequence[int]) -> str:
+        """Say what the expectations are and how they compare with the measured front; empty without them."""
+        if not self.trials:
+            return ""
+        text = "Expected: what a surrogate of all trials thinks the configuration would measure on average over seeds, "
+        text += f"with a {CONFIDENCE:.0%} interval; it takes what similar configurations don't share for luck. "
+        if self.flatters > 0:
+            text += f"The front's measurements lie {score(self.flatters)} above it in the mean. "
+        new = [number for number in self.front if number not in measured]
+        names = ", ".join(f"#{number}" for number in self.front)
+        text += f"By expectation the front would be {names}" + (
+            f", with {plural(len(new), 'trial')} that the measured one lacks." if new else "."
+        )
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"trials": {str(number): asdict(one) for number, one in self.trials.items()}, "front": list(self.front)}

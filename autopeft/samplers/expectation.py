@@ -1,0 +1,47 @@
+"""What trials would measure on average: a surrogate of a metric at the points that were tried.
+
+A measurement is one training with one seed. The surrogate takes it apart into what similar configurations have in common and noise, as it
+does for a proposal; the best of many measurements is lucky more often than not, and lies above what is expected there.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from autopeft.samplers.grid import Grid
+from autopeft.samplers.history import shared_space
+from autopeft.samplers.scale import ObjectiveScale
+from autopeft.surrogates.gaussian_process import GaussianProcess
+from autopeft.surrogates.threads import one_thread
+
+MIN_TRIALS = 16
+"""Fewer tell too little of what similar configurations have in common."""
+
+
+def expectations(trials: Sequence[FrozenTrial], objective: int, cost: int | None = None) -> Mapping[int, tuple[float, float]]:
+    """Return the mean and its standard deviation that is expected of each complete trial, by number.
+
+    The mean is over seeds; a single measurement scatters more than its deviation says. Nothing is expected if there are fewer trials than
+    `MIN_TRIALS`, or all measured the same.
+
+    Args:
+        trials: A study's trials; those whose parameters come from other distributions than the last one's are left out.
+        objective: Index of the value to smooth.
+        cost: Index of a value that is exact, and tells of similarity: trainable parameters, on a log scale.
+    """
+    space = shared_space(trials)
+    if not space:
+        return {}
+    grid = Grid(space)
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all()]
+    done = [trial for trial in done if all(trial.distributions.get(axis.name) == axis.distribution for axis in grid.axes)]
+    values = np.array([trial.values for trial in done], dtype=np.float64)
+    if len(done) < MIN_TRIALS or not np.ptp(values[:, objective]):
+        return {}
+    inputs = grid.encode(np.array([grid.read(trial.params) for trial in done], dtype=np.float64))
+    if cost is not None:
+        inputs = np.concatenate([inputs, ObjectiveScale.over(values[:, [cost]], 1.0)(values[:, [cost]])], axis=1)
+    with one_thread():
+        means, deviations = GaussianProcess.fit(inputs, values[:, objective], grid.flag_coordinates).predict(inputs)
+    return {trial.number: (float(mean), float(sd)) for trial, mean, sd in zip(done, means, deviations, strict=True)}
