@@ -4,7 +4,6 @@ Models are not touched: within the context `CpuArithmetic`, calls of three funct
 they return has the same distribution, or differs in the last bits only. Figures are in benchmarks/LOG.md.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -51,14 +50,15 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """Return what torch's function of that name does, in bfloat16 by plain products where it is differentiated.
+    """Return what torch's function of that name does, in bfloat16 by plain products where it drops weights or is differentiated.
 
-    torch's fused kernel has a slow backward pass in bfloat16 and none for dropout. A query that may look at nothing gets the mean of all
+    torch's fused kernel has a slow backward pass in bfloat16 and knows no dropout. A query that may look at nothing gets the mean of all
     values instead of zeros.
     """
     if torch.is_autocast_enabled("cpu"):
         query, key, value = (tensor.to(torch.get_autocast_dtype("cpu")) for tensor in (query, key, value))
-    if not _is_differentiated_bfloat16(query, key, value) or not (dropout_p or key.shape[-2] <= LONGEST_QUADRATIC):
+    kept = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (query, key, value))
+    if not _is_bfloat16(query, key, value) or not (dropout_p or (kept and key.shape[-2] <= LONGEST_QUADRATIC)):
         return functional.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )
@@ -105,10 +105,5 @@ def _is_plain_float32(*tensors: Tensor | None) -> bool:
     )
 
 
-def _is_differentiated_bfloat16(*tensors: Tensor) -> bool:
-    return (
-        torch.is_grad_enabled()
-        and any(tensor.requires_grad for tensor in tensors)
-        and all(tensor.dtype == torch.bfloat16 and tensor.device.type == "cpu" for tensor in tensors)
-        and math.prod(tensors[0].shape) > 0
-    )
+def _is_bfloat16(*tensors: Tensor) -> bool:
+    return all(tensor.dtype == torch.bfloat16 and tensor.device.type == "cpu" and tensor.numel() > 0 for tensor in tensors)

@@ -67,10 +67,11 @@ def test_a_query_that_may_look_at_nothing_is_no_nan() -> None:
         assert all(tensor.isfinite().all() for tensor in (output, *gradients))
 
 
-def test_attentions_dropout_keeps_the_mean() -> None:
+@pytest.mark.parametrize("differentiated", [True, False])
+def test_attentions_dropout_keeps_the_mean(differentiated: bool) -> None:
     trio = tensors()
     expected = functional.scaled_dot_product_attention(*trio)
-    query, key, value = (tensor.bfloat16().requires_grad_() for tensor in trio)
+    query, key, value = (tensor.bfloat16().requires_grad_(differentiated) for tensor in trio)
     with CpuArithmetic():
         drawn = [functional.scaled_dot_product_attention(query, key, value, dropout_p=0.3).float() for _ in range(400)]
     assert not torch.equal(drawn[0], drawn[1])
