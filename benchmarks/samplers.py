@@ -1,7 +1,7 @@
 """Compares samplers: hypervolume of the noise-free front of what they proposed, as a fraction of the best there is.
 
-    python benchmarks/samplers.py [--samplers autopeft,tpe,random] [--problems family,deep,constrained] [--seeds 3] [--evaluations 64]
-                                  [--batch 4] [--json FILE] [--plot FILE] [--quick]
+    python benchmarks/samplers.py [--samplers autopeft,tpe,random] [--problems family,deep,constrained,tabulated,bounded]
+                                  [--seeds 3] [--evaluations 64] [--batch 4] [--json FILE] [--plot FILE] [--quick]
 
 `--batch` trials are asked for before any of them is told. Every run is one line of FILE; a run that FILE holds is not made again, so a
 comparison can be gathered over several runs. `--quick` is a slice of a few minutes. `--plot` draws the course of each sampler as HTML.
@@ -34,7 +34,7 @@ from optuna.samplers import BaseSampler
 from problems.constrained import ConstrainedSphere
 from problems.family import N_INSTANCES, SyntheticSearch
 from problems.problem import Problem
-from problems.tabulated import TABLES, Tabulated
+from problems.tabulated import TABLES, BoundedTabulated, Tabulated
 
 from autopeft.samplers.bayesian import BayesianSampler
 from autopeft.samplers.registry import SAMPLERS, Knowledge, make_sampler
@@ -48,6 +48,7 @@ PROBLEMS: Mapping[str, list[Callable[[], Problem]]] = {
     "deep": [partial(SyntheticSearch, 0, N_DEEP)],
     "constrained": [ConstrainedSphere],
     "tabulated": [partial(Tabulated, TABLES / "mrpc.jsonl")],
+    "bounded": [partial(BoundedTabulated, TABLES / "mrpc.jsonl")],
 }
 PARTS = ("layers", "features", "known", "floor")
 

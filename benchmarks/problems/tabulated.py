@@ -2,7 +2,7 @@
 
 Legend:
     n, d   configurations in the table, coordinates of one
-    k      measurements of each: the task's metric at the end, then each of `EARLY` at each share of the budget
+    k      measurements of each: the task's metric at the end, each of `EARLY` at each share of the budget, processor seconds
 
 Extremely randomised trees (Geurts, Ernst, Wehenkel, 2006) regress all k on the coordinates at once: a configuration's early measurements
 and its end belong together. They share nothing with our own sampler's surrogate, which would else find what it assumes.
@@ -33,10 +33,14 @@ from autopeft.study.record import EARLY_METRICS
 Array = NDArray[np.float64]
 
 TABLES = Path(__file__).parents[1] / "tables"
-METRIC, COST = "accuracy", "trainable_parameters"
+METRIC, COST, SECONDS = "accuracy", "trainable_parameters", "cpu_seconds"
 EARLY = tuple(EARLY_METRICS)
 NOISE = 0.01
 """Standard deviation of a measured accuracy: about what another seed makes of it."""
+SECONDS_NOISE = 0.02
+"""The same of measured seconds, as a share of them."""
+QUICK_SHARE = 1 / 3
+"""So much of the table is quick enough for the bounded problem."""
 N_TREES, MIN_LEAF, N_FOLDS = 200, 2, 10
 N_DRAWN, N_ROUNDS, N_MUTATED = 5_000, 25, 1_000
 """Of the search for the model's front: random points, then rounds of neighbours of the best so far."""
@@ -60,7 +64,8 @@ class Tabulated:
         self.n_rows = len(rows)
         self.progress = [point["progress"] for point in rows[0]["curve"]]
         self._inputs = np.array([self._row(Configuration.from_dict(row["configuration"])) for row in rows])
-        self._outputs = np.array([[row["curve"][-1][METRIC], *(point[name] for name in EARLY for point in row["curve"])] for row in rows])
+        early = ([point[name] for name in EARLY for point in row["curve"]] for row in rows)
+        self._outputs = np.array([[row["curve"][-1][METRIC], *course, row[SECONDS]] for row, course in zip(rows, early, strict=True)])
         self._trees = self._regression().fit(self._inputs, self._outputs)
 
     @property
@@ -96,7 +101,7 @@ class Tabulated:
 
     def measure(self, configuration: Configuration) -> tuple[float, dict[str, list[float]]]:
         """Return what the regression says of a configuration: the metric at the end, and each of `EARLY` at each of `progress`."""
-        metric, *early = self._trees.predict([self._row(configuration)])[0].tolist()
+        metric, *early, _ = self._trees.predict([self._row(configuration)])[0].tolist()
         n = len(self.progress)
         return metric, {name: early[i * n : (i + 1) * n] for i, name in enumerate(EARLY)}
 
@@ -118,7 +123,7 @@ class Tabulated:
     def reached_by(self, configurations: Sequence[Configuration]) -> float:
         """Return the same of configurations."""
         inputs = np.array([self._row(one) for one in configurations])
-        return self._volume(self._losses(inputs)) / self.best_hypervolume if len(inputs) else 0.0
+        return self._volume(self._losses(inputs, self._trees.predict(inputs))) / self.best_hypervolume if len(inputs) else 0.0
 
     @cached_property
     def best_hypervolume(self) -> float:
@@ -148,11 +153,11 @@ class Tabulated:
         return np.array([-self.floors[0], max(costs)])
 
     def _points(self, points: Sequence[dict[str, Any]]) -> Array:
-        space = self.planned.space
-        return self._losses(np.array([self._row(space.configuration(coding.to_point(space, params))) for params in points]))
+        return self._losses(*self._predictions(points))
 
-    def _losses(self, inputs: Array) -> Array:
-        return np.stack([-self._trees.predict(inputs)[:, 0], inputs[:, -1]], axis=1)
+    def _losses(self, inputs: Array, predicted: Array) -> Array:
+        """Return n x m losses without noise; infinite where a bound is broken."""
+        return np.stack([-predicted[:, 0], inputs[:, -1]], axis=1)
 
     def _row(self, configuration: Configuration) -> list[float]:
         """Return d coordinates: size and layers of each method, the learning rate, and the parameters, all but flags as logarithms."""
@@ -164,5 +169,48 @@ class Tabulated:
         rate = math.log10(configuration.training["learning_rate"])
         return [*sizes, *flags, float(len(layers)), rate, rate + math.log10(cost) / 3, math.log10(cost)]
 
+    def _predictions(self, points: Sequence[dict[str, Any]]) -> tuple[Array, Array]:
+        """Return the inputs of points, n x d, and what the regression says of them, n x k."""
+        space = self.planned.space
+        inputs = np.array([self._row(space.configuration(coding.to_point(space, params))) for params in points])
+        return inputs, self._trees.predict(inputs)
+
     def _regression(self) -> ExtraTreesRegressor:
         return ExtraTreesRegressor(N_TREES, min_samples_leaf=MIN_LEAF, max_features=0.7, random_state=0)
+
+
+class BoundedTabulated(Tabulated):
+    """Three objectives, accuracy and average precision up, parameters down, and a measured bound on a trial's processor seconds."""
+
+    directions = ("maximize", "minimize", "maximize")
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.name += ", 3 objectives, bounded"
+        self._longest = float(np.quantile(self._outputs[:, -1], QUICK_SHARE))
+
+    @property
+    def floors(self) -> dict[int, float]:
+        """The worst of the table."""
+        return {0: float(self._outputs[:, 0].min()), 2: float(self._outputs[:, self._precision].min())}
+
+    def observe(self, params: dict[str, Any], rng: np.random.Generator) -> tuple[list[float], dict[str, float]]:
+        """Return the noisy metrics around the parameters, and by how much the noisy seconds exceed their bound."""
+        inputs, predicted = self._predictions([params])
+        accuracy, precision = (predicted[0, column] + NOISE * rng.normal() for column in (0, self._precision))
+        seconds = predicted[0, -1] * (1 + SECONDS_NOISE * rng.normal())
+        return [accuracy, 10 ** inputs[0, -1], precision], {SECONDS: seconds - self._longest}
+
+    @cached_property
+    def _reference(self) -> Array:
+        return np.array([-self.floors[0], max(row[-1] for row in self._inputs), -self.floors[2]])
+
+    @cached_property
+    def _precision(self) -> int:
+        """The column of average precision at the end."""
+        return 1 + (1 + EARLY.index("average_precision")) * len(self.progress) - 1
+
+    def _losses(self, inputs: Array, predicted: Array) -> Array:
+        losses = np.stack([-predicted[:, 0], inputs[:, -1], -predicted[:, self._precision]], axis=1)
+        losses[predicted[:, -1] > self._longest] = np.inf
+        return losses

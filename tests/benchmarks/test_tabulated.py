@@ -31,7 +31,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"progress": at, "train_loss": 1.0, "accuracy": 0.6 + (end - 0.6) * at, "loss": 1 - end * at, "average_precision": end * at}
             for at in PROGRESS
         ]
-        rows.append({"configuration": configuration.to_dict(), "seed": len(rows), "trainable_parameters": 1, "curve": curve})
+        row = {"configuration": configuration.to_dict(), "seed": len(rows), "trainable_parameters": 1, "cpu_seconds": 10.0 * len(layers)}
+        rows.append({**row, "curve": curve})
     rows.append({"configuration": rows[0]["configuration"], "seed": 99, "error": "out of memory"})
     path = tmp_path_factory.mktemp("tables") / "made_up.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -63,6 +64,29 @@ def test_the_model_tells_what_the_table_holds(table: Path, monkeypatch: pytest.M
     assert all(early["average_precision"][0] < early["average_precision"][-1] for _, early in modelled)
     assert 0 < problem.reached(points[:3]) <= problem.reached(points) <= 1.001
     assert problem.reached_by(configurations) == pytest.approx(problem.reached(points))
+
+
+def test_what_breaks_a_measured_bound_reaches_nothing(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from problems.tabulated import BoundedTabulated
+
+    from autopeft.study import coding
+
+    monkeypatch.setattr("problems.tabulated.N_DRAWN", 300)
+    monkeypatch.setattr("problems.tabulated.N_ROUNDS", 3)
+    problem = BoundedTabulated(table)
+    space, rng = problem.planned.space, np.random.default_rng(1)
+    points = [coding.to_params(space, space.sample(rng)) for _ in range(60)]
+    points = [params for params in points if space.configuration(coding.to_point(space, params)).modules]
+    excess = np.array([problem.observe(params, rng)[1]["cpu_seconds"] for params in points])
+    slow, quick = ([params for params, over in zip(points, excess, strict=True) if sign * over > 5] for sign in (1, -1))
+    assert slow
+    assert quick
+    assert problem.reached(slow) == 0
+    assert 0 < problem.reached(quick) <= problem.reached(points) <= 1.001
+    values, _ = problem.observe(quick[0], rng)
+    assert len(values) == len(problem.directions) == 3
+    assert values[2] > 0.5  # average precision
 
 
 @pytest.mark.slow
