@@ -24,16 +24,17 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     torch multiplies float32 matrices by another library, which on some processors is half as fast.
     """
     if _is_plain_float32(input, weight, bias) and not torch.is_grad_enabled():
-        result: Tensor = torch.ops.mkldnn._linear_pointwise(input, weight, bias, "none", [], "")
+        in_a_row = None if bias is None else bias.contiguous()  # it reads others wrongly, without a word
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(input, weight, in_a_row, "none", [], "")
         return result
     return functional.linear(input, weight, bias)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Return what `functional.dropout` does, with four random numbers out of each that torch's generator draws."""
-    if not training or not 0 < p < 1 or inplace or input.device.type != "cpu" or not input.is_floating_point():
-        return functional.dropout(input, p, training, inplace)
     dropped = round(p * _LEVELS)
+    if not training or not 0 < dropped < _LEVELS or inplace or input.device.type != "cpu" or not input.is_floating_point():
+        return functional.dropout(input, p, training, inplace)
     drawn = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
     levels = drawn.view(torch.int16)[: input.numel()].view(input.shape)  # from -2^15 on, all equally likely
     return input * (levels >= dropped - _LEVELS // 2).to(input.dtype).mul_(_LEVELS / (_LEVELS - dropped))

@@ -112,10 +112,10 @@ def test_dropout_follows_torchs_seed() -> None:
     assert torch.equal(draw(), draw())
 
 
-@pytest.mark.parametrize("p", [0.0, 1.0])
+@pytest.mark.parametrize("p", [0.0, 1e-9, 1 - 1e-9, 1.0])
 def test_dropout_of_nothing_and_of_all(p: float) -> None:
     with CpuArithmetic():
-        assert torch.equal(functional.dropout(torch.ones(5), p), torch.full((5,), 1 - p))
+        assert torch.equal(functional.dropout(torch.ones(5), p), torch.full((5,), float(p < 0.5)))
         assert torch.equal(functional.dropout(torch.ones(5), p, training=False), torch.ones(5))
 
 
@@ -127,6 +127,15 @@ def test_linear_is_linear(shape: tuple[int, ...], bias: bool) -> None:
     expected = layer(x).detach()
     with CpuArithmetic(), torch.inference_mode():
         torch.testing.assert_close(layer(x), expected)
+
+
+def test_linear_takes_what_does_not_lie_in_a_row() -> None:
+    weight, x = torch.randn(16, 24).t(), torch.randn(16, 7).t()
+    bias = torch.randn(48)[::2]
+    expected = functional.linear(x, weight, bias)
+    with CpuArithmetic(), torch.no_grad():
+        torch.testing.assert_close(functional.linear(x, weight, bias), expected)
+        torch.testing.assert_close(functional.linear(x[:0], weight, bias), expected[:0])
 
 
 def test_what_is_differentiated_or_not_float32_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
