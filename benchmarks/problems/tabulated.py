@@ -66,7 +66,8 @@ class Tabulated:
         self._inputs = np.array([self._row(Configuration.from_dict(row["configuration"])) for row in rows])
         early = ([point[name] for name in EARLY for point in row["curve"]] for row in rows)
         self._outputs = np.array([[row["curve"][-1][METRIC], *course, row[SECONDS]] for row, course in zip(rows, early, strict=True)])
-        self._trees = self._regression().fit(self._inputs, self._outputs)
+        self._units = self._outputs.std(axis=0)  # a split serves all outputs at once, and must not serve those of large numbers alone
+        self._trees = self._regression().fit(self._inputs, self._outputs / self._units)
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -90,7 +91,7 @@ class Tabulated:
 
     def fit_error(self) -> dict[str, float]:
         """Return how well the regression tells the metric of configurations that it hasn't seen, by cross-validation."""
-        told = cross_val_predict(self._regression(), self._inputs, self._outputs, cv=N_FOLDS)[:, 0]
+        told = cross_val_predict(self._regression(), self._inputs, self._outputs / self._units, cv=N_FOLDS)[:, 0] * self._units[0]
         truth = self._outputs[:, 0]
         return {
             "rows": self.n_rows,
@@ -101,7 +102,7 @@ class Tabulated:
 
     def measure(self, configuration: Configuration) -> tuple[float, dict[str, list[float]]]:
         """Return what the regression says of a configuration: the metric at the end, and each of `EARLY` at each of `progress`."""
-        metric, *early, _ = self._trees.predict([self._row(configuration)])[0].tolist()
+        metric, *early, _ = self._predict([self._row(configuration)])[0].tolist()
         n = len(self.progress)
         return metric, {name: early[i * n : (i + 1) * n] for i, name in enumerate(EARLY)}
 
@@ -123,7 +124,7 @@ class Tabulated:
     def reached_by(self, configurations: Sequence[Configuration]) -> float:
         """Return the same of configurations."""
         inputs = np.array([self._row(one) for one in configurations])
-        return self._volume(self._losses(inputs, self._trees.predict(inputs))) / self.best_hypervolume if len(inputs) else 0.0
+        return self._volume(self._losses(inputs, self._predict(inputs))) / self.best_hypervolume if len(inputs) else 0.0
 
     @cached_property
     def best_hypervolume(self) -> float:
@@ -173,7 +174,11 @@ class Tabulated:
         """Return the inputs of points, n x d, and what the regression says of them, n x k."""
         space = self.planned.space
         inputs = np.array([self._row(space.configuration(coding.to_point(space, params))) for params in points])
-        return inputs, self._trees.predict(inputs)
+        return inputs, self._predict(inputs)
+
+    def _predict(self, inputs: Any) -> Array:
+        result: Array = self._trees.predict(inputs) * self._units
+        return result
 
     def _regression(self) -> ExtraTreesRegressor:
         return ExtraTreesRegressor(N_TREES, min_samples_leaf=MIN_LEAF, max_features=0.7, random_state=0)
