@@ -168,7 +168,7 @@ class Tabulated:
         flags = [float(layer in layers) for layer in range(self.planned.space.n_layers)]
         cost = self.parameters(configuration)
         rate = math.log10(configuration.training["learning_rate"])
-        return [*sizes, *flags, float(len(layers)), rate, rate + math.log10(cost) / 3, math.log10(cost)]
+        return [*sizes, *flags, float(len(layers)), rate, rate + math.log10(max(1, cost)) / 3, math.log10(max(1, cost))]
 
     def _predictions(self, points: Sequence[dict[str, Any]]) -> tuple[Array, Array]:
         """Return the inputs of points, n x d, and what the regression says of them, n x k."""
@@ -178,6 +178,7 @@ class Tabulated:
 
     def _predict(self, inputs: Any) -> Array:
         result: Array = self._trees.predict(inputs) * self._units
+        result[np.asarray(inputs)[:, -1] == 0, 0] = self._outputs[:, 0].min()  # the head alone, which no search proposes, has no row
         return result
 
     def _regression(self) -> ExtraTreesRegressor:
