@@ -55,7 +55,7 @@ class ExpectedFront:
         text = "Expected: what a surrogate of all trials thinks the configuration would measure on average over seeds, "
         text += f"with a {CONFIDENCE:.0%} interval; it takes what similar configurations don't share for luck. "
         if self.flatters > 0:
-            text += f"The front's measurements lie {score(self.flatters)} above it in the mean. "
+            text += f"The front's measurements are better than it by {score(self.flatters)} in the mean. "
         new = [number for number in self.front if number not in measured]
         names = ", ".join(f"#{number}" for number in self.front)
         text += f"By expectation the front would be {names}" + (

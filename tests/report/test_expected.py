@@ -22,7 +22,7 @@ def test_a_lucky_trial_is_on_the_measured_front_and_not_on_the_expected(records,
     assert found.words(1) == "0.8100 ± 0.0392"
     verdict = found.verdict([0, 3, 1])
     assert "#0, #3, #4, with 1 trial that the measured one lacks" in verdict
-    assert "0.0300 above" in verdict
+    assert "better than it by 0.0300" in verdict
 
 
 def test_without_expectations_nothing_is_said(records, objectives):
