@@ -15,6 +15,7 @@ comparison can be gathered over several runs. `--quick` is a slice of a few minu
 | autopeft -floor | without the value from which on a point counts |
 | autopeft plain | ours as any study would use it: nothing is told |
 | saasbo | the reference's recipe, told the exact cost and the space |
+| ax, syne-tune | their defaults, if they are installed (see problems/outside.py) |
 | others | as `autopeft search --sampler` makes them |
 """
 
@@ -33,6 +34,7 @@ import optuna
 from optuna.samplers import BaseSampler
 from problems.constrained import ConstrainedSphere
 from problems.family import N_INSTANCES, SyntheticSearch
+from problems.outside import AxSampler, SyneTuneSampler
 from problems.problem import Problem
 from problems.tabulated import TABLES, BoundedTabulated, Tabulated
 
@@ -81,6 +83,8 @@ MAKERS: dict[str, Callable[[Problem, int], BaseSampler]] = {
     "saasbo": told,
     **{f"autopeft -{part}": partial(ours, without=part) for part in PARTS},
     "autopeft plain": plain,
+    "ax": AxSampler,
+    "syne-tune": SyneTuneSampler,
 }
 
 
