@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from autopeft.api import SearchResult, search
+    from autopeft.api import SearchResult, resume, search
     from autopeft.configuration import Configuration, PeftModule
     from autopeft.methods.checkpoint import load
     from autopeft.methods.compose import apply
@@ -30,6 +30,7 @@ _PUBLIC = {
     "load": "autopeft.methods.checkpoint",
     "register_method": "autopeft.methods.registry",
     "register_task": "autopeft.tasks",
+    "resume": "autopeft.api",
     "search": "autopeft.api",
 }
 
@@ -42,6 +43,7 @@ __all__ = [
     "load",
     "register_method",
     "register_task",
+    "resume",
     "search",
 ]
 

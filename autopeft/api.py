@@ -11,10 +11,15 @@ from autopeft.loops import search as engine
 from autopeft.loops.baselines import tune
 from autopeft.loops.retrain import RetrainRequest
 from autopeft.loops.selection import choose
+from autopeft.report.content import gather
+from autopeft.report.files import write_report
+from autopeft.report.header import RunHeader
+from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.retrained import RetrainedTable, summarise
+from autopeft.report.writing import write
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
-from autopeft.study.record import TrialRecord, front
+from autopeft.study.record import Expectation, TrialRecord, front
 from autopeft.study.retrained import Candidate, SeedResult
 from autopeft.study.study import Study
 
@@ -56,6 +61,14 @@ class SearchResult:
         """The trials within the bounds that no other dominates, in rising order of the last objective."""
         study = self._study()
         return front(study.records(), study.objectives)
+
+    @property
+    def expected(self) -> dict[int, Expectation]:
+        """What trials would measure on average over seeds, by number, as a surrogate of all of them told when the search ended.
+
+        Empty if fewer than 16 trials were complete, or the first objective follows from the configuration.
+        """
+        return self._study().expectations()
 
     def best(self) -> TrialRecord:
         """Return the trial that is best on the first objective, the metric; of equals, on the second, and so on.
@@ -135,6 +148,25 @@ class SearchResult:
             RunDirectory.open(self.path), trial, to, Path(out) if out is not None else None, lossy=lossy, retrained=retrained
         )
 
+    def plot(self, out: str | Path | None = None, formats: Sequence[str] = ("html", "png", "svg")) -> list[Path]:
+        """Plot the front; as `autopeft plot`. Returns the paths of the files written, into the run's report folder if none is given.
+
+        Raises:
+            AutopeftError: There is no such format, or no trial to draw.
+        """
+        run, study = RunDirectory.open(self.path), self._study()
+        leaderboard, header = Leaderboard.of(study.records(), study.objectives), RunHeader.from_settings(run.settings(), self.path.name)
+        return write_report(leaderboard, header, Path(out) if out is not None else run.report_path, formats)
+
+    def report(self, out: str | Path | None = None, formats: Sequence[str] = ("html",)) -> list[Path]:
+        """Write all that was found, for someone who wasn't there; as `autopeft report`, of the formats html, md and json.
+
+        Raises:
+            UnknownNameError: There is no such format.
+        """
+        run = RunDirectory.open(self.path)
+        return write(gather(run), Path(out) if out is not None else run.report_path, formats)
+
     def _study(self) -> Study:
         return Study.open(RunDirectory.open(self.path))
 
@@ -151,3 +183,17 @@ def search(*, progress: engine.Progress | None = None, **settings: Any) -> Searc
     """
     run = engine.search(SearchRequest(**settings), progress or SilentSearch(), dict.fromkeys(settings, "argument"))
     return SearchResult(run.path)
+
+
+def resume(path: str | Path, *, trials: int | None = None, progress: engine.Progress | None = None) -> SearchResult:
+    """Go on with a search that was stopped, as if it never had been; as `autopeft search --resume`.
+
+    Args:
+        path: The run's directory.
+        trials: A new total; the one that was asked for if not given.
+        progress: Is told of every trial.
+
+    Raises:
+        AutopeftError: There is no run, another process drives it, or what it names is gone.
+    """
+    return SearchResult(engine.resume(Path(path), progress or SilentSearch(), trials).path)

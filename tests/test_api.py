@@ -30,6 +30,12 @@ def test_search_from_python(backbone_folder: Path, pairs: tuple[Path, Path], tmp
     assert result.best() in result.front
     assert result.knee() in result.front
     assert result.best().metrics["accuracy"] == max(record.metrics["accuracy"] for record in result.trials)
+    assert result.expected == {}  # of three trials nothing is expected
+    assert {path.name for path in result.plot(tmp_path / "plots", ["svg"])} == {"pareto.svg", "leaderboard.csv", "front.json"}
+    assert [path.name for path in result.report(formats=["md", "json"])] == ["report.md", "report.json"]
+    more = autopeft.resume(result.path, trials=4)
+    assert len(more.trials) == 4
+    assert more.trials[:3] == result.trials[:3]
     folder = result.export(result.best().number, "script", tmp_path / "exported")
     assert (folder / "train.py").is_file()
     with pytest.raises(InvalidInputError, match="trial"):

@@ -28,3 +28,25 @@ def test_search_retrain_export(backbone_folder: Path, tmp_path: Path) -> None:
     assert printed.count("over 2 seeds") >= 2
     assert (tmp_path / "run" / "retrained" / "retrained.json").is_file()
     assert list((tmp_path / "run" / "exports").glob("*-script-retrained/train.py"))
+
+
+def test_walk_through(backbone_folder: Path, tmp_path: Path) -> None:
+    text = (EXAMPLES / "walk_through.py").read_text()
+    constants = {
+        "MODEL = None": f"MODEL = {str(backbone_folder)!r}",
+        "TRIALS, WORKERS = 20, 2": "TRIALS, WORKERS = 2, 0",
+        "SEEDS, EPOCHS = 3, 2": "SEEDS, EPOCHS = 1, 1",
+        'OUT = Path("runs/walk-through")': f"OUT = Path({str(tmp_path / 'run')!r})",
+    }
+    for before, after in constants.items():
+        assert text.count(before) == 1
+        text = text.replace(before, after)
+    script = tmp_path / "walk_through.py"
+    script.write_text(text)
+    assert "[2/2]" in run(str(script))
+    assert (tmp_path / "run" / "report" / "report.html").is_file()
+    text = text.replace("TRIALS, WORKERS = 2, 0", "TRIALS, WORKERS = 3, 0")
+    script.write_text(text)
+    again = run(str(script))  # the cells once more, with one trial more
+    assert "[3/3]" in again
+    assert "[1/" not in again
