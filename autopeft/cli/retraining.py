@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from autopeft.cli.formats import TableFormat
+from autopeft.cli.stopping import heed_termination
 from autopeft.loops.retrain import RetrainPlan
 from autopeft.report.retrained import summarise
 from autopeft.report.table import show
@@ -71,7 +72,8 @@ def print_results(folder: RetrainedFolder, output: TableFormat) -> None:
 
 
 def until_stopped(work: Callable[[RetrainProgress], RetrainedFolder]) -> RetrainedFolder:
-    """Do some work; Ctrl-C ends it with everything kept."""
+    """Do some work; Ctrl-C or a termination ends it with everything kept."""
+    heed_termination()
     progress = RetrainProgress()
     try:
         return work(progress)

@@ -1,7 +1,6 @@
 """autopeft search: finds the Pareto front, or goes on finding it."""
 
 import shlex
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autopeft.cli.stopping import heed_termination
 from autopeft.errors import InvalidInputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -197,12 +197,8 @@ def _only_trials(context: typer.Context) -> int | None:
     return int(context.params["trials"]) if "trials" in given else None
 
 
-def _interrupted(signal_number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def _until_stopped(run: Callable[[], "RunDirectory"], progress: "ConsoleProgress") -> None:
-    signal.signal(signal.SIGTERM, _interrupted)  # a machine that is taken away says so first
+    heed_termination()
     try:
         folder = run()
     except KeyboardInterrupt:

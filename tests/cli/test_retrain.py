@@ -32,7 +32,8 @@ def test_retrain_prints_a_table_and_does_nothing_twice(autopeft: Autopeft, small
     assert float(row["test_accuracy_mean"]) == data["configurations"][0]["test"]["accuracy"]["mean"]
 
 
-def test_ctrl_c_keeps_what_is_done(autopeft: Autopeft, small_run: RunDirectory) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "termination"])
+def test_being_stopped_keeps_what_is_done(autopeft: Autopeft, small_run: RunDirectory, sent: signal.Signals) -> None:
     run = small_run.path
     arguments = ["retrain", str(run), "--pick", "best", "--seeds", "300", "--epochs", "1"]
     process = subprocess.Popen(
@@ -46,7 +47,7 @@ def test_ctrl_c_keeps_what_is_done(autopeft: Autopeft, small_run: RunDirectory) 
     while len(done := list(run.glob("retrained/*/seed-*/result.json"))) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "The same command goes on" in err
