@@ -155,7 +155,10 @@ class SearchResult:
             AutopeftError: There is no such format, or no trial to draw.
         """
         run, study = RunDirectory.open(self.path), self._study()
-        leaderboard, header = Leaderboard.of(study.records(), study.objectives), RunHeader.from_settings(run.settings(), self.path.name)
+        leaderboard, header = (
+            Leaderboard.of(study.records(), study.objectives),
+            RunHeader.from_settings(run.settings(), self.path.resolve().name),
+        )
         return write_report(leaderboard, header, Path(out) if out is not None else run.report_path, formats)
 
     def report(self, out: str | Path | None = None, formats: Sequence[str] = ("html",)) -> list[Path]:

@@ -26,7 +26,7 @@ def expectations(trials: Sequence[FrozenTrial], objective: int, cost: int | None
     `MIN_TRIALS`, or all measured the same.
 
     Args:
-        trials: A study's trials; those whose parameters come from other distributions than the last one's are left out.
+        trials: A study's trials. A parameter that not all finished ones drew from the same distribution is not looked at.
         objective: Index of the value to smooth.
         cost: Index of a value that is exact, and tells of similarity: trainable parameters, on a log scale.
     """
@@ -35,7 +35,6 @@ def expectations(trials: Sequence[FrozenTrial], objective: int, cost: int | None
         return {}
     grid = Grid(space)
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all()]
-    done = [trial for trial in done if all(trial.distributions.get(axis.name) == axis.distribution for axis in grid.axes)]
     values = np.array([trial.values for trial in done], dtype=np.float64)
     if len(done) < MIN_TRIALS or not np.ptp(values[:, objective]):
         return {}

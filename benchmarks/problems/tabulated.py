@@ -214,7 +214,7 @@ class BoundedTabulated(Tabulated):
     @cached_property
     def _precision(self) -> int:
         """The column of average precision at the end."""
-        return 1 + (1 + EARLY.index("average_precision")) * len(self.progress) - 1
+        return (1 + EARLY.index("average_precision")) * len(self.progress)
 
     def _losses(self, inputs: Array, predicted: Array) -> Array:
         losses = np.stack([-predicted[:, 0], inputs[:, -1], -predicted[:, self._precision]], axis=1)
