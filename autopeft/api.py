@@ -12,9 +12,7 @@ from autopeft.loops.baselines import tune
 from autopeft.loops.retrain import RetrainRequest
 from autopeft.loops.selection import choose
 from autopeft.report.content import gather
-from autopeft.report.files import write_report
-from autopeft.report.header import RunHeader
-from autopeft.report.leaderboard import Leaderboard
+from autopeft.report.files import plot_run
 from autopeft.report.retrained import RetrainedTable, summarise
 from autopeft.report.writing import write
 from autopeft.request import SearchRequest
@@ -154,12 +152,7 @@ class SearchResult:
         Raises:
             AutopeftError: There is no such format, or no trial to draw.
         """
-        run, study = RunDirectory.open(self.path), self._study()
-        leaderboard, header = (
-            Leaderboard.of(study.records(), study.objectives),
-            RunHeader.from_settings(run.settings(), self.path.resolve().name),
-        )
-        return write_report(leaderboard, header, Path(out) if out is not None else run.report_path, formats)
+        return plot_run(RunDirectory.open(self.path), Path(out) if out is not None else None, formats)
 
     def report(self, out: str | Path | None = None, formats: Sequence[str] = ("html",)) -> list[Path]:
         """Write all that was found, for someone who wasn't there; as `autopeft report`, of the formats html, md and json.

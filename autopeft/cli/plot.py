@@ -20,16 +20,9 @@ def plot(
 
       autopeft plot runs/demo --out figures --format svg
     """
-    from autopeft.report.files import write_report
-    from autopeft.report.header import RunHeader
-    from autopeft.report.leaderboard import Leaderboard
+    from autopeft.report.files import plot_run
     from autopeft.study.directory import RunDirectory
-    from autopeft.study.study import Study
 
-    directory = RunDirectory.open(run)
-    study = Study.open(directory)
-    leaderboard = Leaderboard.of(study.records(), study.objectives)
-    header = RunHeader.from_settings(directory.settings(), run.resolve().name)
     names = [name.strip() for name in formats.split(",") if name.strip()]
-    for path in write_report(leaderboard, header, out or directory.report_path, names):
+    for path in plot_run(RunDirectory.open(run), out, names):
         typer.echo(path)

@@ -10,6 +10,21 @@ from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.picture import Picture, draw
 from autopeft.report.words import one_line
+from autopeft.study.directory import RunDirectory
+from autopeft.study.study import Study
+
+
+def plot_run(run: RunDirectory, folder: Path | None, formats: Sequence[str]) -> list[Path]:
+    """Write a run's plots and files, into its report folder if none is given; return the paths.
+
+    Raises:
+        UnknownNameError: A format is not one of `FORMATS`.
+        InvalidInputError: There is no study yet, or no trial within the bounds has a result to draw.
+    """
+    study = Study.open(run)
+    leaderboard = Leaderboard.of(study.records(), study.objectives)
+    header = RunHeader.from_settings(run.settings(), run.path.resolve().name)
+    return write_report(leaderboard, header, folder or run.report_path, formats)
 
 
 def write_report(leaderboard: Leaderboard, header: RunHeader, folder: Path, formats: Sequence[str]) -> list[Path]:
