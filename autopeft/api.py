@@ -113,20 +113,26 @@ class SearchResult:
         return summarise(retraining.retrain(run, candidates, RetrainRequest(**settings), progress or Silent()))
 
     def baselines(
-        self, *, trials_per_method: int | None = None, progress: retraining.Progress | None = None, **settings: Any
+        self,
+        *,
+        methods: Sequence[str] | None = None,
+        trials_per_method: int | None = None,
+        progress: retraining.Progress | None = None,
+        **settings: Any,
     ) -> RetrainedTable:
         """Tune single methods, train the best of each for good, and compare; as `autopeft baselines`.
 
         Args:
-            trials_per_method: Trials that tune each; an equal part of the search's if not given.
+            methods: Which of them, such as ["lora", "full_fine_tuning"]; all six if not given.
+            trials_per_method: Trials that tune each; a sixth of the search's if not given.
             progress: Is told of every training for good.
             settings: Fields of `RetrainRequest`, such as seeds=3, workers=2.
 
         Raises:
-            AutopeftError: Something is unavailable, or every trial of a baseline failed.
+            AutopeftError: There is no such baseline, something is unavailable, or every trial of a baseline failed.
         """
         run, request = RunDirectory.open(self.path), RetrainRequest(**settings)
-        tuned = tune(run, lambda _: SilentSearch(), trials=trials_per_method, workers=request.workers)
+        tuned = tune(run, lambda _: SilentSearch(), methods=methods, trials=trials_per_method, workers=request.workers)
         return summarise(retraining.retrain(run, tuned.candidates, request, progress or Silent()))
 
     def export(self, trial: int, to: str, out: str | Path | None = None, *, lossy: bool = False, retrained: bool = False) -> Path:

@@ -11,8 +11,11 @@ from autopeft.cli.formats import TableFormat
 
 def baselines(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/mrpc.")],
+    methods: Annotated[
+        str | None, typer.Option(help="Which, separated by commas, such as lora,full_fine_tuning.", show_default="all six")
+    ] = None,
     trials_per_method: Annotated[
-        int | None, typer.Option(min=1, help="Trials that tune each method.", show_default="the search's, in equal parts")
+        int | None, typer.Option(min=1, help="Trials that tune each method.", show_default="a sixth of the search's")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How often the best of each method is trained for good.")] = 5,
     epochs: Annotated[
@@ -24,10 +27,13 @@ def baselines(
 ) -> None:
     """Tune LoRA, serial adapter, prefix, BitFit, the head alone and full fine-tuning, and train the best of each for good.
 
-    Together they get as many trials as the search did. Results stand in the same table as what `autopeft retrain RUN` trained, with a
+    All six together get as many trials as the search did. Results stand in the same table as what `autopeft retrain RUN` trained, with a
     test of which differences are significant. What is done is not done again.
 
-    Example: autopeft retrain runs/mrpc --front && autopeft baselines runs/mrpc
+    Examples:
+      autopeft retrain runs/mrpc --front && autopeft baselines runs/mrpc
+
+      autopeft baselines runs/mrpc --methods lora,full_fine_tuning
     """
     from autopeft.cli.retraining import RetrainProgress, print_results, until_stopped
     from autopeft.cli.tuning import TuningProgress
@@ -38,9 +44,10 @@ def baselines(
 
     directory = RunDirectory.open(run)
     request = RetrainRequest(seeds, epochs, workers)
+    chosen = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
 
     def work(progress: RetrainProgress) -> RetrainedFolder:
-        tuned = tune(directory, lambda name: TuningProgress(name, progress.line), trials=trials_per_method, workers=workers)
+        tuned = tune(directory, lambda name: TuningProgress(name, progress.line), methods=chosen, trials=trials_per_method, workers=workers)
         for reason in tuned.left_out:
             progress.line(reason)
         return retrain(directory, tuned.candidates, request, progress)

@@ -5,11 +5,11 @@ its bounds, and no rungs: every trial gets its whole budget. The best of each is
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autopeft.errors import InvalidInputError, UnsupportedError
+from autopeft.errors import InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.loops import search as engine
 from autopeft.request import SearchRequest
 from autopeft.space.reader import builtin_folder
@@ -38,17 +38,26 @@ class Tuned:
     """Why a baseline has no candidate, one sentence each."""
 
 
-def tune(run: RunDirectory, progress: Callable[[str], engine.Progress], *, trials: int | None = None, workers: int | None = None) -> Tuned:
-    """Tune every baseline, going on where an earlier call stopped.
+def tune(
+    run: RunDirectory,
+    progress: Callable[[str], engine.Progress],
+    *,
+    methods: Sequence[str] | None = None,
+    trials: int | None = None,
+    workers: int | None = None,
+) -> Tuned:
+    """Tune baselines, going on where an earlier call stopped.
 
     Args:
         run: The search to compare with.
         progress: Makes what is told of a baseline's trials, from its name in tables.
-        trials: Trials per baseline; None for an equal part of the search's.
+        methods: Which of `BASELINES`; None for all.
+        trials: Trials per baseline; None for an equal part of the search's, as if all were tuned.
         workers: Worker processes; None: as in the search.
 
     Raises:
-        InvalidInputError: The number of trials is not 1 or more, or an earlier call tuned with more.
+        UnknownNameError: A method is not one of `BASELINES`.
+        InvalidInputError: No method is named, the number of trials is not 1 or more, or an earlier call tuned with more.
         UnavailableError: Data or backbone are not there any more.
         AutopeftError: Every trial of a baseline failed.
         KeyboardInterrupt: The user stopped it; the same call goes on.
@@ -58,7 +67,7 @@ def tune(run: RunDirectory, progress: Callable[[str], engine.Progress], *, trial
     if n_trials < 1:
         raise InvalidInputError("--trials-per-method must be a whole number of 1 or more", value=trials)
     candidates, left_out = [], []
-    for name, title in BASELINES.items():
+    for name, title in _chosen(methods).items():
         try:
             found = _tune(_request(asked, name, n_trials, run.baselines_path / name, workers), progress(title))
         except UnsupportedError as error:
@@ -66,6 +75,17 @@ def tune(run: RunDirectory, progress: Callable[[str], engine.Progress], *, trial
             continue
         candidates.append(Candidate(found.configuration, title, "baseline", found.number))
     return Tuned(tuple(candidates), tuple(left_out))
+
+
+def _chosen(methods: Sequence[str] | None) -> Mapping[str, str]:
+    if methods is None:
+        return BASELINES
+    for name in methods:
+        if name not in BASELINES:
+            raise UnknownNameError("baseline", name, BASELINES)
+    if not methods:
+        raise InvalidInputError("--methods must name at least one baseline", value="", remedy=f"Known: {', '.join(BASELINES)}.")
+    return {name: title for name, title in BASELINES.items() if name in methods}
 
 
 def _request(asked: SearchRequest, name: str, trials: int, out: Path, workers: int | None) -> SearchRequest:

@@ -59,6 +59,21 @@ def test_every_baseline_is_tuned_with_an_equal_part_and_none_of_the_bounds(small
     assert sizes["full fine-tuning"] == max(sizes.values()) > 10_000
 
 
+def test_those_that_are_named_are_tuned_with_the_part_that_each_of_all_would_get(small_run: RunDirectory) -> None:
+    tuned = tune(small_run, silent, methods=["head_only", "lora"])
+    assert [candidate.name for candidate in tuned.candidates] == ["LoRA", "head only"]
+    assert {path.name for path in small_run.baselines_path.iterdir()} == {"lora", "head_only"}
+    records = Study.open(RunDirectory.open(small_run.baselines_path / "lora")).records()
+    assert len(records) == max(1, SearchRequest.from_settings(small_run.asked()).trials // 6)
+
+
+@pytest.mark.parametrize(("methods", "rule"), [(["lora", "full"], "unknown baseline.*full_fine_tuning"), ([], "at least one baseline")])
+def test_names_of_methods_are_checked_before_anything_is_trained(small_run: RunDirectory, methods: list[str], rule: str) -> None:
+    with pytest.raises(InvalidInputError, match=rule):
+        tune(small_run, never, methods=methods)
+    assert not small_run.baselines_path.exists()
+
+
 def test_a_method_that_the_backbone_cannot_take_is_left_out_with_the_reason(
     small_run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
