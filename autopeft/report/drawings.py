@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from autopeft.inference import Estimate
@@ -18,6 +19,11 @@ from autopeft.report.words import in_words, one_line, score
 CELL_WIDTH, CELL_HEIGHT = 34.0, 17.0
 SHARE_WIDTH = 64.0
 EXPECTED_WIDTH = 10.0
+NEAR = 7.0
+"""From the middle of a mark to its name, in pixels: marks are about as large."""
+LETTER_HEIGHT = 10.0
+SIDES = ((False, False), (True, False), (True, True), (False, True))
+"""Where a name may stand, best first: right of its mark or left, below or above."""
 
 
 def front(picture: Picture, width: float) -> Element:
@@ -169,20 +175,45 @@ def _cross(x: float, y: float) -> Element:
 
 
 def _labels(frame: Frame, wanted: Sequence[tuple[float, float, str, str]]) -> list[Element]:
-    """Return names above and left of places, or right of them where the axis is; one that would touch another is left out.
+    """Return names beside their places, on the first side where they touch no other name or place; those without room are left out.
 
-    The rightmost and then the leftmost stay.
+    The rightmost and then the leftmost choose first.
     """
-    kept: list[tuple[float, float, float]] = []
+    places = [(x, y) for x, y, *_ in wanted]
+    taken: list[_Box] = []
     found = []
     ordered = sorted(wanted)
     for x, y, words, class_ in (*ordered[-1:], *ordered[:-1]):
-        width, y = LETTER_WIDTH * len(words), y - 7
-        x = x - 7 if x - 7 - width >= frame.left else x + 7 + width
-        if all(x <= other_x - other_width or x - width >= other_x or abs(y - other_y) > 13 for other_x, other_y, other_width in kept):
-            kept.append((x, y, width))
-            found.append(text(x, y, words, anchor="end", class_=class_))
+        others = [_Box(left - NEAR, left + NEAR, top - NEAR, top + NEAR) for left, top in places if (left, top) != (x, y)]
+        sides = (_Box.beside(x, y, LETTER_WIDTH * len(words), right, below) for right, below in SIDES)
+        box = next((one for one in sides if one.is_in(frame) and not any(map(one.touches, (*taken, *others)))), None)
+        if box is not None:
+            taken.append(box)
+            found.append(text(box.right, box.bottom, words, anchor="end", class_=class_))
     return found
+
+
+@dataclass(frozen=True)
+class _Box:
+    """What a name or a mark covers, in pixels."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    @classmethod
+    def beside(cls, x: float, y: float, width: float, right: bool, below: bool) -> "_Box":
+        """Return the box of a name on one of the four corners of a mark."""
+        left = x + NEAR if right else x - NEAR - width
+        bottom = y + NEAR + LETTER_HEIGHT if below else y - NEAR
+        return cls(left, left + width, bottom - LETTER_HEIGHT, bottom)
+
+    def touches(self, other: "_Box") -> bool:
+        return self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+
+    def is_in(self, frame: Frame) -> bool:
+        return self.left >= frame.left and self.right <= frame.width and self.top >= 0 and self.bottom <= frame.height - frame.bottom
 
 
 def _values(steps: Sequence[CurveStep], name: str | None) -> list[tuple[float, float]]:

@@ -10,7 +10,7 @@ from autopeft.report.blocks import Block, Drawing, Folded, Section, fold_if_long
 from autopeft.report.content import Report
 from autopeft.report.leaderboard import Column, Table, head_note, tables
 from autopeft.report.retrained import RetrainedTable, over_seeds
-from autopeft.report.words import better, count, in_unit, in_words, one_line, percentage, plural, score
+from autopeft.report.words import better, count, in_unit, in_words, listed, one_line, percentage, plural, score
 from autopeft.study.record import TrialRecord
 
 
@@ -79,9 +79,10 @@ def _verdict(table: RetrainedTable) -> str:
     text = f"Trained for good, the search's best on validation data ({chosen.candidate.name}) reaches a test {in_words(metric)} of "
     text += f"{score(found.mean)}, the mean of {plural(len(found.values), 'seed')}"
     text += f", with a {CONFIDENCE:.0%} interval of {score(found.low)} to {score(found.high)}." if len(found.values) > 1 else "."
-    for verdict, words in ((True, "The difference is significant from"), (False, "No significant difference was found from")):
+    verdicts = ((True, "The difference is significant from", "and"), (False, "No significant difference was found from", "or"))
+    for verdict, words, last in verdicts:
         if names := [one.baseline for one in table.comparisons if one.significant is verdict]:
-            text += f" {words} {', '.join(names)}."
+            text += f" {words} {listed(names, last)}."
     return text
 
 

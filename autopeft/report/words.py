@@ -1,7 +1,7 @@
 """How numbers and names are written, the same in every table and plot."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autopeft.objectives import Objective
@@ -64,6 +64,12 @@ def megabytes(value: float | None) -> str:
 def plural(number: int, what: str) -> str:
     """Write a number of things: "1 trial", "2 trials"."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def listed(names: Sequence[str], last: str) -> str:
+    """Write one name or more, the last after a word such as "and"."""
+    *first, final = names
+    return f"{', '.join(first)} {last} {final}" if first else final
 
 
 def in_words(name: str) -> str:

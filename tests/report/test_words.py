@@ -27,3 +27,7 @@ def test_a_missing_score_is_a_dash(value):
 
 def test_what_others_wrote_stays_on_its_line_and_cannot_steer_a_terminal():
     assert words.one_line("a\n b\t\x1b[2Jc\u202e") == "a b  [2Jc "
+
+
+def test_names_are_listed_with_a_word_before_the_last() -> None:
+    assert [words.listed(names, "or") for names in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a or b", "a, b or c"]
