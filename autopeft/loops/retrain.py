@@ -233,6 +233,7 @@ def _describe(plan: RetrainPlan, executor: Executor, threads: int | None) -> Map
     return {
         **_identity(plan),
         "metric": data.task.metric,
+        "floor": data.floors()[data.task.metric],
         "examples": {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
         "data_notes": list(data.notes),
         "backbone_parameters": facts.backbone_parameters,

@@ -14,12 +14,14 @@ from typing import Any
 from autopeft.budget import Budget
 from autopeft.inference import CONFIDENCE, Estimate, estimate, holm, welch
 from autopeft.report.leaderboard import Column, Table
-from autopeft.report.words import count, finite, one_line, percentage, score, seconds
+from autopeft.report.words import count, finite, listed, one_line, percentage, score, seconds
 from autopeft.study.retrained import Retrained, RetrainedFolder
 
 TEST = "Welch's t-test over seeds, two-sided, with Holm's correction"
 LEVEL = 1 - CONFIDENCE
 """A corrected p value below it is called significant."""
+COLLAPSED_SHARE = 0.25
+"""A training collapsed that came no further, on validation data, from what one answer for all reaches to what the best seed does."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,14 @@ class RetrainedTable:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one JSON object per configuration."""
-        return [_row(entry, self.settings["metric"]) for entry in self.entries]
+        return [_row(entry, self.settings["metric"]) | {"collapsed_seeds": self._collapsed(entry)} for entry in self.entries]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of retrained.json: settings.json, then
 
-        configurations: per configuration its id, name, kind ("trial" or "baseline"), modules, parameters, seeds, the best of them, per
-            metric of "test" and "validation" the values over seeds with mean, deviation and interval, mean seconds, peak bytes.
+        configurations: per configuration its id, name, kind ("trial" or "baseline"), modules, parameters, seeds, the best of them,
+            those that failed or collapsed, per metric of "test" and "validation" the values over seeds with mean, deviation and interval,
+            mean seconds, peak bytes.
         comparisons: what differs from each baseline by how much, the p values, and whether that is significant; null if untestable.
         """
         compared = [finite(asdict(one)) | {"significant": one.significant} for one in self.comparisons]
@@ -131,7 +134,23 @@ class RetrainedTable:
         for entry in self.without:
             reason = next(iter(entry.errors.values()), "not trained yet")
             lines.append(f"Without a result: {entry.candidate.name}, {one_line(reason)}")
+        lines += [line for entry in self.entries for line in self._told_of_collapse(entry)]
         return lines
+
+    def _told_of_collapse(self, entry: Retrained) -> list[str]:
+        metric, bad = self.settings["metric"], self._collapsed(entry)
+        values = {result.seed: result.validation[metric] for result in entry.results}
+        told = [f"with seed {seed} (validation {metric} {score(values[seed])})" for seed in bad]
+        return [f"Collapsed: {entry.candidate.name} {listed(told, 'and')}; a lower learning rate may be steadier"] if bad else []
+
+    def _collapsed(self, entry: Retrained) -> list[int]:
+        """Return the seeds with which an entry learnt next to nothing, though it did with another."""
+        metric, floor = self.settings["metric"], self.settings.get("floor")  # folders of earlier versions have no floor
+        if floor is None:
+            return []
+        values = {result.seed: result.validation[metric] for result in entry.results}
+        least = floor + COLLAPSED_SHARE * (max(values.values()) - floor)
+        return [seed for seed, value in values.items() if value < least]
 
     def _cells(self, entry: Retrained, names: Sequence[str]) -> tuple[str, ...]:
         metric, parameters = self.settings["metric"], entry.results[0].trainable_parameters

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,20 @@ def test_the_printed_table_says_where_the_test_data_came_from_and_which_test_was
     assert verdicts["LoRA"] == "yes"
     assert verdicts["prefix"] == "no"
     assert verdicts["BitFit"].startswith("not testable")
+
+
+def test_a_seed_that_learnt_next_to_nothing_is_told(tmp_path: Path) -> None:
+    folder = RetrainedFolder(tmp_path / "retrained")
+    candidate = add(folder, "trial 3", "trial", 3, [0.80, 0.69, 0.81], 0.80)
+    add(folder, "trial 5", "trial", 5, [0.68, 0.69], 0.69)  # poor with every seed: that is how it is
+    bad = next(result for result in folder.read()[0].results if result.seed == 1)
+    folder.write_result(candidate.id, replace(bad, validation={"accuracy": 0.70, "loss": 0.6}), {"curve.jsonl": b""})
+    assert not any("Collapsed" in line for line in RetrainedTable.of(folder).introduction())  # nobody knows what nothing is
+    folder.prepare({**SETTINGS, "floor": 0.68}, [candidate])
+    table = RetrainedTable.of(folder)
+    (line,) = [line for line in table.introduction() if "Collapsed" in line]
+    assert line == "Collapsed: trial 3 with seed 1 (validation accuracy 0.7000); a lower learning rate may be steadier"
+    assert [row["collapsed_seeds"] for row in table.rows()] == [[1], []]
 
 
 def test_json_and_csv_are_for_programs(folder: RetrainedFolder) -> None:
