@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from autopeft.inference import Estimate
 from autopeft.report.axis import CostAxis, Tick
-from autopeft.report.chart import LETTER_WIDTH, Frame, draw, svg, text
+from autopeft.report.chart import Frame, draw, svg, text
 from autopeft.report.course import Curve, CurveStep
 from autopeft.report.insertion import InsertionLayers, Occupied
 from autopeft.report.markup import element
@@ -21,7 +21,8 @@ SHARE_WIDTH = 64.0
 EXPECTED_WIDTH = 10.0
 NEAR = 7.0
 """From the middle of a mark to its name, in pixels: marks are about as large."""
-LETTER_HEIGHT = 10.0
+NAME_WIDTH, NAME_HEIGHT = 8.0, 10.0
+"""Of a bold letter, in pixels."""
 SIDES = ((False, False), (True, False), (True, True), (False, True))
 """Where a name may stand, best first: right of its mark or left, below or above."""
 
@@ -185,7 +186,7 @@ def _labels(frame: Frame, wanted: Sequence[tuple[float, float, str, str]]) -> li
     ordered = sorted(wanted)
     for x, y, words, class_ in (*ordered[-1:], *ordered[:-1]):
         others = [_Box(left - NEAR, left + NEAR, top - NEAR, top + NEAR) for left, top in places if (left, top) != (x, y)]
-        sides = (_Box.beside(x, y, LETTER_WIDTH * len(words), right, below) for right, below in SIDES)
+        sides = (_Box.beside(x, y, NAME_WIDTH * len(words), right, below) for right, below in SIDES)
         box = next((one for one in sides if one.is_in(frame) and not any(map(one.touches, (*taken, *others)))), None)
         if box is not None:
             taken.append(box)
@@ -206,8 +207,8 @@ class _Box:
     def beside(cls, x: float, y: float, width: float, right: bool, below: bool) -> "_Box":
         """Return the box of a name on one of the four corners of a mark."""
         left = x + NEAR if right else x - NEAR - width
-        bottom = y + NEAR + LETTER_HEIGHT if below else y - NEAR
-        return cls(left, left + width, bottom - LETTER_HEIGHT, bottom)
+        bottom = y + NEAR + NAME_HEIGHT if below else y - NEAR
+        return cls(left, left + width, bottom - NAME_HEIGHT, bottom)
 
     def touches(self, other: "_Box") -> bool:
         return self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from autopeft.report.axis import CostAxis
-from autopeft.report.chart import LETTER_WIDTH
-from autopeft.report.drawings import LETTER_HEIGHT, front
+from autopeft.report.drawings import NAME_HEIGHT, NAME_WIDTH, front
 from autopeft.report.picture import Picture, Point
 
 Box = tuple[float, float, float, float]
@@ -26,7 +25,7 @@ def names(picture: Element) -> dict[str, Box]:
     for one in picture.iter():
         if one.get("class") == "label front":
             x, y, words = float(one.attrib["x"]), float(one.attrib["y"]), "".join(one.itertext())
-            found[words] = x - LETTER_WIDTH * len(words), x, y - LETTER_HEIGHT, y
+            found[words] = x - NAME_WIDTH * len(words), x, y - NAME_HEIGHT, y
     return found
 
 
