@@ -11,6 +11,9 @@ from tests.cli.conftest import Answer
 
 Autopeft = Callable[..., Answer]
 
+MAX_SECONDS = 20
+"""Until an error: up to 3.5 s for the hub, and imports, which take some 3 s on an idle machine and thrice that on a busy one."""
+
 
 def refused(answer: Answer, code: int, *parts: str) -> None:
     assert answer.code == code, answer.err
@@ -19,7 +22,7 @@ def refused(answer: Answer, code: int, *parts: str) -> None:
     for part in parts:
         assert part in answer.err
     assert answer.err.count("error: ") == 1
-    assert answer.seconds < 10
+    assert answer.seconds < MAX_SECONDS
 
 
 @pytest.fixture
