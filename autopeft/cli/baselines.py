@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from autopeft.budget import FULL_EPOCHS
-from autopeft.cli.formats import TableFormat
+from autopeft.cli.formats import TableFormat, split_names
 
 
 def baselines(
@@ -44,7 +44,7 @@ def baselines(
 
     directory = RunDirectory.open(run)
     request = RetrainRequest(seeds, epochs, workers)
-    chosen = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
+    chosen = None if methods is None else split_names(methods)
 
     def work(progress: RetrainProgress) -> RetrainedFolder:
         tuned = tune(directory, lambda name: TuningProgress(name, progress.line), methods=chosen, trials=trials_per_method, workers=workers)

@@ -1,4 +1,4 @@
-"""How results are printed."""
+"""How results are printed, and how lists are typed."""
 
 from enum import StrEnum
 
@@ -16,3 +16,8 @@ class TableFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
     CSV = "csv"
+
+
+def split_names(text: str) -> list[str]:
+    """Return names that commas separate."""
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from autopeft.cli.formats import split_names
+
 
 def plot(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo.")],
@@ -23,6 +25,5 @@ def plot(
     from autopeft.report.files import plot_run
     from autopeft.study.directory import RunDirectory
 
-    names = [name.strip() for name in formats.split(",") if name.strip()]
-    for path in plot_run(RunDirectory.open(run), out, names):
+    for path in plot_run(RunDirectory.open(run), out, split_names(formats)):
         typer.echo(path)

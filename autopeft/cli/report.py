@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from autopeft.cli.formats import split_names
+
 
 def report(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo.")],
@@ -26,6 +28,6 @@ def report(
     from autopeft.study.directory import RunDirectory
 
     directory = RunDirectory.open(run)
-    names = [name.strip() for name in formats.split(",") if name.strip()]
+    names = split_names(formats)
     for path in write(gather(directory), out or directory.report_path, names):
         typer.echo(path)

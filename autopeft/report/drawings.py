@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from autopeft.inference import Estimate
@@ -11,6 +10,7 @@ from autopeft.report.chart import Frame, draw, svg, text
 from autopeft.report.course import Curve, CurveStep
 from autopeft.report.insertion import InsertionLayers, Occupied
 from autopeft.report.markup import element
+from autopeft.report.names import names
 from autopeft.report.palette import METHODS
 from autopeft.report.picture import Picture
 from autopeft.report.retrained import RetrainedTable, over_seeds
@@ -19,12 +19,6 @@ from autopeft.report.words import in_words, one_line, score
 CELL_WIDTH, CELL_HEIGHT = 34.0, 17.0
 SHARE_WIDTH = 64.0
 EXPECTED_WIDTH = 10.0
-NEAR = 7.0
-"""From the middle of a mark to its name, in pixels: marks are about as large."""
-NAME_WIDTH, NAME_HEIGHT = 8.0, 10.0
-"""Of a bold letter, in pixels."""
-SIDES = ((False, False), (True, False), (True, True), (False, True))
-"""Where a name may stand, best first: right of its mark or left, below or above."""
 
 
 def front(picture: Picture, width: float) -> Element:
@@ -40,7 +34,7 @@ def front(picture: Picture, width: float) -> Element:
     if picture.axis.break_position is not None:
         place = frame.x(picture.axis.break_position)
         marks.append(element("line", x1=place, x2=place, y1=frame.top, y2=frame.height - frame.bottom, class_="break"))
-    marks += _labels(frame, [(frame.x(point.x), frame.y(point.y), f"#{point.trial}", "label front") for point in picture.front])
+    marks += names(frame, [(frame.x(point.x), frame.y(point.y), f"#{point.trial}", "label front") for point in picture.front])
     return draw(frame, picture.title, picture.axis.ticks, marks, minor=picture.axis.minor)
 
 
@@ -62,7 +56,7 @@ def retrained(table: RetrainedTable, width: float) -> Element:
         name = f"#{entry.candidate.trial}" if entry.candidate.kind == "trial" else one_line(entry.candidate.name)
         labels.append((x, frame.y(estimate.mean), name, f"label {class_}"))
     label = f"test {in_words(metric)} over trainable parameters, with intervals"
-    return draw(frame, label, axis.ticks, [*marks, *_labels(frame, labels)], minor=axis.minor)
+    return draw(frame, label, axis.ticks, [*marks, *names(frame, labels)], minor=axis.minor)
 
 
 def curves(found: Sequence[Curve], name: str | None, width: float) -> Element | None:
@@ -88,7 +82,7 @@ def curves(found: Sequence[Curve], name: str | None, width: float) -> Element | 
             labels.append((*places[-1], f"#{curve.trial}", "label front"))
     x_ticks = [Tick(share, f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
     label = f"{in_words(name) if name else 'training loss'} over the share of the budget"
-    return draw(frame, label, x_ticks, [*marks, *_labels(frame, labels)])
+    return draw(frame, label, x_ticks, [*marks, *names(frame, labels)])
 
 
 def layers(found: InsertionLayers) -> Element:
@@ -173,48 +167,6 @@ def _mark(x: float, y: float, class_: str, title: str) -> Element:
 
 def _cross(x: float, y: float) -> Element:
     return element("path", d=f"M{x - 4:.1f},{y - 4:.1f} l8,8 m0,-8 l-8,8", class_="cross")
-
-
-def _labels(frame: Frame, wanted: Sequence[tuple[float, float, str, str]]) -> list[Element]:
-    """Return names beside their places, on the first side where they touch no other name or place; those without room are left out.
-
-    The rightmost and then the leftmost choose first.
-    """
-    places = [(x, y) for x, y, *_ in wanted]
-    taken: list[_Box] = []
-    found = []
-    ordered = sorted(wanted)
-    for x, y, words, class_ in (*ordered[-1:], *ordered[:-1]):
-        others = [_Box(left - NEAR, left + NEAR, top - NEAR, top + NEAR) for left, top in places if (left, top) != (x, y)]
-        sides = (_Box.beside(x, y, NAME_WIDTH * len(words), right, below) for right, below in SIDES)
-        box = next((one for one in sides if one.is_in(frame) and not any(map(one.touches, (*taken, *others)))), None)
-        if box is not None:
-            taken.append(box)
-            found.append(text(box.right, box.bottom, words, anchor="end", class_=class_))
-    return found
-
-
-@dataclass(frozen=True)
-class _Box:
-    """What a name or a mark covers, in pixels."""
-
-    left: float
-    right: float
-    top: float
-    bottom: float
-
-    @classmethod
-    def beside(cls, x: float, y: float, width: float, right: bool, below: bool) -> "_Box":
-        """Return the box of a name on one of the four corners of a mark."""
-        left = x + NEAR if right else x - NEAR - width
-        bottom = y + NEAR + NAME_HEIGHT if below else y - NEAR
-        return cls(left, left + width, bottom - NAME_HEIGHT, bottom)
-
-    def touches(self, other: "_Box") -> bool:
-        return self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
-
-    def is_in(self, frame: Frame) -> bool:
-        return self.left >= frame.left and self.right <= frame.width and self.top >= 0 and self.bottom <= frame.height - frame.bottom
 
 
 def _values(steps: Sequence[CurveStep], name: str | None) -> list[tuple[float, float]]:

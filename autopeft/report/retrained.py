@@ -69,7 +69,7 @@ class RetrainedTable:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one JSON object per configuration."""
-        return [_row(entry, self.settings["metric"]) | {"collapsed_seeds": self._collapsed(entry)} for entry in self.entries]
+        return [_row(entry, self.settings["metric"]) | {"collapsed_seeds": list(self._collapsed(entry))} for entry in self.entries]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of retrained.json: settings.json, then
@@ -134,23 +134,21 @@ class RetrainedTable:
         for entry in self.without:
             reason = next(iter(entry.errors.values()), "not trained yet")
             lines.append(f"Without a result: {entry.candidate.name}, {one_line(reason)}")
-        lines += [line for entry in self.entries for line in self._told_of_collapse(entry)]
+        metric = settings["metric"]
+        for entry in self.entries:
+            told = [f"with seed {seed} (validation {metric} {score(value)})" for seed, value in self._collapsed(entry).items()]
+            if told:
+                lines.append(f"Collapsed: {entry.candidate.name} {listed(told, 'and')}; a lower learning rate may be steadier")
         return lines
 
-    def _told_of_collapse(self, entry: Retrained) -> list[str]:
-        metric, bad = self.settings["metric"], self._collapsed(entry)
-        values = {result.seed: result.validation[metric] for result in entry.results}
-        told = [f"with seed {seed} (validation {metric} {score(values[seed])})" for seed in bad]
-        return [f"Collapsed: {entry.candidate.name} {listed(told, 'and')}; a lower learning rate may be steadier"] if bad else []
-
-    def _collapsed(self, entry: Retrained) -> list[int]:
-        """Return the seeds with which an entry learnt next to nothing, though it did with another."""
+    def _collapsed(self, entry: Retrained) -> dict[int, float]:
+        """Return the task's metric on validation data by seed, of those with which an entry learnt next to nothing."""
         metric, floor = self.settings["metric"], self.settings.get("floor")  # folders of earlier versions have no floor
         if floor is None:
-            return []
+            return {}
         values = {result.seed: result.validation[metric] for result in entry.results}
         least = floor + COLLAPSED_SHARE * (max(values.values()) - floor)
-        return [seed for seed, value in values.items() if value < least]
+        return {seed: value for seed, value in values.items() if value < least}
 
     def _cells(self, entry: Retrained, names: Sequence[str]) -> tuple[str, ...]:
         metric, parameters = self.settings["metric"], entry.results[0].trainable_parameters

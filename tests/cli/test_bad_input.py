@@ -12,7 +12,7 @@ from tests.cli.conftest import Answer
 Autopeft = Callable[..., Answer]
 
 MAX_SECONDS = 20
-"""Until an error: up to 3.5 s for the hub, and imports, which take some 3 s on an idle machine and thrice that on a busy one."""
+"""Until an error: up to 3.5 s for the hub, and imports, which take some 3 s and more than twice that on a busy machine."""
 
 
 def refused(answer: Answer, code: int, *parts: str) -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from autopeft.report.axis import CostAxis
-from autopeft.report.drawings import NAME_HEIGHT, NAME_WIDTH, front
+from autopeft.report.drawings import front
+from autopeft.report.names import NAME_HEIGHT, NAME_WIDTH
 from autopeft.report.picture import Picture, Point
 
 Box = tuple[float, float, float, float]
