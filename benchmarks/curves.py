@@ -3,7 +3,8 @@
     AUTOPEFT_DATA=... python benchmarks/curves.py --task mrpc --configurations 400 --out benchmarks/tables/mrpc.jsonl
 
 One JSON line a configuration. A table that is there is gone on with, so that it can be gathered over several runs; a configuration
-depends on nothing but the seed and its line. A trial that fails has a line too, with its error and no curve.
+depends on nothing but the seed and its line. A trial that fails has a line too, with its error and no curve. `--epochs-only` measures
+where a search does, which takes a third less time: a table needs no more than some sixty lines that tell how a trial comes to its end.
 """
 
 import argparse
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument("--configurations", type=int, default=400, help="how many the table shall hold (default: 400)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--train-examples", type=int, help="instead of the task's budget")
+    parser.add_argument("--epochs-only", action="store_true", help="measure at the end of each epoch alone")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
@@ -36,10 +38,11 @@ def main() -> None:
     runner = TrialRunner(settings)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     done = len(arguments.out.read_text().splitlines()) if arguments.out.exists() else 0
+    measure_at = (1.0,) if arguments.epochs_only else MEASURE_AT
     with arguments.out.open("a") as table:
         for index in range(done, arguments.configurations):
             configuration = draw(planned, arguments.seed, index)
-            outcome = runner.run(Assignment(index, configuration, planned.budget, seed=index, measure_at=MEASURE_AT))
+            outcome = runner.run(Assignment(index, configuration, planned.budget, seed=index, measure_at=measure_at))
             table.write(json.dumps(row(outcome)) + "\n")
             table.flush()
 

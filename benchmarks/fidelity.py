@@ -43,6 +43,8 @@ def main() -> None:
     figures = {}
     for path in arguments.tables:
         rows = [row for row in map(json.loads, path.read_text().splitlines()) if "curve" in row]
+        n_points = max(len(row["curve"]) for row in rows)
+        rows = [row for row in rows if len(row["curve"]) == n_points]  # of others the course is not known
         print(f"\n{path.stem}: {len(rows)} configurations")
         ranking, halving = list(rank_correlations(rows, arguments.metric)), list(replays(rows, arguments.metric))
         show(ranking)

@@ -1,11 +1,12 @@
 """Real trials as a problem: a regression on gathered learning curves (see ../curves.py) answers for configurations nobody trained.
 
 Legend:
-    n, d   configurations in the table, coordinates of one
-    k      measurements of each: the task's metric at the end, each of `EARLY` at each share of the budget, processor seconds
+    n, d   configurations in the tables, coordinates of one
 
-Extremely randomised trees (Geurts, Ernst, Wehenkel, 2006) regress all k on the coordinates at once: a configuration's early measurements
-and its end belong together. They share nothing with our own sampler's surrogate, which would else find what it assumes.
+Extremely randomised trees (Geurts, Ernst, Wehenkel, 2006) regress three things on the coordinates: what is measured at the end, from all
+rows; by how much earlier measurements differ from it, from the rows that were measured most often on their way; and processor seconds,
+from those that were measured least often, which is as often as a search measures. Trees share nothing with our own sampler's surrogate,
+which would else find what it assumes.
 """
 
 import json
@@ -19,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from scipy.stats import spearmanr
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.model_selection import cross_val_predict
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.preprocessing import StandardScaler
 
 from autopeft.configuration import Configuration
 from autopeft.loops.search import SearchPlan, known_costs, plan
@@ -35,6 +38,8 @@ Array = NDArray[np.float64]
 TABLES = Path(__file__).parents[1] / "tables"
 METRIC, COST, SECONDS = "accuracy", "trainable_parameters", "cpu_seconds"
 EARLY = tuple(EARLY_METRICS)
+PRECISION = 1 + EARLY.index("average_precision")
+"""Its place among what is measured at the end."""
 NOISE = 0.01
 """Standard deviation of a measured accuracy: about what another seed makes of it."""
 SECONDS_NOISE = 0.02
@@ -50,24 +55,28 @@ class Tabulated:
     """The problem of a table: the task's metric up, parameters down on a log scale.
 
     Args:
-        path: The table.
+        paths: Tables of one task; the first names the problem.
     """
 
     directions = ("maximize", "minimize")
 
-    def __init__(self, path: Path) -> None:
-        self.name = f"tabulated {path.stem}"
+    def __init__(self, *paths: Path) -> None:
+        self.name = f"tabulated {paths[0].stem}"
         self.planned: SearchPlan = plan(SearchRequest(task="demo", workers=0))
         self._foresight, self._costs = self.planned.foresight, known_costs(self.planned.facts)
         self._knowledge = self._foresight.knowledge()
-        rows = [row for row in map(json.loads, path.read_text().splitlines()) if "curve" in row]
+        rows = [row for path in paths for row in map(json.loads, path.read_text().splitlines()) if "curve" in row]
+        n_measured = np.array([len(row["curve"]) for row in rows])
+        closely, plainly = np.flatnonzero(n_measured == n_measured.max()), np.flatnonzero(n_measured == n_measured.min())
         self.n_rows = len(rows)
-        self.progress = [point["progress"] for point in rows[0]["curve"]]
+        self.progress: list[float] = [point["progress"] for point in rows[closely[0]]["curve"]]
         self._inputs = np.array([self._row(Configuration.from_dict(row["configuration"])) for row in rows])
-        early = ([point[name] for name in EARLY for point in row["curve"]] for row in rows)
-        self._outputs = np.array([[row["curve"][-1][METRIC], *course, row[SECONDS]] for row, course in zip(rows, early, strict=True)])
-        self._units = self._outputs.std(axis=0)  # a split serves all outputs at once, and must not serve those of large numbers alone
-        self._trees = self._regression().fit(self._inputs, self._outputs / self._units)
+        self._ends_measured = np.array([[row["curve"][-1][name] for name in (METRIC, *EARLY)] for row in rows])
+        on_the_way = [[point[name] - rows[i]["curve"][-1][name] for name in EARLY for point in rows[i]["curve"]] for i in closely]
+        self._seconds_measured = np.array([rows[i][SECONDS] for i in plainly])
+        self._ends = trees().fit(self._inputs, self._ends_measured)
+        self._course = trees().fit(self._inputs[closely], np.array(on_the_way))
+        self._seconds = trees().fit(self._inputs[plainly], self._seconds_measured)
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -82,7 +91,7 @@ class Tabulated:
     @property
     def floors(self) -> dict[int, float]:
         """The share of the majority class, which a search would know."""
-        return {0: float(self._outputs[:, 0].min())}
+        return {0: float(self._ends_measured[:, 0].min())}
 
     @property
     def hints(self) -> SpaceHints:
@@ -91,8 +100,9 @@ class Tabulated:
 
     def fit_error(self) -> dict[str, float]:
         """Return how well the regression tells the metric of configurations that it hasn't seen, by cross-validation."""
-        told = cross_val_predict(self._regression(), self._inputs, self._outputs / self._units, cv=N_FOLDS)[:, 0] * self._units[0]
-        truth = self._outputs[:, 0]
+        folds = KFold(N_FOLDS, shuffle=True, random_state=0)  # neighbouring rows are of one search, which asks again near what it found
+        told = cross_val_predict(trees(), self._inputs, self._ends_measured, cv=folds)[:, 0]
+        truth = self._ends_measured[:, 0]
         return {
             "rows": self.n_rows,
             "r2": 1 - float(((told - truth) ** 2).mean() / truth.var()),
@@ -102,9 +112,10 @@ class Tabulated:
 
     def measure(self, configuration: Configuration) -> tuple[float, dict[str, list[float]]]:
         """Return what the regression says of a configuration: the metric at the end, and each of `EARLY` at each of `progress`."""
-        metric, *early, _ = self._predict([self._row(configuration)])[0].tolist()
-        n = len(self.progress)
-        return metric, {name: early[i * n : (i + 1) * n] for i, name in enumerate(EARLY)}
+        inputs = np.array([self._row(configuration)])
+        metric, *ends = self._predict(inputs)[0].tolist()
+        course = self._course.predict(inputs).reshape(len(EARLY), -1)
+        return metric, {name: (end + before).tolist() for name, end, before in zip(EARLY, ends, course, strict=True)}
 
     def parameters(self, configuration: Configuration) -> int:
         """Return a configuration's number of trainable parameters."""
@@ -171,18 +182,15 @@ class Tabulated:
         return [*sizes, *flags, float(len(layers)), rate, rate + math.log10(max(1, cost)) / 3, math.log10(max(1, cost))]
 
     def _predictions(self, points: Sequence[dict[str, Any]]) -> tuple[Array, Array]:
-        """Return the inputs of points, n x d, and what the regression says of them, n x k."""
+        """Return the inputs of points, n x d, and what the regression says of their ends, n x (1 + the number of `EARLY`)."""
         space = self.planned.space
         inputs = np.array([self._row(space.configuration(coding.to_point(space, params))) for params in points])
         return inputs, self._predict(inputs)
 
-    def _predict(self, inputs: Any) -> Array:
-        result: Array = self._trees.predict(inputs) * self._units
-        result[np.asarray(inputs)[:, -1] == 0, 0] = self._outputs[:, 0].min()  # the head alone, which no search proposes, has no row
+    def _predict(self, inputs: Array) -> Array:
+        result = self._ends.predict(inputs)
+        result[inputs[:, -1] == 0, 0] = self.floors[0]  # the head alone, which no search proposes, has no row
         return result
-
-    def _regression(self) -> ExtraTreesRegressor:
-        return ExtraTreesRegressor(N_TREES, min_samples_leaf=MIN_LEAF, max_features=0.7, random_state=0)
 
 
 class BoundedTabulated(Tabulated):
@@ -190,33 +198,34 @@ class BoundedTabulated(Tabulated):
 
     directions = ("maximize", "minimize", "maximize")
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, *paths: Path) -> None:
+        super().__init__(*paths)
         self.name += ", 3 objectives, bounded"
-        self._longest = float(np.quantile(self._outputs[:, -1], QUICK_SHARE))
+        self._longest = float(np.quantile(self._seconds_measured, QUICK_SHARE))
 
     @property
     def floors(self) -> dict[int, float]:
         """The worst of the table."""
-        return {0: float(self._outputs[:, 0].min()), 2: float(self._outputs[:, self._precision].min())}
+        return {0: float(self._ends_measured[:, 0].min()), 2: float(self._ends_measured[:, PRECISION].min())}
 
     def observe(self, params: dict[str, Any], rng: np.random.Generator) -> tuple[list[float], dict[str, float]]:
         """Return the noisy metrics around the parameters, and by how much the noisy seconds exceed their bound."""
         inputs, predicted = self._predictions([params])
-        accuracy, precision = (predicted[0, column] + NOISE * rng.normal() for column in (0, self._precision))
-        seconds = predicted[0, -1] * (1 + SECONDS_NOISE * rng.normal())
+        accuracy, precision = (predicted[0, column] + NOISE * rng.normal() for column in (0, PRECISION))
+        seconds = self._seconds.predict(inputs)[0] * (1 + SECONDS_NOISE * rng.normal())
         return [accuracy, 10 ** inputs[0, -1], precision], {SECONDS: seconds - self._longest}
 
     @cached_property
     def _reference(self) -> Array:
         return np.array([-self.floors[0], max(row[-1] for row in self._inputs), -self.floors[2]])
 
-    @cached_property
-    def _precision(self) -> int:
-        """The column of average precision at the end."""
-        return (1 + EARLY.index("average_precision")) * len(self.progress)
-
     def _losses(self, inputs: Array, predicted: Array) -> Array:
-        losses = np.stack([-predicted[:, 0], inputs[:, -1], -predicted[:, self._precision]], axis=1)
-        losses[predicted[:, -1] > self._longest] = np.inf
+        losses = np.stack([-predicted[:, 0], inputs[:, -1], -predicted[:, PRECISION]], axis=1)
+        losses[self._seconds.predict(inputs) > self._longest] = np.inf
         return losses
+
+
+def trees() -> TransformedTargetRegressor:
+    """Return the regression: a split serves all outputs at once, and so must not serve those of large numbers alone."""
+    forest = ExtraTreesRegressor(N_TREES, min_samples_leaf=MIN_LEAF, max_features=0.7, random_state=0)
+    return TransformedTargetRegressor(forest, transformer=StandardScaler())

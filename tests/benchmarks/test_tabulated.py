@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from autopeft.configuration import Configuration
 from autopeft.loops.search import plan
 from autopeft.request import SearchRequest
 
@@ -34,7 +36,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
         row = {"configuration": configuration.to_dict(), "seed": len(rows), "trainable_parameters": 1, "cpu_seconds": 10.0 * len(layers)}
         rows.append({**row, "curve": curve})
     rows.append({"configuration": rows[0]["configuration"], "seed": 99, "error": "out of memory"})
-    path = tmp_path_factory.mktemp("tables") / "made_up.jsonl"
+    return written(tmp_path_factory.mktemp("tables") / "made_up.jsonl", rows)
+
+
+def written(path: Path, rows: list[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
@@ -87,6 +92,23 @@ def test_what_breaks_a_measured_bound_reaches_nothing(table: Path, monkeypatch: 
     values, _ = problem.observe(quick[0], rng)
     assert len(values) == len(problem.directions) == 3
     assert values[2] > 0.5  # average precision
+
+
+def test_rows_of_searches_teach_ends_and_seconds(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from problems.tabulated import Tabulated
+
+    closely = [row for row in map(json.loads, table.read_text().splitlines()) if "curve" in row]
+    plainly = [{**row, "cpu_seconds": 1.0, "curve": row["curve"][-2:]} for row in closely]
+    for row in plainly:
+        row["curve"][-1] = {**row["curve"][-1], "accuracy": 0.5}
+    alone, both = Tabulated(table), Tabulated(table, written(tmp_path / "searches.jsonl", plainly))
+    assert both.n_rows == 2 * alone.n_rows
+    configuration = Configuration.from_dict(closely[0]["configuration"])
+    (metric, early), (lower, as_early) = alone.measure(configuration), both.measure(configuration)
+    assert lower == pytest.approx((metric + 0.5) / 2, abs=0.02)
+    assert np.diff(as_early["loss"]) == pytest.approx(np.diff(early["loss"]), abs=0.02)
+    assert len(both.progress) == len(PROGRESS)
 
 
 @pytest.mark.slow
