@@ -38,7 +38,7 @@ def main() -> None:
     runner = TrialRunner(settings)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     done = len(arguments.out.read_text().splitlines()) if arguments.out.exists() else 0
-    measure_at = (1.0,) if arguments.epochs_only else MEASURE_AT
+    measure_at = planned.budget.epoch_ends if arguments.epochs_only else MEASURE_AT
     with arguments.out.open("a") as table:
         for index in range(done, arguments.configurations):
             configuration = draw(planned, arguments.seed, index)
