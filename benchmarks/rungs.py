@@ -1,7 +1,7 @@
 """What rungs save: searches with and without them, same sampler, same seeds, on a model of real learning curves.
 
-    python benchmarks/rungs.py [--table benchmarks/tables/mrpc.jsonl] [--ladders 0.33;0.17,0.5] [--reductions 2,3] [--seeds 3] [--trials 64]
-                               [--sampler autopeft] [--json FILE]
+    python benchmarks/rungs.py [--tables benchmarks/tables/mrpc.jsonl ...] [--ladders 0.33;0.17,0.5] [--reductions 2,3]
+                               [--seeds 3] [--trials 64] [--sampler autopeft] [--json FILE]
 
 The search is the real one: study, sampler, schedule, rungs. Trials are not trained but read off a regression on a table of gathered curves
 (see problems/tabulated.py), with noise. A search without rungs of `--trials` trials sets the mark: the hypervolume of its trials' modelled
@@ -20,7 +20,7 @@ from statistics import mean, pstdev
 from typing import Any
 
 import numpy as np
-from problems.tabulated import METRIC, NOISE, TABLES, Tabulated
+from problems.tabulated import METRIC, MRPC, NOISE, Tabulated
 
 from autopeft.api import SilentSearch
 from autopeft.configuration import Configuration
@@ -153,7 +153,7 @@ def line(rungs: str, reduction: float, found: list[Course], marks: list[float], 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", type=Path, default=TABLES / "mrpc.jsonl")
+    parser.add_argument("--tables", type=Path, nargs="+", default=MRPC)
     parser.add_argument("--ladders", default="0.3333;0.1667,0.5", help="separated by semicolons")
     parser.add_argument("--reductions", default="2,3")
     parser.add_argument("--sampler", default="autopeft")
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=64)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    problem = Tabulated(given.table)
+    problem = Tabulated(*given.tables)
     error = problem.fit_error()
     print("model: " + ", ".join(f"{name} {value:.3g}" for name, value in error.items()))
     rows = compare(problem, given)

@@ -36,7 +36,7 @@ from problems.constrained import ConstrainedSphere
 from problems.family import N_INSTANCES, SyntheticSearch
 from problems.outside import AxSampler, SyneTuneSampler
 from problems.problem import Problem
-from problems.tabulated import TABLES, BoundedTabulated, Tabulated
+from problems.tabulated import MRPC, BoundedTabulated, Tabulated
 
 from autopeft.samplers.bayesian import BayesianSampler
 from autopeft.samplers.registry import SAMPLERS, Knowledge, make_sampler
@@ -49,8 +49,8 @@ PROBLEMS: Mapping[str, list[Callable[[], Problem]]] = {
     "family": [partial(SyntheticSearch, instance) for instance in range(N_INSTANCES)],
     "deep": [partial(SyntheticSearch, 0, N_DEEP)],
     "constrained": [ConstrainedSphere],
-    "tabulated": [partial(Tabulated, TABLES / "mrpc.jsonl")],
-    "bounded": [partial(BoundedTabulated, TABLES / "mrpc.jsonl")],
+    "tabulated": [partial(Tabulated, *MRPC)],
+    "bounded": [partial(BoundedTabulated, *MRPC)],
 }
 PARTS = ("layers", "features", "known", "floor")
 

@@ -35,7 +35,9 @@ from autopeft.study.record import EARLY_METRICS
 
 Array = NDArray[np.float64]
 
-TABLES = Path(__file__).parents[1] / "tables"
+_TABLES = Path(__file__).parents[1] / "tables"
+MRPC = (_TABLES / "mrpc.jsonl", _TABLES / "mrpc_searches.jsonl")
+"""Random configurations (../curves.py), and what searches tried (../gather.py)."""
 METRIC, COST, SECONDS = "accuracy", "trainable_parameters", "cpu_seconds"
 EARLY = tuple(EARLY_METRICS)
 PRECISION = 1 + EARLY.index("average_precision")

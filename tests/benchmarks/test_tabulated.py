@@ -114,7 +114,7 @@ def test_rows_of_searches_teach_ends_and_seconds(table: Path, tmp_path: Path, mo
 @pytest.mark.slow
 def test_rungs_are_compared(table: Path, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    command = [sys.executable, BENCHMARKS / "rungs.py", "--table", table, "--seeds", "1", "--trials", "12", "--sampler", "random"]
+    command = [sys.executable, BENCHMARKS / "rungs.py", "--tables", table, "--seeds", "1", "--trials", "12", "--sampler", "random"]
     command += ["--ladders", "0.3333", "--reductions", "3", "--json", figures]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     without, with_rungs = json.loads(figures.read_text())["rows"]
