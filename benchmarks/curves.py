@@ -4,7 +4,7 @@
 
 One JSON line a configuration. A table that is there is gone on with, so that it can be gathered over several runs; a configuration
 depends on nothing but the seed and its line. A trial that fails has a line too, with its error and no curve. `--epochs-only` measures
-where a search does, which takes a third less time: a table needs no more than some sixty lines that tell how a trial comes to its end.
+where a search does, which takes less time: a table needs no more than some sixty lines that tell how a trial comes to its end.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python benchmarks/gather.py runs/mrpc runs/mrpc-1 --out benchmarks/tables/mrpc_searches.jsonl
 
-Every complete trial makes a row, whatever came of it. Runs must be of the same task, backbone, budget and space, and of that budget's whole
-course: a trial that waited at a rung was measured more often than its row says, which costs seconds. The table is written anew.
+Every complete trial makes a row, whatever came of it. Runs must be of the same task, backbone, budget, space and rungs: trials that were
+measured at other points took other seconds. The table is written anew.
 """
 
 import argparse
