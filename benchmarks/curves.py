@@ -9,8 +9,11 @@ where a search does, which takes less time: a table needs no more than some sixt
 
 import argparse
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,13 +63,15 @@ def row(outcome: Outcome) -> dict[str, object]:
     found = outcome.measurement
     if found is None:
         return {**head, "error": outcome.error}
-    curve = [
-        {"progress": round(point.progress, 4), "train_loss": round(point.train_loss, 5)}
-        | {name: round(value, 5) for name, value in point.metrics.items()}
-        for point in found.curve
-    ]
+    curve = [rounded(asdict(point)) for point in found.curve]
     costs = {name: round(getattr(found, name), 2) for name in ("seconds", "train_seconds", "cpu_seconds")}
     return {**head, "trainable_parameters": found.trainable_parameters, **costs, "peak_bytes": found.peak_bytes, "curve": curve}
+
+
+def rounded(point: Mapping[str, Any]) -> dict[str, float]:
+    """Return a point of a curve, as a run's curve.jsonl has it, in the form of a table."""
+    metrics = {name: round(value, 5) for name, value in point["metrics"].items()}
+    return {"progress": round(point["progress"], 4), "train_loss": round(point["train_loss"], 5), **metrics}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from curves import rounded
+
 from autopeft.study.directory import RunDirectory
 
 ALIKE = ("task", "train", "model", "space", "train_examples", "evaluation_examples", "epochs", "batch_size", "max_length", "rungs")
@@ -38,11 +40,7 @@ def rows(run: RunDirectory) -> Iterator[dict[str, Any]]:
         if trial["state"] != "complete":
             continue
         points = map(json.loads, (run.trial_path(trial["trial"]) / "curve.jsonl").read_text().splitlines())
-        curve = [
-            {"progress": round(point["progress"], 4), "train_loss": round(point["train_loss"], 5)}
-            | {name: round(value, 5) for name, value in point["metrics"].items()}
-            for point in points
-        ]
+        curve = [rounded(point) for point in points]
         yield {"configuration": trial["configuration"], **{name: trial[name] for name in COPIED}, "curve": curve}
 
 
