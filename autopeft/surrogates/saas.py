@@ -7,6 +7,7 @@ under a global one, and NUTS draws hyper-parameters from their posterior. What t
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from autopeft.surrogates.kernel import Kernel
 Array = NDArray[np.float64]
 
 WARMUP, N_SAMPLES, THINNING = 256, 128, 16
+N_KEPT = 4
+"""So many mixtures are kept, one for each objective there may be: the trials of a batch are asked for with the same history."""
 
 
 @dataclass(frozen=True)
@@ -30,34 +33,14 @@ class SaasProcess:
 
     @classmethod
     def fit(cls, inputs: Array, losses: Array, groups: Sequence[Sequence[int]] = ()) -> "SaasProcess":
-        """Sample the posterior given n losses; the same data give the same draws.
+        """Sample the posterior given n losses; the same data give the same draws, and those of late aren't drawn again.
 
         Args:
             inputs: n x d, coordinates in [0, 1].
             losses: n losses in any unit.
             groups: Not used: every coordinate has a length scale of its own.
         """
-        from botorch.exceptions import InputDataWarning
-        from botorch.fit import fit_fully_bayesian_model_nuts  # needs the packages of the extra saasbo
-        from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
-
-        centre, scale = float(losses.mean()), float(losses.std()) or 1.0
-        x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((losses - centre) / scale, dtype=torch.double)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InputDataWarning)  # equal losses can't have a variance of 1
-            model = SaasFullyBayesianSingleTaskGP(x, y[:, None], outcome_transform=None)
-        fit_fully_bayesian_model_nuts(
-            model, warmup_steps=WARMUP, num_samples=N_SAMPLES, thinning=THINNING, disable_progbar=True, seed=len(losses)
-        )
-        scaled = model.covar_module
-        draws = zip(
-            scaled.base_kernel.lengthscale.detach().reshape(-1, x.shape[1]),
-            scaled.outputscale.detach().reshape(-1),
-            model.likelihood.noise.detach().reshape(-1),
-            model.mean_module.constant.detach().reshape(-1),
-            strict=True,
-        )
-        return cls(tuple(_member(x, y, centre, scale, *draw) for draw in draws))
+        return _sampled(np.asarray(inputs, np.float64).tobytes(), np.asarray(losses, np.float64).tobytes())
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Return the mixture's means and standard deviations (without noise) at N points."""
@@ -68,6 +51,34 @@ class SaasProcess:
     def believing(self, points: Array) -> "SaasProcess":
         """Return the mixture after each of its processes has seen, at points still running, what it expects there."""
         return SaasProcess(tuple(member.believing(points) for member in self.members))
+
+
+@lru_cache(maxsize=N_KEPT)
+def _sampled(input_bytes: bytes, loss_bytes: bytes) -> SaasProcess:
+    """Return the mixture for the double-precision numbers that these bytes are, which unlike arrays can be looked up."""
+    from botorch.exceptions import InputDataWarning
+    from botorch.fit import fit_fully_bayesian_model_nuts  # needs the packages of the extra saasbo
+    from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
+
+    losses = np.frombuffer(loss_bytes).copy()  # torch wants numbers that could be written to
+    inputs = np.frombuffer(input_bytes).reshape(len(losses), -1).copy()
+    centre, scale = float(losses.mean()), float(losses.std()) or 1.0
+    x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((losses - centre) / scale, dtype=torch.double)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputDataWarning)  # equal losses can't have a variance of 1
+        model = SaasFullyBayesianSingleTaskGP(x, y[:, None], outcome_transform=None)
+    fit_fully_bayesian_model_nuts(
+        model, warmup_steps=WARMUP, num_samples=N_SAMPLES, thinning=THINNING, disable_progbar=True, seed=len(losses)
+    )
+    scaled = model.covar_module
+    draws = zip(
+        scaled.base_kernel.lengthscale.detach().reshape(-1, x.shape[1]),
+        scaled.outputscale.detach().reshape(-1),
+        model.likelihood.noise.detach().reshape(-1),
+        model.mean_module.constant.detach().reshape(-1),
+        strict=True,
+    )
+    return SaasProcess(tuple(_member(x, y, centre, scale, *draw) for draw in draws))
 
 
 def _member(

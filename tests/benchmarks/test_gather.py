@@ -27,6 +27,13 @@ def test_every_complete_trial_makes_a_row(small_run: RunDirectory, tmp_path: Pat
         assert abs(row["curve"][-1]["loss"] - trial["loss"]) < 1e-5
 
 
+def test_a_repeat_with_the_same_seed_makes_no_row(small_run: RunDirectory, tmp_path: Path) -> None:
+    once, twice = tmp_path / "once.jsonl", tmp_path / "twice.jsonl"
+    gather(small_run.path, "--out", once)
+    gather(small_run.path, small_run.path, "--out", twice)
+    assert twice.read_text() == once.read_text() != ""
+
+
 def test_runs_that_differ_make_no_table(small_run: RunDirectory, tmp_path: Path) -> None:
     other = tmp_path / "other"
     settings = small_run.settings()

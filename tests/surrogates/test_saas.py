@@ -3,7 +3,7 @@ import pytest
 
 pytest.importorskip("numpyro", reason="the extra saasbo is not installed")
 
-from autopeft.surrogates.saas import SaasProcess, quantiles
+from autopeft.surrogates.saas import SaasProcess, _sampled, quantiles
 
 RNG = np.random.default_rng(0)
 INPUTS = RNG.random((30, 8))
@@ -40,6 +40,7 @@ def test_its_members_are_the_library_s_draws(process: SaasProcess, monkeypatch: 
         kept.append(model)
 
     monkeypatch.setattr(fit, "fit_fully_bayesian_model_nuts", keep)
+    _sampled.cache_clear()
     again = SaasProcess.fit(INPUTS, LOSSES)
     mean, deviation = again.predict(NEW)
     assert mean == pytest.approx(process.predict(NEW)[0])  # the same data give the same draws
@@ -47,6 +48,14 @@ def test_its_members_are_the_library_s_draws(process: SaasProcess, monkeypatch: 
     expected = LOSSES.mean() + LOSSES.std() * posterior.mixture_mean[:, 0].detach().numpy()
     assert mean == pytest.approx(expected, abs=1e-3 * LOSSES.std())
     assert deviation == pytest.approx(LOSSES.std() * posterior.mixture_variance[:, 0].detach().sqrt().numpy(), abs=1e-3 * LOSSES.std())
+
+
+def test_a_batch_draws_once(process: SaasProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = SaasProcess.fit(INPUTS, LOSSES)
+    monkeypatch.setattr("botorch.fit.fit_fully_bayesian_model_nuts", None)
+    assert SaasProcess.fit(INPUTS.copy(), LOSSES.copy()) is first
+    with pytest.raises(TypeError, match="NoneType"):
+        SaasProcess.fit(INPUTS, LOSSES + 1)
 
 
 def test_believing_keeps_the_mean_and_takes_variance(process: SaasProcess) -> None:
