@@ -21,8 +21,8 @@ from autopeft.surrogates.kernel import Kernel
 Array = NDArray[np.float64]
 
 WARMUP, N_SAMPLES, THINNING = 256, 128, 16
-N_KEPT = 4
-"""So many mixtures are kept, one for each objective there may be: the trials of a batch are asked for with the same history."""
+N_REMEMBERED = 4
+"""Draws that are remembered, one set for each objective there may be: the trials of a batch are asked for with the same history."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,10 @@ class SaasProcess:
             losses: n losses in any unit.
             groups: Not used: every coordinate has a length scale of its own.
         """
-        return _sampled(np.asarray(inputs, np.float64).tobytes(), np.asarray(losses, np.float64).tobytes())
+        centre, scale = float(losses.mean()), float(losses.std()) or 1.0
+        x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((losses - centre) / scale, dtype=torch.double)
+        draws = _remembered(*(one.numpy().tobytes() for one in (x, y)))
+        return cls(tuple(_member(x, y, centre, scale, *draw) for draw in draws))
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Return the mixture's means and standard deviations (without noise) at N points."""
@@ -53,32 +56,27 @@ class SaasProcess:
         return SaasProcess(tuple(member.believing(points) for member in self.members))
 
 
-@lru_cache(maxsize=N_KEPT)
-def _sampled(input_bytes: bytes, loss_bytes: bytes) -> SaasProcess:
-    """Return the mixture for the double-precision numbers that these bytes are, which unlike arrays can be looked up."""
+@lru_cache(N_REMEMBERED)
+def _remembered(x: bytes, y: bytes) -> Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Return `_draw` of arrays given by their bytes."""
+    inputs, losses = (torch.tensor(np.frombuffer(one)) for one in (x, y))
+    return _draw(inputs.reshape(len(losses), -1), losses)
+
+
+def _draw(x: Tensor, y: Tensor) -> Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Return the length scales, variance, noise and mean of each draw."""
     from botorch.exceptions import InputDataWarning
     from botorch.fit import fit_fully_bayesian_model_nuts  # needs the packages of the extra saasbo
     from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
 
-    losses = np.frombuffer(loss_bytes).copy()  # torch wants numbers that could be written to
-    inputs = np.frombuffer(input_bytes).reshape(len(losses), -1).copy()
-    centre, scale = float(losses.mean()), float(losses.std()) or 1.0
-    x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((losses - centre) / scale, dtype=torch.double)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputDataWarning)  # equal losses can't have a variance of 1
         model = SaasFullyBayesianSingleTaskGP(x, y[:, None], outcome_transform=None)
-    fit_fully_bayesian_model_nuts(
-        model, warmup_steps=WARMUP, num_samples=N_SAMPLES, thinning=THINNING, disable_progbar=True, seed=len(losses)
-    )
+    fit_fully_bayesian_model_nuts(model, warmup_steps=WARMUP, num_samples=N_SAMPLES, thinning=THINNING, disable_progbar=True, seed=len(y))
     scaled = model.covar_module
-    draws = zip(
-        scaled.base_kernel.lengthscale.detach().reshape(-1, x.shape[1]),
-        scaled.outputscale.detach().reshape(-1),
-        model.likelihood.noise.detach().reshape(-1),
-        model.mean_module.constant.detach().reshape(-1),
-        strict=True,
-    )
-    return SaasProcess(tuple(_member(x, y, centre, scale, *draw) for draw in draws))
+    lengths = scaled.base_kernel.lengthscale.detach().reshape(-1, x.shape[1])
+    each = (scaled.outputscale, model.likelihood.noise, model.mean_module.constant)
+    return tuple(zip(lengths, *(one.detach().reshape(-1) for one in each), strict=True))
 
 
 def _member(

@@ -3,7 +3,7 @@ import pytest
 
 pytest.importorskip("numpyro", reason="the extra saasbo is not installed")
 
-from autopeft.surrogates.saas import SaasProcess, _sampled, quantiles
+from autopeft.surrogates.saas import SaasProcess, _remembered, quantiles
 
 RNG = np.random.default_rng(0)
 INPUTS = RNG.random((30, 8))
@@ -40,7 +40,7 @@ def test_its_members_are_the_library_s_draws(process: SaasProcess, monkeypatch: 
         kept.append(model)
 
     monkeypatch.setattr(fit, "fit_fully_bayesian_model_nuts", keep)
-    _sampled.cache_clear()
+    _remembered.cache_clear()
     again = SaasProcess.fit(INPUTS, LOSSES)
     mean, deviation = again.predict(NEW)
     assert mean == pytest.approx(process.predict(NEW)[0])  # the same data give the same draws
@@ -51,11 +51,12 @@ def test_its_members_are_the_library_s_draws(process: SaasProcess, monkeypatch: 
 
 
 def test_a_batch_draws_once(process: SaasProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = SaasProcess.fit(INPUTS, LOSSES)
-    monkeypatch.setattr("botorch.fit.fit_fully_bayesian_model_nuts", None)
-    assert SaasProcess.fit(INPUTS.copy(), LOSSES.copy()) is first
+    SaasProcess.fit(INPUTS, LOSSES)
+    monkeypatch.setattr("autopeft.surrogates.saas._draw", None)
+    again = SaasProcess.fit(INPUTS.copy(), LOSSES.copy())
+    assert again.predict(NEW)[0] == pytest.approx(process.predict(NEW)[0])
     with pytest.raises(TypeError, match="NoneType"):
-        SaasProcess.fit(INPUTS, LOSSES + 1)
+        SaasProcess.fit(INPUTS, LOSSES**2)
 
 
 def test_believing_keeps_the_mean_and_takes_variance(process: SaasProcess) -> None:
