@@ -3,8 +3,8 @@
     python benchmarks/gather.py runs/mrpc runs/mrpc-1 --out benchmarks/tables/mrpc_searches.jsonl
 
 Every complete trial makes a row, whatever came of it, but for a configuration that was trained with the same seed before: searches of one
-seed begin alike, and its result would be the same to the last digit. Runs must be of the same task, backbone, budget and space. With rungs
-a trial takes some 4 % longer, since it waits and is read back. The table is written anew.
+seed begin alike, and one version of autopeft trains both to the same last digit. Runs must be of the same task, backbone, budget and
+space. With rungs a trial takes some 3 % longer, since it waits and is read back. The table is written anew.
 """
 
 import argparse
