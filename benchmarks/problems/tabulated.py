@@ -71,8 +71,9 @@ class Tabulated:
         n_measured = np.array([len(row["curve"]) for row in rows])
         closely, plainly = np.flatnonzero(n_measured == n_measured.max()), np.flatnonzero(n_measured == n_measured.min())
         self.n_rows = len(rows)
+        self._configurations = [Configuration.from_dict(row["configuration"]) for row in rows]
         self.progress: list[float] = [point["progress"] for point in rows[closely[0]]["curve"]]
-        self._inputs = np.array([self._row(Configuration.from_dict(row["configuration"])) for row in rows])
+        self._inputs = np.array([self._row(one) for one in self._configurations])
         self._ends_measured = np.array([[row["curve"][-1][name] for name in (METRIC, *EARLY)] for row in rows])
         on_the_way = [[point[name] - rows[i]["curve"][-1][name] for name in EARLY for point in rows[i]["curve"]] for i in closely]
         self._seconds_measured = np.array([rows[i][SECONDS] for i in plainly])
@@ -99,6 +100,15 @@ class Tabulated:
     def hints(self) -> SpaceHints:
         """What a search tells its sampler."""
         return self._knowledge.hints
+
+    def measured(self) -> tuple[list[dict[str, Any]], Array]:
+        """Return the parameters of each row's trial, and the metric that was measured at its end."""
+        space = self.planned.space
+        points = [
+            space.point_near({module.method: module for module in one.modules}) | {"learning_rate": one.training["learning_rate"]}
+            for one in self._configurations
+        ]
+        return [coding.to_params(space, point) for point in points], self._ends_measured[:, 0]
 
     def fit_error(self) -> dict[str, float]:
         """Return how well the regression tells the metric of configurations that it hasn't seen, by cross-validation."""

@@ -120,3 +120,13 @@ def test_rungs_are_compared(table: Path, tmp_path: Path) -> None:
     without, with_rungs = json.loads(figures.read_text())["rows"]
     assert 0 < without["cost_of_mark"][0] <= 1
     assert with_rungs["at_the_end"] > 0
+
+
+def test_the_surrogate_is_tried_on_what_it_has_not_seen(table: Path, tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, BENCHMARKS / "surrogate.py", "--tables", table, "--noise=-2,1", "--noise=0,1", "--choices", "2"]
+    subprocess.run([*command, "--json", figures], check=True, capture_output=True, text=True, timeout=300)
+    rows = json.loads(figures.read_text())
+    assert [(row["noise"], row["without"], row["n"]) for row in rows[:2]] == [([-2, 1], "", 32), ([0, 1], "", 32)]
+    assert {row["without"] for row in rows} == {"", "layers", "features", "cost"}
+    assert all(0.5 < one["R2"] <= 1 and 0 < one["within"] <= 1 for row in rows for one in row["choices"])  # accuracy is made of layers
