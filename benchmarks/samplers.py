@@ -4,7 +4,8 @@
                                   [--seeds 3] [--evaluations 64] [--batch 4] [--json FILE] [--plot FILE] [--quick]
 
 `--batch` trials are asked for before any of them is told. Every run is one line of FILE; a run that FILE holds is not made again, so a
-comparison can be gathered over several runs. `--quick` is a slice of a few minutes. `--plot` draws the course of each sampler as HTML.
+comparison can be gathered over several runs: `tables/samplers.jsonl` holds what took hours (made beside other work, so its seconds are
+too many). `--quick` is a slice of a few minutes. `--plot` draws the course of each sampler as HTML.
 
 | sampler | |
 |---|---|

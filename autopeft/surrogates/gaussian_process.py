@@ -41,7 +41,8 @@ LARGEST = 1e100
 """Losses are clipped here: their squares must stay finite."""
 NOISE = Prior("noise", 1, -2.0, 1.0, -2.0)
 """Over s2, as a share of the losses' variance. Seeds make a seventh of it, about, among the trials of a search; a prior that expects
-less (BoTorch's has its centre at -4) takes luck for structure where there is more (benchmarks/LOG.md)."""
+less (BoTorch's has its centre at -4) takes luck for structure where there is more, and one that expects more finds less where there
+is little (benchmarks/LOG.md)."""
 MIN_NOISE = 1e-4
 MIN_VARIANCE = 1e-10
 MAX_ITERATIONS = 60
