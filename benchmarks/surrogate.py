@@ -13,7 +13,7 @@ mean of those; "log density" is that of what was measured, noise included, beyon
 | -features | without the learning rate relative to the size, and the parameters in a layer |
 | -cost | without the parameters as a coordinate |
 
-`--noise` takes centre and spread of the prior over the noise's share of the variance, the first of which the lines without a part have.
+`--noise` takes centre and spread of the prior over the noise's share of the variance; lines without a part have the first that is given.
 """
 
 import argparse
