@@ -5,6 +5,7 @@ are equal and share one id, whatever space or file they came from.
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -159,21 +160,26 @@ class Configuration:
 def _canonical(modules: tuple[PeftModule, ...]) -> tuple[PeftModule, ...]:
     """Drop what is off, join what differs only in its layers, sort the rest."""
     alike: dict[tuple[Any, ...], list[PeftModule]] = {}
-    taken: set[tuple[str, str, int | None]] = set()
-    for module in modules:
-        if module.is_off:
-            continue
-        for slot in ((module.method, target, layer) for target in module.targets or ("",) for layer in module.layers or (None,)):
-            if slot in taken:
-                raise InvalidInputError(
-                    f"a method may stand only once in a layer; {module.method} stands twice in layer {slot[2]}",
-                    remedy="Join the two modules, or give them different layers or targets.",
-                )
-            taken.add(slot)
+    on = [module for module in modules if not module.is_off]
+    if len({module.method for module in on}) < len(on):
+        _require_places(on)
+    for module in on:
         key = (module.method, module.size, module.layers is None, module.targets, tuple(module.options.items()))
         alike.setdefault(key, []).append(module)
     joined = {key: same[0] if len(same) == 1 else _joined(same) for key, same in alike.items()}
     return tuple(module for _, module in sorted(joined.items(), key=lambda item: (repr(item[0]), item[1].layers or ())))
+
+
+def _require_places(modules: Sequence[PeftModule]) -> None:
+    taken: set[tuple[str, str, int | None]] = set()
+    for module in modules:
+        for place in itertools.product([module.method], module.targets or [""], module.layers or [None]):
+            if place in taken:
+                raise InvalidInputError(
+                    f"a method may stand only once in a layer; {module.method} stands twice in layer {place[2]}",
+                    remedy="Join the two modules, or give them different layers or targets.",
+                )
+            taken.add(place)
 
 
 def _joined(same: Sequence[PeftModule]) -> PeftModule:

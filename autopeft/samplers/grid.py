@@ -84,19 +84,24 @@ class Axis:
         assert isinstance(distribution, IntDistribution | FloatDistribution)
         if self.n_values:
             return float(round((value - distribution.low) / (distribution.step or 1)))
-        low, high = self._scale(distribution.low), self._scale(distribution.high)
+        low, high = self._ends
         return (self._scale(value) - low) / (high - low)
 
     def _value(self, position: float) -> float:
-        assert isinstance(self.distribution, IntDistribution | FloatDistribution)
-        low, high = self._scale(self.distribution.low), self._scale(self.distribution.high)
+        low, high = self._ends
         scaled = low + position * (high - low)
         return math.exp(scaled) if self._log else scaled
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        """The bounds, as logarithms on a log scale."""
+        assert isinstance(self.distribution, IntDistribution | FloatDistribution)
+        return self._scale(self.distribution.low), self._scale(self.distribution.high)
 
     def _scale(self, value: float) -> float:
         return math.log(value) if self._log else float(value)
 
-    @property
+    @cached_property
     def _log(self) -> bool:
         return bool(getattr(self.distribution, "log", False))
 

@@ -3,9 +3,10 @@
 Legend: n rows of p parameters (see `grid`), d coordinates, m objectives.
 """
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,16 @@ class SpaceHints:
     """Points one step away, in place of the distributions' own."""
 
 
+class Seen(NamedTuple):
+    """What is remembered of a row."""
+
+    params: Parameters
+    values: list[float]
+    """m: the known values, NaN for what is measured or can't be told."""
+    identity: Hashable
+    """None if the point must not be proposed."""
+
+
 @dataclass
 class View:
     """A space as one suggestion sees it; remembers what it worked out of a row."""
@@ -47,21 +58,21 @@ class View:
     hints: SpaceHints
     tried: Array
     """t x p: what is not to be proposed again."""
-    _found: dict[bytes, tuple[Array, Hashable]] = field(default_factory=dict, repr=False)
-    """By row: the known values, and the identity, None if the point must not be proposed."""
+    _found: dict[bytes, Seen] = field(default_factory=dict, repr=False)
+    """By row."""
 
     def __post_init__(self) -> None:
-        self.taken = {self._look(row)[1] for row in self.tried} - {None}
+        self.taken = {self._look(row).identity for row in self.tried} - {None}
 
     def known_values(self, rows: Array) -> Array:
         """Return n x m known values, NaN for what is measured or can't be told."""
-        return np.array([self._look(row)[0] for row in rows], dtype=np.float64).reshape(len(rows), len(self.signs))
+        return np.array([self._look(row).values for row in rows], dtype=np.float64).reshape(len(rows), len(self.signs))
 
     def coordinates(self, rows: Array) -> Array:
         """Return n x d coordinates, features included."""
         if self.hints.encode is None and self.hints.features is None:
             return self.grid.encode(rows)
-        points = [self.grid.write(row) for row in rows]
+        points = [self._look(row).params for row in rows]
         base = self.hints.encode(points) if self.hints.encode else self.grid.encode(rows)
         more = [self.hints.features(points)] if self.hints.features else []
         return np.concatenate([base, *more], axis=1)
@@ -73,27 +84,25 @@ class View:
 
     def allowed(self, rows: Array, *, repeats: bool = False) -> Mask:
         """Return which rows may be proposed: valid, of finite known values, and, unless repeats may be, new."""
-        identities = [self._look(row)[1] for row in rows]
+        identities = [self._look(row).identity for row in rows]
         return np.array([one is not None and (repeats or one not in self.taken) for one in identities], dtype=np.bool_)
 
     def neighbours(self, row: Array, rng: np.random.Generator) -> Array:
         """Return the rows one step away."""
         if self.hints.neighbours is None:
             return self.grid.neighbours(row)
-        found = [self.grid.read(params) for params in self.hints.neighbours(self.grid.write(row), rng)]
+        found = [self.grid.read(params) for params in self.hints.neighbours(self._look(row).params, rng)]
         return np.array(found, dtype=np.float64).reshape(len(found), len(row))
 
-    def _look(self, row: Array) -> tuple[Array, Hashable]:
+    def _look(self, row: Array) -> Seen:
         key = row.tobytes()
         if key not in self._found:
             params = self.grid.write(row)
-            values = np.full(len(self.signs), np.nan)
-            for index, function in self.known.items():
-                values[index] = function(params)
-            proposable = all(np.isfinite(values[index]) for index in self.known)
+            values = [float(self.known[index](params)) if index in self.known else math.nan for index in range(len(self.signs))]
+            proposable = all(math.isfinite(values[index]) for index in self.known)
             if self.hints.valid is not None:
                 proposable = proposable and self.hints.valid(params)
-            self._found[key] = values, self._identity(params, row) if proposable else None
+            self._found[key] = Seen(params, values, self._identity(params, row) if proposable else None)
         return self._found[key]
 
     def _identity(self, params: Parameters, row: Array) -> Hashable:

@@ -37,6 +37,9 @@ class Parameter(Protocol):
     def neighbours(self, value: Scalar, rng: np.random.Generator) -> list[Scalar]:
         """Return the values one step away, never the value itself."""
 
+    def check(self, value: Scalar) -> None:
+        """Raise an `InvalidInputError` unless the value is one of the parameter's."""
+
     def encode(self, value: Scalar) -> list[float]:
         """Return the value's coordinates, `width` numbers in [0, 1]."""
 
@@ -86,6 +89,10 @@ class Ordinal:
         at = self.index(value)
         return [self.values[i] for i in sorted({at - 1, at + 1, 0} - {at}) if 0 <= i < len(self.values)]
 
+    def check(self, value: Scalar) -> None:
+        """Raise an `InvalidInputError` unless the value is in the list."""
+        self.index(value)
+
     def encode(self, value: Scalar) -> list[float]:
         """Return the value's rank, scaled to [0, 1]; before the second value there may be a gap."""
         rank = self.index(value)
@@ -109,6 +116,11 @@ class Ordinal:
         if isinstance(value, bool) or value not in self._ranks:
             raise InvalidInputError(f"{self.name} must be one of {', '.join(map(str, self.values))}", value=value)
         return self._ranks[value]
+
+    @cached_property
+    def are_ranks(self) -> bool:
+        """Whether every value is its own rank, as a layer's flag is."""
+        return self.values == tuple(range(len(self.values)))
 
     @cached_property
     def _ranks(self) -> dict[Scalar, int]:
@@ -146,21 +158,22 @@ class Categorical:
 
     def neighbours(self, value: Scalar, rng: np.random.Generator) -> list[Scalar]:
         """Return all other values."""
-        self._require(value)
+        self.check(value)
         return [other for other in self.values if other != value]
+
+    def check(self, value: Scalar) -> None:
+        """Raise an `InvalidInputError` unless the value is one of them."""
+        if value not in self.values:
+            raise InvalidInputError(f"{self.name} must be one of {', '.join(map(repr, self.values))}", value=value)
 
     def encode(self, value: Scalar) -> list[float]:
         """Return the one-hot coordinates."""
-        self._require(value)
+        self.check(value)
         return [float(value == other) for other in self.values]
 
     def decode(self, coordinates: Sequence[float]) -> Scalar:
         """Return the value with the largest coordinate."""
         return self.values[int(np.argmax(coordinates))]
-
-    def _require(self, value: Scalar) -> None:
-        if value not in self.values:
-            raise InvalidInputError(f"{self.name} must be one of {', '.join(map(repr, self.values))}", value=value)
 
 
 @dataclass(frozen=True)
@@ -203,15 +216,19 @@ class Real:
         moved = {min(1.0, max(0.0, at + sign * float(step))) for step in steps for sign in (-1, 1)}
         return [self.decode([coordinate]) for coordinate in sorted(moved - {at})]
 
+    def check(self, value: Scalar) -> None:
+        """Raise an `InvalidInputError` if the value lies outside."""
+        if not self.low <= float(value) <= self.high:
+            raise InvalidInputError(f"{self.name} must lie between {self.low:g} and {self.high:g}", value=value)
+
     def encode(self, value: Scalar) -> list[float]:
         """Return the value's position between the bounds.
 
         Raises:
             InvalidInputError: The value lies outside.
         """
+        self.check(value)
         number = float(value)
-        if not self.low <= number <= self.high:
-            raise InvalidInputError(f"{self.name} must lie between {self.low:g} and {self.high:g}", value=value)
         low, high = self._scale(self.low), self._scale(self.high)
         return [(self._scale(number) - low) / (high - low)]
 

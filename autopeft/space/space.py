@@ -196,7 +196,8 @@ class SearchSpace:
             InvalidInputError: A parameter has no value or one outside its range.
         """
         self._require(point)
-        modules = tuple(slot.module(point, self._layers_of(slot, point)) for slot in self.slots)
+        layers = self._layers(point)
+        modules = tuple(slot.module(point, layers.get(self._layer_key(slot), ())) for slot in self.slots)
         training = {parameter.name: float(point[parameter.name]) for parameter in self.training}
         return Configuration(modules, dict(self.fixed_training) | training)
 
@@ -207,12 +208,11 @@ class SearchSpace:
     def canonical(self, point: Point) -> dict[str, Scalar]:
         """Return the one point that stands for all that read as the same configuration: what is moot has its first value."""
         self._require(point)
-        found = dict(point)
+        found, layers = dict(point), self._layers(point)
         for slot in self.slots:
-            found |= slot.canonical(point, self._layers_of(slot, point))
+            found |= slot.canonical(point, layers.get(self._layer_key(slot), ()))
         for key, one in self._layer_sets.items():
-            layers = one.layers(point)
-            used = any(slot.stands_in(point, layers) for slot in self.slots if self._layer_key(slot) == key)
+            used = any(slot.stands_in(point, layers[key]) for slot in self.slots if self._layer_key(slot) == key)
             found |= one.canonical(point) if used else {parameter.name: _first(parameter) for parameter in one.parameters}
         return found
 
@@ -272,7 +272,7 @@ class SearchSpace:
         for parameter in self.parameters:
             if parameter.name not in point:
                 raise InvalidInputError(f"a point needs a value for {parameter.name}", value=dict(point))
-            parameter.encode(point[parameter.name])
+            parameter.check(point[parameter.name])
 
     def flag_columns(self) -> list[list[int]]:
         """Return, for each set of layers that is searched layer by layer, the columns of `encode` that are its layers' flags."""
@@ -294,8 +294,9 @@ class SearchSpace:
     def _layer_key(self, slot: ModuleSlot) -> str:
         return "" if slot.layers is None and self.sharing == "shared" else f"{slot.name}."
 
-    def _layers_of(self, slot: ModuleSlot, point: Point) -> tuple[int, ...]:
-        return self._layer_sets[self._layer_key(slot)].layers(point) if slot.placed_in_layers else ()
+    def _layers(self, point: Point) -> dict[str, tuple[int, ...]]:
+        """Return the layers of each set; a slot that has none is not placed in layers."""
+        return {key: one.layers(point) for key, one in self._layer_sets.items()}
 
 
 def _first(parameter: Parameter) -> Scalar:

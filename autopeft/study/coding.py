@@ -33,8 +33,7 @@ def to_params(space: SearchSpace, point: Point) -> dict[str, Any]:
 
 
 def _written(parameter: Parameter) -> str:
-    has_levels = isinstance(parameter, Ordinal) and parameter.values != tuple(range(len(parameter.values)))
-    return f"{parameter.name}.level" if has_levels else parameter.name
+    return f"{parameter.name}.level" if isinstance(parameter, Ordinal) and not parameter.are_ranks else parameter.name
 
 
 def _read(parameter: Parameter, written: Any) -> Scalar:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autopeft.configuration import Configuration, Scalar
+from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Constraint, Objective
 from autopeft.samplers.registry import Knowledge
@@ -32,6 +33,20 @@ SIZE_DECADES = 4
 """Powers of ten over which the parameters in a layer may differ, about."""
 CACHE_SIZE = 20_000
 """A suggestion looks at a few thousand points, many of them more than once and again at the next."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is remembered of a trial's parameters."""
+
+    name: str | None
+    """The id of its configuration; None if that can't be built or has no module."""
+    known: Mapping[str, float] | None
+    """The known costs; None if it can't be built."""
+    n_layers: int
+    """How many layers have a module."""
+    coordinates: NDArray[np.float64]
+    """The same for all that mean the same."""
 
 
 class Foresight:
@@ -61,7 +76,6 @@ class Foresight:
         self._bounds = [constraint for constraint in constraints if constraint.objective.known]
         self._distributions = coding.distributions(space)
         self._look = lru_cache(CACHE_SIZE)(self._work_out)
-        self._place = lru_cache(CACHE_SIZE)(self._encode_one)
         self.smallest = self._find_allowed()
         """A small point that may be proposed."""
 
@@ -71,19 +85,19 @@ class Foresight:
         That is what can't be built or breaks a constraint on a known cost, and what has no module: the head alone is no answer to
         which modules to use, unless the space has none.
         """
-        name, known, _ = self._seen(params)
-        return None if self._excess(known) > 0 else name
+        seen = self._seen(params)
+        return None if self._excess(seen.known) > 0 else seen.name
 
     def excess(self, params: Parameters) -> float:
         """Return how far a trial lies above the constraints on known costs, 0 if it keeps to them; infinite if it can't be built."""
-        return self._excess(self._seen(params)[1])
+        return self._excess(self._seen(params).known)
 
     def objection(self, point: Point) -> str:
         """Return why a point may not be proposed, as a clause; empty if it may."""
-        name, known, _ = self._seen(coding.to_params(self.space, point))
-        if known is None:
+        seen = self._seen(coding.to_params(self.space, point))
+        if (known := seen.known) is None:
             return "the backbone can't take it"
-        if name is None:
+        if seen.name is None:
             return "it has no module"
         broken = [bound.objective for bound in self._bounds if bound.excess(known[bound.objective.name]) > 0]
         return f"that is {known[broken[0].name]:,.0f} {broken[0].unit}, more than allowed" if broken else ""
@@ -116,7 +130,7 @@ class Foresight:
             if self.identity(params) is not None:
                 return params
             excess = self.excess(params)
-            if np.isfinite(excess) and self._seen(params)[0] is not None and (best is None or excess < best[0]):
+            if np.isfinite(excess) and self._seen(params).name is not None and (best is None or excess < best[0]):
                 best = excess, params
         if best is None:
             raise InvalidInputError(f"the backbone can take no configuration of the space {self.space.name}")
@@ -129,7 +143,7 @@ class Foresight:
         """Walk to neighbours that break the constraints less, for spaces in which several modules are always on."""
         rng = np.random.default_rng(0)
         while self.identity(params) is None:
-            found = [one for one in self.neighbours(params, rng) if self._seen(one)[0] is not None]
+            found = [one for one in self.neighbours(params, rng) if self._seen(one).name is not None]
             best = min(found, key=self.excess, default=params)
             if self.excess(best) >= self.excess(params):
                 break
@@ -137,7 +151,7 @@ class Foresight:
         return params
 
     def _impossible(self, params: Parameters) -> InvalidInputError:
-        known = self._seen(params)[1]
+        known = self._seen(params).known
         assert known is not None
         broken = max(self._bounds, key=lambda bound: bound.excess(known[bound.objective.name]))
         name, unit = broken.objective.name.replace("_", " "), broken.objective.unit
@@ -154,18 +168,13 @@ class Foresight:
 
     def _value(self, name: str) -> Callable[[Parameters], float]:
         def value(params: Parameters) -> float:
-            known = self._seen(params)[1]
+            known = self._seen(params).known
             return float("nan") if known is None else known[name]
 
         return value
 
     def _encode(self, trials: Sequence[Parameters]) -> NDArray[np.float64]:
-        rows = [self._place(self._key(params)) for params in trials]
-        return np.array(rows, dtype=np.float64).reshape(len(rows), self.space.width)
-
-    def _encode_one(self, values: tuple[Any, ...]) -> NDArray[np.float64]:
-        row: NDArray[np.float64] = self.space.encode([self.space.canonical(self._point(values))])[0]
-        return row
+        return np.array([self._seen(params).coordinates for params in trials], dtype=np.float64).reshape(len(trials), self.space.width)
 
     def _features(self, trials: Sequence[Parameters]) -> NDArray[np.float64]:
         """Return what a surrogate should see beside the parameters, n x 2, or n x 1 if no learning rate is searched.
@@ -175,27 +184,22 @@ class Foresight:
         rate = next((parameter for parameter in self.space.training if parameter.name == LEARNING_RATE), None)
         rows = []
         for params in trials:
-            _, known, n_layers = self._seen(params)
-            size = math.log10(max(1.0, (known or {}).get(SIZE, 1.0)))
-            row = [(size - math.log10(max(1, n_layers))) / SIZE_DECADES]
+            seen = self._seen(params)
+            size = math.log10(max(1.0, (seen.known or {}).get(SIZE, 1.0)))
+            row = [(size - math.log10(max(1, seen.n_layers))) / SIZE_DECADES]
             if isinstance(rate, Real) and rate.log:
                 row.append((math.log10(params[LEARNING_RATE]) + RATE_PER_SIZE * size) / math.log10(rate.high / rate.low))
             rows.append(row)
         return np.array(rows, dtype=np.float64).reshape(len(trials), -1)
 
-    def _key(self, params: Parameters) -> tuple[Any, ...]:
-        return tuple(params[name] for name in self._distributions)
+    def _seen(self, params: Parameters) -> Sight:
+        return self._look(tuple(params[name] for name in self._distributions))
 
-    def _point(self, values: tuple[Any, ...]) -> dict[str, Scalar]:
-        return coding.to_point(self.space, dict(zip(self._distributions, values, strict=True)))
-
-    def _seen(self, params: Parameters) -> tuple[str | None, Mapping[str, float] | None, int]:
-        """Return the name of what may be built, the known costs of what can be, and how many layers have a module."""
-        return self._look(self._key(params))
-
-    def _work_out(self, values: tuple[Any, ...]) -> tuple[str | None, Mapping[str, float] | None, int]:
-        configuration = self.space.configuration(self._point(values))
+    def _work_out(self, values: tuple[Any, ...]) -> Sight:
+        point = coding.to_point(self.space, dict(zip(self._distributions, values, strict=True)))
+        configuration = self.space.configuration(point)
         known = self._known(configuration)
         allowed = known is not None and (configuration.modules or not self.space.slots)
         n_layers = len({layer for module in configuration.modules for layer in module.layers or ()})
-        return configuration.id if allowed else None, known, n_layers
+        coordinates = self.space.encode([self.space.canonical(point)])[0]
+        return Sight(configuration.id if allowed else None, known, n_layers, coordinates)
