@@ -1,44 +1,60 @@
 """How much nearer to the truth a surrogate's expectation is than a trial's one measurement, where the truth is known.
 
-    python benchmarks/expectation.py [--seeds 3] [--trials 64] [--json FILE]
+    python benchmarks/expectation.py [--problem family] [--seeds 3] [--trials 64] [--one] [--json FILE]
 
-Searches of the synthetic family with our sampler, told all it is told there. For every trial the surrogate of `autopeft report` says
-what is expected (it is not told the space's features, only parameters and cost). The table has the root mean squared error of measurement
-and expectation, for all trials and for those on the front that was measured; how far the measured front flatters (mean of measured minus
-true); how often the truth lies within 1.96 deviations; and how far the best by either lies below the truly best of the search.
-Mean and standard deviation over runs.
+Searches with our sampler, told all it is told in a search, of the synthetic family or of what real trials were measured (`--problem
+tabulated`, see problems/tabulated.py). For every trial the surrogate of `autopeft report` says what is expected (it is not told the space's
+features, only parameters and cost); with `--one` it is that of a proposal, which has one set of hyper-parameters. The table has the root
+mean squared error of measurement and expectation, for all trials and for those on the front that was measured; how far the measured front
+flatters (mean of measured minus true); how often the truth lies within 1.96 deviations; and how far the best by either lies below the
+truly best of the search. Mean and standard deviation over runs.
 """
 
 import argparse
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import optuna
 from problems.family import N_INSTANCES, SyntheticSearch
+from problems.tabulated import MRPC, Tabulated
 
 from autopeft.pareto import non_dominated
+from autopeft.samplers import expectation
 from autopeft.samplers.bayesian import BayesianSampler
-from autopeft.samplers.expectation import expectations
+from autopeft.surrogates.gaussian_process import GaussianProcess
+
+PROBLEMS: dict[str, list[Callable[[], SyntheticSearch | Tabulated]]] = {
+    "family": [partial(SyntheticSearch, index) for index in range(N_INSTANCES)],
+    "tabulated": [partial(Tabulated, *MRPC)],
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problem", choices=PROBLEMS, default="family")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=64)
+    parser.add_argument("--one", action="store_true")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    rows = [run(SyntheticSearch(index), seed, arguments.trials) for index in range(N_INSTANCES) for seed in range(arguments.seeds)]
+    fit = GaussianProcess.fit if arguments.one else expectation.fit_averaged
+    with patch.object(expectation, "fit_averaged", fit):
+        problems = [make() for make in PROBLEMS[arguments.problem]]
+        rows = [run(problem, seed, arguments.trials) for problem in problems for seed in range(arguments.seeds)]
     for name in rows[0]:
         if name not in ("problem", "seed"):
-            print(f"{name:<40} {np.mean([row[name] for row in rows]):.3f} ± {np.std([row[name] for row in rows]):.3f}")
+            print(f"{name:<40} {np.mean([row[name] for row in rows]):.4f} ± {np.std([row[name] for row in rows]):.4f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def run(problem: SyntheticSearch, seed: int, n_trials: int) -> dict[str, Any]:
+def run(problem: SyntheticSearch | Tabulated, seed: int, n_trials: int) -> dict[str, Any]:
     """Return one search's figures."""
     sampler = BayesianSampler(problem.known, seed, distributions=problem.distributions, hints=problem.hints, reference=problem.floors)
     study = optuna.create_study(sampler=sampler, directions=problem.directions)
@@ -47,11 +63,13 @@ def run(problem: SyntheticSearch, seed: int, n_trials: int) -> dict[str, Any]:
         trial = study.ask(problem.distributions)
         study.tell(trial, problem.observe(trial.params, rng)[0])
     trials = study.trials
-    expected = expectations(trials, 1, cost=0)
+    (cost,) = problem.known
+    metric = 1 - cost
+    expected = expectation.expectations(trials, metric, cost)
     truth = np.array([problem.accuracy(trial.params) for trial in trials])
-    measured = np.array([trial.values[1] for trial in trials])
+    measured = np.array([trial.values[metric] for trial in trials])
     mean, deviation = np.array([expected[trial.number] for trial in trials]).T
-    on_front = non_dominated(np.array([[trial.values[0], -trial.values[1]] for trial in trials]))
+    on_front = non_dominated(np.array([[trial.values[cost], -trial.values[metric]] for trial in trials]))
     return {
         "problem": problem.name,
         "seed": seed,

@@ -15,7 +15,8 @@ too many). `--quick` is a slice of a few minutes. `--plot` draws the course of e
 | autopeft -known | without the exact cost, which is then modelled |
 | autopeft -floor | without the value from which on a point counts |
 | autopeft plain | ours as any study would use it: nothing is told |
-| saasbo | the reference's recipe, told the exact cost and the space |
+| saasbo | the reference's surrogate, told the exact cost and the space, in all else as ours |
+| saasbo published | the same after 100 random trials: what the reference's README runs, of 200 |
 | ax, syne-tune | their defaults, if they are installed (see problems/outside.py) |
 | others | as `autopeft search --sampler` makes them |
 """
@@ -32,7 +33,10 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna import Study
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
 from problems.constrained import ConstrainedSphere
 from problems.family import N_INSTANCES, SyntheticSearch
 from problems.outside import AxSampler, SyneTuneSampler
@@ -44,6 +48,7 @@ from autopeft.samplers.registry import SAMPLERS, Knowledge, make_sampler
 
 MARKS = (16, 32, 64, 128, 200)
 N_DEEP = 32
+N_PUBLISHED_START = 100
 Row = dict[str, Any]
 
 PROBLEMS: Mapping[str, list[Callable[[], Problem]]] = {
@@ -73,15 +78,38 @@ def plain(problem: Problem, seed: int) -> BaseSampler:
     return BayesianSampler(seed=seed)
 
 
-def told(problem: Problem, seed: int) -> BaseSampler:
-    """Return the reference's recipe, told what a search tells it."""
-    return make_sampler("saasbo", seed, Knowledge(problem.distributions, problem.known, problem.hints, problem.floors))
+def told(problem: Problem, seed: int, name: str = "saasbo") -> BaseSampler:
+    """Return a sampler by name, told what a search tells it."""
+    return make_sampler(name, seed, Knowledge(problem.distributions, problem.known, problem.hints, problem.floors))
+
+
+class PublishedProtocol(BaseSampler):
+    """The reference's surrogate after a random start."""
+
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self._start, self._rest = told(problem, seed, "random"), told(problem, seed)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self._of(trial).before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._of(trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        return self._of(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
+        return self._of(trial).sample_independent(study, trial, param_name, param_distribution)
+
+    def _of(self, trial: FrozenTrial) -> BaseSampler:
+        return self._start if trial.number < N_PUBLISHED_START else self._rest
 
 
 MAKERS: dict[str, Callable[[Problem, int], BaseSampler]] = {
     **{name: lambda problem, seed, name=name: make_sampler(name, seed) for name in SAMPLERS},
     "autopeft": ours,
     "saasbo": told,
+    "saasbo published": PublishedProtocol,
     **{f"autopeft -{part}": partial(ours, without=part) for part in PARTS},
     "autopeft plain": plain,
     "ax": AxSampler,

@@ -9,16 +9,17 @@ mean of those; "log density" is that of what was measured, noise included, beyon
 | surrogate | |
 |---|---|
 | whole | as a search has it |
+| averaged | over hyper-parameters, as the report's expectations are |
 | -layers | without learnt weights of layers |
 | -features | without the learning rate relative to the size, and the parameters in a layer |
 | -cost | without the parameters as a coordinate |
 
-`--noise` takes centre and spread of the prior over the noise's share of the variance; lines without a part have the first that is given.
+`--noise` takes centre and spread of the prior over the noise's share of the variance; lines of variants have the first that is given.
 """
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,16 @@ from scipy.stats import norm
 from autopeft.samplers.grid import Grid
 from autopeft.samplers.scale import ObjectiveScale
 from autopeft.samplers.view import View
-from autopeft.surrogates import gaussian_process
+from autopeft.surrogates import gaussian_process, hyper_posterior
+from autopeft.surrogates.averaged import fit_averaged
 from autopeft.surrogates.gaussian_process import GaussianProcess
+from autopeft.surrogates.mixture import Mixture
 from autopeft.surrogates.threads import one_thread
 
 Array = NDArray[np.float64]
 NUMBERS = (32, 64, 128)
-PARTS = ("layers", "features", "cost")
+AVERAGED = "averaged"
+VARIANTS = (AVERAGED, "-layers", "-features", "-cost")
 COVERED = 1.96
 """Deviations either way within which 0.95 of a normal distribution lies."""
 
@@ -56,12 +60,12 @@ class Trials:
         _, self.configuration = np.unique(self._rows, axis=0, return_inverse=True)
         self.n_configurations = int(self.configuration.max()) + 1
 
-    def inputs(self, without: str) -> tuple[Array, tuple[tuple[int, ...], ...]]:
-        """Return the coordinates, and which of them are flags of one kind, without a part of them."""
-        hints = replace(self._hints, features=None) if without == "features" else self._hints
+    def inputs(self, variant: str) -> tuple[Array, tuple[tuple[int, ...], ...]]:
+        """Return the coordinates, and which of them are flags of one kind, without a part of them if that is the variant."""
+        hints = replace(self._hints, features=None) if variant == "-features" else self._hints
         view = View(self._grid, self._known, (-1.0, 1.0), hints, self._rows)
-        parts = [view.coordinates(self._rows), *([] if without == "cost" else [self._costs])]
-        return np.concatenate(parts, axis=1), () if without == "layers" else view.flag_groups
+        parts = [view.coordinates(self._rows), *([] if variant == "-cost" else [self._costs])]
+        return np.concatenate(parts, axis=1), () if variant == "-layers" else view.flag_groups
 
 
 def main() -> None:
@@ -71,32 +75,33 @@ def main() -> None:
     parser.add_argument("--choices", type=int, default=20)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    ours = gaussian_process.NOISE
+    ours = hyper_posterior.NOISE
     priors = given.noise or [(ours.centre, ours.spread)]
     trials = Trials(Tabulated(*given.tables))
     rows = []
-    for noise, without in [*((noise, "") for noise in priors), *((priors[0], part) for part in PARTS)]:
-        with patch.object(gaussian_process, "NOISE", replace(ours, centre=noise[0], spread=noise[1])):
+    for noise, variant in [*((noise, "") for noise in priors), *((priors[0], variant) for variant in VARIANTS)]:
+        with patch.object(hyper_posterior, "NOISE", replace(ours, centre=noise[0], spread=noise[1])):
             for n in (n for n in NUMBERS if n < trials.n_configurations):
-                gaussian_process._remembered.cache_clear()  # what is remembered was fitted under another prior
-                found = [figures(trials, without, n, choice) for choice in range(given.choices)]
-                rows.append({"noise": noise, "without": without, "n": n, "choices": found})
+                gaussian_process._most_likely.cache_clear()  # what is remembered was fitted under another prior
+                found = [figures(trials, variant, n, choice) for choice in range(given.choices)]
+                rows.append({"noise": noise, "variant": variant, "n": n, "choices": found})
                 show(rows[-1])
     if given.json:
         given.json.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def figures(trials: Trials, without: str, n: int, choice: int) -> dict[str, float]:
+def figures(trials: Trials, variant: str, n: int, choice: int) -> dict[str, float]:
     """Return how well n configurations tell the others."""
     configurations = np.random.default_rng(choice).permutation(trials.n_configurations)[:n]
     seen = np.isin(trials.configuration, configurations)
-    inputs, groups = trials.inputs(without)
+    inputs, groups = trials.inputs(variant)
     values, truth = trials.values[seen], trials.values[~seen]
     with one_thread():
-        process = GaussianProcess.fit(inputs[seen], values, groups)
-        mean, deviation = process.predict(inputs[~seen])
-    noise = float(process.hyper["noise"])
-    scatter = np.sqrt(deviation**2 + noise * process.scale**2)
+        fit = fit_averaged if variant == AVERAGED else fit_one
+        mixture = fit(inputs[seen], values, groups)
+        mean, deviation = mixture.predict(inputs[~seen])
+    noise = float(np.mean([member.hyper["noise"] for member in mixture.members]))
+    scatter = np.sqrt(deviation**2 + noise * mixture.members[0].scale ** 2)
     told = norm.logpdf(truth, mean, scatter) - norm.logpdf(truth, values.mean(), values.std())
     return {
         "R2": 1 - float(((mean - truth) ** 2).mean() / truth.var()),
@@ -106,10 +111,15 @@ def figures(trials: Trials, without: str, n: int, choice: int) -> dict[str, floa
     }
 
 
+def fit_one(inputs: Array, losses: Array, groups: Sequence[Sequence[int]]) -> Mixture:
+    """Return the surrogate of a search, in the form of one that averages."""
+    return Mixture((GaussianProcess.fit(inputs, losses, groups),))
+
+
 def show(row: dict[str, Any]) -> None:
     """Print a line."""
     each = "  ".join(f"{name} {np.mean(found):.3f} ± {np.std(found):.3f}" for name, found in columns(row["choices"]))
-    label = f"noise {row['noise'][0]:g}, {row['noise'][1]:g}" + (f" -{row['without']}" if row["without"] else "")
+    label = f"noise {row['noise'][0]:g}, {row['noise'][1]:g} {row['variant']}"
     print(f"{label:<22} n {row['n']:>3}  {each}", flush=True)
 
 

@@ -26,13 +26,13 @@ from autopeft.samplers.proposal import Proposer
 from autopeft.samplers.view import SpaceHints, View
 from autopeft.surrogates.acquisition import Fit
 from autopeft.surrogates.gaussian_process import GaussianProcess
-from autopeft.surrogates.saas import SaasProcess
+from autopeft.surrogates.saas import fit_saas
 from autopeft.surrogates.threads import one_thread
 
 Parameters = dict[str, Any]
 
 Surrogate = Literal["map", "saas"]
-FITS: Mapping[Surrogate, Fit] = {"map": GaussianProcess.fit, "saas": SaasProcess.fit}
+FITS: Mapping[Surrogate, Fit] = {"map": GaussianProcess.fit, "saas": fit_saas}
 
 MAX_OBJECTIVES = 4
 N_INITIAL = 16

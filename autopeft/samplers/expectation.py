@@ -1,7 +1,8 @@
 """What trials would measure on average: a surrogate of a metric at the points that were tried.
 
-A measurement is one training with one seed. The surrogate takes it apart into what similar configurations have in common and noise, as it
-does for a proposal; the best of many measurements is lucky more often than not, and lies above what is expected there.
+A measurement is one training with one seed. The surrogate takes it apart into what similar configurations have in common and noise; the
+best of many measurements is lucky more often than not, and lies above what is expected there. It averages over hyper-parameters, which a
+proposal's doesn't, for here its deviations are read (benchmarks/LOG.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from autopeft.samplers.grid import Grid
 from autopeft.samplers.history import shared_space
 from autopeft.samplers.scale import ObjectiveScale
-from autopeft.surrogates.gaussian_process import GaussianProcess
+from autopeft.surrogates.averaged import fit_averaged
 from autopeft.surrogates.threads import one_thread
 
 MIN_TRIALS = 16
@@ -42,5 +43,5 @@ def expectations(trials: Sequence[FrozenTrial], objective: int, cost: int | None
     if cost is not None:
         inputs = np.concatenate([inputs, ObjectiveScale.over(values[:, [cost]], 1.0)(values[:, [cost]])], axis=1)
     with one_thread():
-        means, deviations = GaussianProcess.fit(inputs, values[:, objective], grid.flag_coordinates).predict(inputs)
+        means, deviations = fit_averaged(inputs, values[:, objective], grid.flag_coordinates).predict(inputs)
     return {trial.number: (float(mean), float(sd)) for trial, mean, sd in zip(done, means, deviations, strict=True)}

@@ -5,47 +5,35 @@ Legend:
     d      coordinates of a point
     X      n x d, observed points, coordinates in [0, 1]
     y      n, losses, scaled so that those fitted to have mean 0 and variance 1
-    t      hyper-parameters: those of the kernel k, the noise variance s2, the mean m
-    K      n x n, k(X, X) + s2 I
-    L      n x n, lower Cholesky factor of K
-    w      n, K^-1 (y - m)
+    t      hyper-parameters, of which the mean m; with it L, the factor of the covariance, and w (see `hyper_posterior`)
 
-The fit maximises the posterior density of t:
-
-    log p(y | X, t) + log p(t),        log p(y | X, t) = -(y - m)^T w / 2 - sum_i log L_ii + constant
-
-It is most of the work, and a few more points hardly change t. So from `ALL_FITTED` points on it takes the first so many alone, in steps:
-the next point's fit finds the same points again, and is remembered. Predictions rest on all points at once.
+The fit takes the t of highest posterior density. It is most of the work, and a few more points hardly change t. So from `ALL_FITTED`
+points on it takes the first so many alone, in steps: the next point's fit finds the same points again, and is remembered. Predictions
+rest on all points at once.
 
 Prediction at N points x (Rasmussen, Williams, 2006, equations 2.25, 2.26, 2.30):
 
     mean = m + k(x, X) w,        variance = 1 - |L^-1 k(X, x)|^2
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor
 
-from autopeft.surrogates.kernel import Kernel, Prior, flag_kernel
+from autopeft.surrogates.hyper_posterior import Hyper, HyperPosterior, factor
+from autopeft.surrogates.kernel import Kernel, flag_kernel
 
 Array = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 LARGEST = 1e100
 """Losses are clipped here: their squares must stay finite."""
-NOISE = Prior("noise", 1, -2.0, 1.0, -2.0)
-"""Over s2, as a share of the losses' variance. Seeds make a seventh of it, about, among the trials of a search; a prior that expects
-less (BoTorch's has its centre at -4) takes luck for structure where there is more, and one that expects more finds less where there
-is little (benchmarks/LOG.md)."""
-MIN_NOISE = 1e-4
 MIN_VARIANCE = 1e-10
-MAX_ITERATIONS = 60
 ALL_FITTED = 128
 """Up to so many points the hyper-parameters are fitted to all."""
 STEP = 9 / 8
@@ -58,10 +46,9 @@ DIGITS = 9
 """Coordinates and losses are rounded for the fit: what differs by how it was scaled alone is the same fit."""
 MAX_KEPT = 1000
 """Points that predictions rest on."""
-HOPELESS = 1e10
-"""Cost where K has no factor; finite, for the line search interpolates."""
-LOG_BOUND = 9.0
-"""Logarithms of hyper-parameters stay within this of 0: beyond it a kernel is constant, or diagonal, for good."""
+
+Find = Callable[[Kernel, bytes, bytes], Sequence[Hyper]]
+"""Finds hyper-parameters from the bytes of the n x d points and n losses that a fit takes."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +56,8 @@ class GaussianProcess:
     """A fitted process; `fit` makes one."""
 
     kernel: Kernel
-    hyper: Mapping[str, Tensor]
-    """t, by name."""
+    hyper: Hyper
+    """t."""
     inputs: Tensor
     """X."""
     targets: Tensor
@@ -89,14 +76,8 @@ class GaussianProcess:
             losses: Losses in any unit.
             groups: The coordinates that are flags of one kind, see `kernel`.
         """
-        clipped = np.clip(losses, -LARGEST, LARGEST)
-        settled = _settled(len(inputs))
-        centre, scale = float(clipped[:settled].mean()), float(clipped[:settled].std()) or 1.0
-        x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((clipped - centre) / scale, dtype=torch.double)
-        kernel = flag_kernel(x.shape[1], groups)
-        fitted, kept = _spread(settled, MAX_FITTED), _telling(clipped, MAX_KEPT)
-        hyper = _remembered(kernel, *(one[fitted].numpy().round(DIGITS).tobytes() for one in (x, y)))
-        return cls(kernel, hyper, x[kept], y[kept], centre, scale)
+        (found,) = processes(inputs, losses, groups, _most_likely)
+        return found
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Return means and standard deviations (without noise) of the losses at N points, in their own unit."""
@@ -115,7 +96,7 @@ class GaussianProcess:
     @cached_property
     def _solved(self) -> tuple[Tensor, Tensor]:
         """L and w."""
-        L = _factor(self.kernel, self.inputs, self.hyper)  # noqa: N806
+        L = factor(self.kernel, self.inputs, self.hyper)  # noqa: N806
         return L, torch.cholesky_solve((self.targets - self.hyper["mean"])[:, None], L)
 
     def _predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,6 +105,30 @@ class GaussianProcess:
         cross = self.kernel(x, self.inputs, self.hyper)
         explained = torch.linalg.solve_triangular(L, cross.T, upper=False).square().sum(0)
         return m + (cross @ w)[:, 0], (1.0 - explained).clamp_min(MIN_VARIANCE).sqrt()
+
+
+def processes(inputs: Array, losses: Array, groups: Sequence[Sequence[int]], find: Find) -> tuple[GaussianProcess, ...]:
+    """Return a process for each of the hyper-parameters that are found, given what `GaussianProcess.fit` is given."""
+    clipped = np.clip(losses, -LARGEST, LARGEST)
+    settled = _settled(len(inputs))
+    centre, scale = float(clipped[:settled].mean()), float(clipped[:settled].std()) or 1.0
+    x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((clipped - centre) / scale, dtype=torch.double)
+    kernel = flag_kernel(x.shape[1], groups)
+    fitted, kept = _spread(settled, MAX_FITTED), _telling(clipped, MAX_KEPT)
+    hypers = find(kernel, *(one[fitted].numpy().round(DIGITS).tobytes() for one in (x, y)))
+    return tuple(GaussianProcess(kernel, hyper, x[kept], y[kept], centre, scale) for hyper in hypers)
+
+
+def posterior(kernel: Kernel, x: bytes, y: bytes, *, of_logs: bool = False) -> HyperPosterior:
+    """Return the posterior given arrays' bytes."""
+    inputs, losses = (torch.tensor(np.frombuffer(one)) for one in (x, y))
+    return HyperPosterior(kernel, inputs.reshape(len(losses), -1), losses, of_logs)
+
+
+@lru_cache(N_REMEMBERED)
+def _most_likely(kernel: Kernel, x: bytes, y: bytes) -> tuple[Hyper]:
+    found = posterior(kernel, x, y)
+    return (found.hyper(found.mode()),)
 
 
 def _settled(n: int) -> int:
@@ -147,52 +152,3 @@ def _telling(losses: Array, most: int) -> Places:
         return np.arange(len(losses))
     order = np.argsort(losses, kind="stable")
     return np.sort(np.concatenate([order[: most // 2], order[most // 2 :][_spread(len(losses) - most // 2, most - most // 2)]]))
-
-
-def _factor(kernel: Kernel, x: Tensor, hyper: Mapping[str, Tensor]) -> Tensor:
-    factor: Tensor = torch.linalg.cholesky(kernel(x, x, hyper) + hyper["noise"] * torch.eye(len(x), dtype=x.dtype))
-    return factor
-
-
-@lru_cache(N_REMEMBERED)
-def _remembered(kernel: Kernel, x: bytes, y: bytes) -> Mapping[str, Tensor]:
-    """Return `_maximise` of arrays given by their bytes."""
-    inputs, losses = (torch.tensor(np.frombuffer(one)) for one in (x, y))
-    return _maximise(kernel, inputs.reshape(len(losses), -1), losses)
-
-
-def _maximise(kernel: Kernel, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-    """Return the t of highest posterior density that L-BFGS finds."""
-    priors = [*kernel.priors, NOISE]
-    sizes = [prior.size for prior in priors]
-    centre, spread, start = (
-        torch.cat([torch.full((prior.size,), getattr(prior, field), dtype=x.dtype) for prior in priors])
-        for field in ("centre", "spread", "start")
-    )
-
-    def unpack(free: Tensor) -> dict[str, Tensor]:
-        parts = dict(zip((prior.name for prior in priors), torch.split(free[:-1].exp(), sizes), strict=True))
-        return {**parts, "noise": parts["noise"] + MIN_NOISE, "mean": free[-1]}
-
-    def cost(values: Array) -> tuple[float, Array]:
-        free = torch.tensor(values, requires_grad=True)
-        hyper = unpack(free)
-        try:
-            L = _factor(kernel, x, hyper)  # noqa: N806
-        except RuntimeError:  # not positive definite
-            return HOPELESS, np.zeros_like(values)
-        w = torch.cholesky_solve((y - hyper["mean"])[:, None], L)[:, 0]
-        log_likelihood = -(y - hyper["mean"]) @ w / 2 - L.diagonal().log().sum()
-        logs = free[:-1]
-        # The density of a log-normal number, not of its logarithm: that is where the lone log comes from.
-        log_prior = -(logs + ((logs - centre) / spread).square() / 2).sum()
-        total = -(log_likelihood + log_prior)
-        (slope,) = torch.autograd.grad(total, free)
-        return total.item(), slope.numpy()
-
-    first = np.append(start.numpy(), 0.0)
-    bounds = [(-LOG_BOUND, LOG_BOUND)] * len(first)
-    found = minimize(cost, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MAX_ITERATIONS})
-    best = found.x if found.fun < HOPELESS else first  # False for NaN, too
-    with torch.no_grad():
-        return unpack(torch.tensor(best))

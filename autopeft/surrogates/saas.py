@@ -6,7 +6,6 @@ under a global one, and NUTS draws hyper-parameters from their posterior. What t
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from autopeft.surrogates.gaussian_process import GaussianProcess
 from autopeft.surrogates.kernel import Kernel
+from autopeft.surrogates.mixture import Mixture
 
 Array = NDArray[np.float64]
 
@@ -25,35 +25,18 @@ N_REMEMBERED = 4
 """Draws that are remembered, one set for each objective there may be: the trials of a batch are asked for with the same history."""
 
 
-@dataclass(frozen=True)
-class SaasProcess:
-    """A mixture of processes that differ in their hyper-parameters; `fit` makes one."""
+def fit_saas(inputs: Array, losses: Array, groups: Sequence[Sequence[int]] = ()) -> Mixture:
+    """Sample the posterior given n losses; the same data give the same draws, and those of late aren't drawn again.
 
-    members: tuple[GaussianProcess, ...]
-
-    @classmethod
-    def fit(cls, inputs: Array, losses: Array, groups: Sequence[Sequence[int]] = ()) -> "SaasProcess":
-        """Sample the posterior given n losses; the same data give the same draws, and those of late aren't drawn again.
-
-        Args:
-            inputs: n x d, coordinates in [0, 1].
-            losses: n losses in any unit.
-            groups: Not used: every coordinate has a length scale of its own.
-        """
-        centre, scale = float(losses.mean()), float(losses.std()) or 1.0
-        x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((losses - centre) / scale, dtype=torch.double)
-        draws = _remembered(*(one.numpy().tobytes() for one in (x, y)))
-        return cls(tuple(_member(x, y, centre, scale, *draw) for draw in draws))
-
-    def predict(self, points: Array) -> tuple[Array, Array]:
-        """Return the mixture's means and standard deviations (without noise) at N points."""
-        means, deviations = (np.stack(each) for each in zip(*(member.predict(points) for member in self.members), strict=True))
-        mean: Array = means.mean(axis=0)
-        return mean, np.sqrt((deviations**2 + means**2).mean(axis=0) - mean**2)
-
-    def believing(self, points: Array) -> "SaasProcess":
-        """Return the mixture after each of its processes has seen, at points still running, what it expects there."""
-        return SaasProcess(tuple(member.believing(points) for member in self.members))
+    Args:
+        inputs: n x d, coordinates in [0, 1].
+        losses: n losses in any unit.
+        groups: Not used: every coordinate has a length scale of its own.
+    """
+    centre, scale = float(losses.mean()), float(losses.std()) or 1.0
+    x, y = torch.as_tensor(inputs, dtype=torch.double), torch.as_tensor((losses - centre) / scale, dtype=torch.double)
+    draws = _remembered(*(one.numpy().tobytes() for one in (x, y)))
+    return Mixture(tuple(_member(x, y, centre, scale, *draw) for draw in draws))
 
 
 @lru_cache(N_REMEMBERED)

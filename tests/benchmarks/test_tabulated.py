@@ -127,6 +127,6 @@ def test_the_surrogate_is_tried_on_what_it_has_not_seen(table: Path, tmp_path: P
     command = [sys.executable, BENCHMARKS / "surrogate.py", "--tables", table, "--noise=-2,1", "--noise=0,1", "--choices", "2"]
     subprocess.run([*command, "--json", figures], check=True, capture_output=True, text=True, timeout=300)
     rows = json.loads(figures.read_text())
-    assert [(row["noise"], row["without"], row["n"]) for row in rows[:2]] == [([-2, 1], "", 32), ([0, 1], "", 32)]
-    assert {row["without"] for row in rows} == {"", "layers", "features", "cost"}
+    assert [(row["noise"], row["variant"], row["n"]) for row in rows[:2]] == [([-2, 1], "", 32), ([0, 1], "", 32)]
+    assert {row["variant"] for row in rows} == {"", "averaged", "-layers", "-features", "-cost"}
     assert all(0.5 < one["R2"] <= 1 and 0 < one["within"] <= 1 for row in rows for one in row["choices"])  # accuracy is made of layers

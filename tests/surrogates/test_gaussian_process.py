@@ -11,7 +11,8 @@ from gpytorch.means import ConstantMean
 from gpytorch.models import ExactGP
 from torch.distributions import LogNormal, MultivariateNormal
 
-from autopeft.surrogates.gaussian_process import MIN_NOISE, NOISE, GaussianProcess
+from autopeft.surrogates.gaussian_process import GaussianProcess
+from autopeft.surrogates.hyper_posterior import MIN_NOISE, NOISE
 
 RNG = np.random.default_rng(0)
 INPUTS = RNG.random((30, 4))

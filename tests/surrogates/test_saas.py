@@ -3,7 +3,8 @@ import pytest
 
 pytest.importorskip("numpyro", reason="the extra saasbo is not installed")
 
-from autopeft.surrogates.saas import SaasProcess, _remembered, quantiles
+from autopeft.surrogates.mixture import Mixture
+from autopeft.surrogates.saas import _remembered, fit_saas, quantiles
 
 RNG = np.random.default_rng(0)
 INPUTS = RNG.random((30, 8))
@@ -13,11 +14,11 @@ TRUTH = 50 + 5 * np.sin(4 * NEW[:, 2])
 
 
 @pytest.fixture(scope="module")
-def process() -> SaasProcess:
-    return SaasProcess.fit(INPUTS, LOSSES)
+def process() -> Mixture:
+    return fit_saas(INPUTS, LOSSES)
 
 
-def test_it_finds_the_one_coordinate_that_matters(process: SaasProcess) -> None:
+def test_it_finds_the_one_coordinate_that_matters(process: Mixture) -> None:
     mean, deviation = process.predict(NEW)
     assert np.abs(mean - TRUTH).mean() < 0.1 * LOSSES.std()
     assert np.isfinite(deviation).all()
@@ -26,7 +27,7 @@ def test_it_finds_the_one_coordinate_that_matters(process: SaasProcess) -> None:
         assert int(member.hyper["lengths"].argmin()) == 2
 
 
-def test_its_members_are_the_library_s_draws(process: SaasProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_members_are_the_library_s_draws(process: Mixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mixture's moments are those that the library's own posterior has."""
     import torch
     from botorch import fit
@@ -41,7 +42,7 @@ def test_its_members_are_the_library_s_draws(process: SaasProcess, monkeypatch: 
 
     monkeypatch.setattr(fit, "fit_fully_bayesian_model_nuts", keep)
     _remembered.cache_clear()
-    again = SaasProcess.fit(INPUTS, LOSSES)
+    again = fit_saas(INPUTS, LOSSES)
     mean, deviation = again.predict(NEW)
     assert mean == pytest.approx(process.predict(NEW)[0])  # the same data give the same draws
     posterior = kept[0].posterior(torch.as_tensor(NEW))
@@ -50,16 +51,16 @@ def test_its_members_are_the_library_s_draws(process: SaasProcess, monkeypatch: 
     assert deviation == pytest.approx(LOSSES.std() * posterior.mixture_variance[:, 0].detach().sqrt().numpy(), abs=1e-3 * LOSSES.std())
 
 
-def test_a_batch_draws_once(process: SaasProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    SaasProcess.fit(INPUTS, LOSSES)
+def test_a_batch_draws_once(process: Mixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit_saas(INPUTS, LOSSES)
     monkeypatch.setattr("autopeft.surrogates.saas._draw", None)
-    again = SaasProcess.fit(INPUTS.copy(), LOSSES.copy())
+    again = fit_saas(INPUTS.copy(), LOSSES.copy())
     assert again.predict(NEW)[0] == pytest.approx(process.predict(NEW)[0])
     with pytest.raises(TypeError, match="NoneType"):
-        SaasProcess.fit(INPUTS, LOSSES**2)
+        fit_saas(INPUTS, LOSSES**2)
 
 
-def test_believing_keeps_the_mean_and_takes_variance(process: SaasProcess) -> None:
+def test_believing_keeps_the_mean_and_takes_variance(process: Mixture) -> None:
     believing = process.believing(NEW[:2])
     assert believing.predict(NEW)[0] == pytest.approx(process.predict(NEW)[0], rel=1e-6)
     assert (believing.predict(NEW[:2])[1] < process.predict(NEW[:2])[1] + 1e-9).all()
