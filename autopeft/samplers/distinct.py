@@ -1,6 +1,6 @@
 """A wrapper that keeps any Optuna sampler from proposing what the study already has."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class DistinctSampler(BaseSampler):
         make: Callable[[int], BaseSampler],
         seed: int,
         distributions: Mapping[str, BaseDistribution],
-        identity: Callable[[Parameters], str | None],
+        identity: Callable[[Parameters], Hashable],
         step: Callable[[Parameters, np.random.Generator], Sequence[Parameters]],
         excess: Callable[[Parameters], float] = lambda _: 0.0,
         fallback: Parameters | None = None,
@@ -48,7 +48,7 @@ class DistinctSampler(BaseSampler):
         self._distributions = dict(distributions)
         self._identity, self._step = identity, step
         self._excess, self._fallback = excess, fallback
-        self._seen: dict[int, str | None] = {}
+        self._seen: dict[int, Hashable] = {}
         self._inner = make(seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
@@ -77,23 +77,21 @@ class DistinctSampler(BaseSampler):
         """Pass on to the wrapped sampler; only reached for a parameter outside the fixed space."""
         return self._inner.sample_independent(study, trial, param_name, param_distribution)
 
-    def _identities(self, study: Study, trial: FrozenTrial) -> set[str | None]:
+    def _identities(self, study: Study, trial: FrozenTrial) -> set[Hashable]:
         for other in study.get_trials(deepcopy=False):
             # A trial asked for at the same moment may not have all its parameters in the storage yet.
             if other.number != trial.number and other.number not in self._seen and other.params.keys() >= self._distributions.keys():
                 self._seen[other.number] = self._identity(other.params)
         return {None, *self._seen.values()}
 
-    def _move_until_new(self, point: Parameters, taken: set[str | None], rng: np.random.Generator) -> Parameters:
+    def _move_until_new(self, point: Parameters, taken: set[Hashable], rng: np.random.Generator) -> Parameters:
         found = self._walk(point, taken, rng)
         if found is None and self._fallback is not None:
             found = self._walk(self._fallback, taken, rng, stay_allowed=True)
             point = self._fallback if self._identity(point) is None else point
         return point if found is None else found
 
-    def _walk(
-        self, point: Parameters, taken: set[str | None], rng: np.random.Generator, *, stay_allowed: bool = False
-    ) -> Parameters | None:
+    def _walk(self, point: Parameters, taken: set[Hashable], rng: np.random.Generator, *, stay_allowed: bool = False) -> Parameters | None:
         """Return the first new point on a random walk, if any."""
         for _ in range(MAX_STEPS):
             if self._identity(point) not in taken:

@@ -1,8 +1,8 @@
 """What can be told of a trial's parameters before any training: what they mean, what they cost, what lies one step away."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autopeft.configuration import Configuration
+from autopeft.configuration import Configuration, Scalar
 from autopeft.errors import InvalidInputError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Constraint, Objective
 from autopeft.samplers.registry import Knowledge
@@ -21,7 +21,7 @@ from autopeft.study import coding
 
 Parameters = dict[str, Any]
 KnownValues = Callable[[Configuration], Mapping[str, float] | None]
-"""The known costs of a configuration, by name; None: the backbone can't take it."""
+"""The known costs of a configuration, by name; None: the backbone can't take it. They follow from its modules."""
 
 LEARNING_RATE, SIZE = "learning_rate", TRAINABLE_PARAMETERS.name
 RATE_PER_SIZE = 1 / 3
@@ -37,10 +37,10 @@ CACHE_SIZE = 20_000
 
 @dataclass(frozen=True)
 class Sight:
-    """What is remembered of a trial's parameters."""
+    """What is remembered of a trial's parameters, or of all but its training hyper-parameters."""
 
-    name: str | None
-    """The id of its configuration; None if that can't be built or has no module."""
+    name: Hashable
+    """What those of one configuration share; None if it can't be built or has no module."""
     known: Mapping[str, float] | None
     """The known costs; None if it can't be built."""
     n_layers: int
@@ -75,12 +75,15 @@ class Foresight:
         self._known, self._floors = known, dict(floors)
         self._bounds = [constraint for constraint in constraints if constraint.objective.known]
         self._distributions = coding.distributions(space)
-        self._look = lru_cache(CACHE_SIZE)(self._work_out)
+        anything = coding.to_params(space, space.point_near({}))
+        self._training = [anything[name] for name in list(self._distributions)[len(space.parameters) - len(space.training) :]]
+        self._look = lru_cache(CACHE_SIZE)(self._look_at)
+        self._look_at_modules = lru_cache(CACHE_SIZE)(self._work_out)
         self.smallest = self._find_allowed()
         """A small point that may be proposed."""
 
-    def identity(self, params: Parameters) -> str | None:
-        """Return what a trial means, the id of its configuration; None if it must not be proposed.
+    def identity(self, params: Parameters) -> Hashable:
+        """Return what a trial means, the same for all of one configuration; None if it must not be proposed.
 
         That is what can't be built or breaks a constraint on a known cost, and what has no module: the head alone is no answer to
         which modules to use, unless the space has none.
@@ -193,13 +196,30 @@ class Foresight:
         return np.array(rows, dtype=np.float64).reshape(len(trials), -1)
 
     def _seen(self, params: Parameters) -> Sight:
-        return self._look(tuple(params[name] for name in self._distributions))
+        return self._look(tuple(map(params.__getitem__, self._distributions)))
+
+    def _look_at(self, values: tuple[Any, ...]) -> Sight:
+        """Return what is to be seen of a trial, given the values of its parameters.
+
+        A suggestion's points differ often in nothing but training hyper-parameters, and most of the work lies in all others.
+        """
+        first = len(values) - len(self.space.training)
+        modules = self._look_at_modules(values[:first])
+        point = self._point(values)
+        training = [number for parameter in self.space.training for number in parameter.encode(point[parameter.name])]
+        name = None if modules.name is None else (modules.name, *values[first:])
+        return replace(modules, name=name, coordinates=np.append(modules.coordinates, training))
 
     def _work_out(self, values: tuple[Any, ...]) -> Sight:
-        point = coding.to_point(self.space, dict(zip(self._distributions, values, strict=True)))
+        """Return what follows from all but the training hyper-parameters, which are the last."""
+        point = self._point((*values, *self._training))
         configuration = self.space.configuration(point)
         known = self._known(configuration)
         allowed = known is not None and (configuration.modules or not self.space.slots)
         n_layers = len({layer for module in configuration.modules for layer in module.layers or ()})
-        coordinates = self.space.encode([self.space.canonical(point)])[0]
+        width = self.space.width - sum(parameter.width for parameter in self.space.training)
+        coordinates = self.space.encode([self.space.canonical(point)])[0, :width]
         return Sight(configuration.id if allowed else None, known, n_layers, coordinates)
+
+    def _point(self, values: tuple[Any, ...]) -> dict[str, Scalar]:
+        return coding.to_point(self.space, dict(zip(self._distributions, values, strict=True)))
