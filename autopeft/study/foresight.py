@@ -75,10 +75,10 @@ class Foresight:
         self._known, self._floors = known, dict(floors)
         self._bounds = [constraint for constraint in constraints if constraint.objective.known]
         self._distributions = coding.distributions(space)
-        anything = coding.to_params(space, space.point_near({}))
-        self._training = [anything[name] for name in list(self._distributions)[len(space.parameters) - len(space.training) :]]
-        self._look = lru_cache(CACHE_SIZE)(self._look_at)
-        self._look_at_modules = lru_cache(CACHE_SIZE)(self._work_out)
+        self._training = tuple(coding.to_params(space, space.point_near({})).values())[len(space.parameters) - len(space.training) :]
+        """Training hyper-parameters' values that stand for any."""
+        self._look = lru_cache(CACHE_SIZE)(self._work_out)
+        self._look_at_modules = lru_cache(CACHE_SIZE)(self._work_out_modules)
         self.smallest = self._find_allowed()
         """A small point that may be proposed."""
 
@@ -198,11 +198,8 @@ class Foresight:
     def _seen(self, params: Parameters) -> Sight:
         return self._look(tuple(map(params.__getitem__, self._distributions)))
 
-    def _look_at(self, values: tuple[Any, ...]) -> Sight:
-        """Return what is to be seen of a trial, given the values of its parameters.
-
-        A suggestion's points differ often in nothing but training hyper-parameters, and most of the work lies in all others.
-        """
+    def _work_out(self, values: tuple[Any, ...]) -> Sight:
+        """Return what is to be seen of a trial, given its parameters' values; points that differ in training alone share most of it."""
         first = len(values) - len(self.space.training)
         modules = self._look_at_modules(values[:first])
         point = self._point(values)
@@ -210,8 +207,8 @@ class Foresight:
         name = None if modules.name is None else (modules.name, *values[first:])
         return replace(modules, name=name, coordinates=np.append(modules.coordinates, training))
 
-    def _work_out(self, values: tuple[Any, ...]) -> Sight:
-        """Return what follows from all but the training hyper-parameters, which are the last."""
+    def _work_out_modules(self, values: tuple[Any, ...]) -> Sight:
+        """Return what is to be seen of all parameters but the training hyper-parameters, which are the last."""
         point = self._point((*values, *self._training))
         configuration = self.space.configuration(point)
         known = self._known(configuration)

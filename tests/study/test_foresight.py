@@ -8,9 +8,9 @@ from autopeft.errors import InvalidInputError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Constraint, Objective
 from autopeft.samplers.registry import SAMPLERS
 from autopeft.space.layers import LayerRule
-from autopeft.space.parameter import Real
+from autopeft.space.parameter import Ordinal, Real
 from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
-from autopeft.study.coding import to_point
+from autopeft.study.coding import to_params, to_point
 from autopeft.study.directory import RunDirectory
 from autopeft.study.foresight import SIZE_DECADES, Foresight
 from autopeft.study.study import Study
@@ -81,6 +81,24 @@ def test_a_space_without_modules_is_about_the_head_alone(tmp_path) -> None:
     study = Study.create(RunDirectory.create(tmp_path / "run"), Foresight(space, OBJECTIVES, known), "autopeft", 0)
     rates = [study.ask()[1].training["learning_rate"] for _ in range(3)]
     assert len(set(rates)) == 3
+
+
+@pytest.mark.parametrize("sharing", ["shared", "per_module"])
+@pytest.mark.parametrize("training", [(), (LEARNING_RATE,), (LEARNING_RATE, Ordinal("weight_decay", (0, 1, 5)))], ids=len)
+def test_what_is_remembered_of_modules_goes_with_every_learning_rate(sharing, training) -> None:
+    """Two points have one identity if, and only if, they read as one configuration; coordinates are those of the point itself."""
+    slots = (slot("lora", 0, 2, 4, targets=(("query", "value"), ("query",))), slot("prefix", 0, 3))
+    space = SearchSpace("small", slots, training, 2, sharing)
+    foresight = Foresight(space, OBJECTIVES, known)
+    hints, rng = foresight.knowledge().hints, np.random.default_rng(0)
+    points = [space.sample(rng) for _ in range(60)]
+    points += [{**point, parameter.name: parameter.sample(rng)} for point in points for parameter in training]
+    params = [to_params(space, point) for point in points]
+    assert hints.encode(params) == pytest.approx(space.encode([space.canonical(point) for point in points]))
+    read = [space.configuration(point) for point in points]
+    assert [foresight.identity(one) is not None for one in params] == [bool(one.modules) for one in read]
+    pairs = {(foresight.identity(one), configuration.id) for one, configuration in zip(params, read, strict=True) if configuration.modules}
+    assert len({name for name, _ in pairs}) == len({found for _, found in pairs}) == len(pairs) > 20
 
 
 def test_the_reason_not_to_propose_a_point() -> None:
