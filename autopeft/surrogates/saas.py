@@ -23,6 +23,10 @@ Array = NDArray[np.float64]
 WARMUP, N_SAMPLES, THINNING = 256, 128, 16
 N_REMEMBERED = 4
 """Draws that are remembered, one set for each objective there may be: the trials of a batch are asked for with the same history."""
+N_COMPILED = 4
+"""After so many draws JAX forgets what it compiled: another number of points needs other code, and with 250 MB of it and a thousand
+memory maps a draw, a process has after some 70 all maps that Linux lets it have. Not after each: some is of use, without it a draw takes 1.4
+times as long."""
 
 
 def fit_saas(inputs: Array, losses: Array, groups: Sequence[Sequence[int]] = ()) -> Mixture:
@@ -43,7 +47,12 @@ def fit_saas(inputs: Array, losses: Array, groups: Sequence[Sequence[int]] = ())
 def _remembered(x: bytes, y: bytes) -> Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """Return `_draw` of arrays given by their bytes."""
     inputs, losses = (torch.tensor(np.frombuffer(one)) for one in (x, y))
-    return _draw(inputs.reshape(len(losses), -1), losses)
+    draws = _draw(inputs.reshape(len(losses), -1), losses)
+    if _remembered.cache_info().misses % N_COMPILED == 0:
+        import jax
+
+        jax.clear_caches()
+    return draws
 
 
 def _draw(x: Tensor, y: Tensor) -> Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]:

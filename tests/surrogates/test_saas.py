@@ -4,7 +4,7 @@ import pytest
 pytest.importorskip("numpyro", reason="the extra saasbo is not installed")
 
 from autopeft.surrogates.mixture import Mixture
-from autopeft.surrogates.saas import _remembered, fit_saas, quantiles
+from autopeft.surrogates.saas import N_COMPILED, _remembered, fit_saas, quantiles
 
 RNG = np.random.default_rng(0)
 INPUTS = RNG.random((30, 8))
@@ -58,6 +58,20 @@ def test_a_batch_draws_once(process: Mixture, monkeypatch: pytest.MonkeyPatch) -
     assert again.predict(NEW)[0] == pytest.approx(process.predict(NEW)[0])
     with pytest.raises(TypeError, match="NoneType"):
         fit_saas(INPUTS, LOSSES**2)
+
+
+def test_compiled_code_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    import jax
+
+    cleared = []
+    monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append(True))
+    monkeypatch.setattr("autopeft.surrogates.saas._draw", lambda x, y: ())
+    _remembered.cache_clear()
+    for n in range(2, 2 + 3 * N_COMPILED):
+        for _ in range(2):  # a batch draws once
+            fit_saas(INPUTS[:n], LOSSES[:n])
+    assert len(cleared) == 3
+    _remembered.cache_clear()
 
 
 def test_believing_keeps_the_mean_and_takes_variance(process: Mixture) -> None:
