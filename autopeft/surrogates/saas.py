@@ -24,9 +24,8 @@ WARMUP, N_SAMPLES, THINNING = 256, 128, 16
 N_REMEMBERED = 4
 """Draws that are remembered, one set for each objective there may be: the trials of a batch are asked for with the same history."""
 N_COMPILED = 4
-"""After so many draws JAX forgets what it compiled: another number of points needs other code, and with 250 MB of it and a thousand
-memory maps a draw, a process has after some 70 all that Linux allows. Not after each: some is of use, without it a draw takes 1.4
-times as long."""
+"""After so many draws JAX forgets what it compiled: another number of points needs other code, some 235 MB and a thousand memory maps of
+it a draw, and a process of 75 draws died for want of memory. Not after each: some is of use, without it a draw takes 1.4 times as long."""
 
 
 def fit_saas(inputs: Array, losses: Array, groups: Sequence[Sequence[int]] = ()) -> Mixture:
