@@ -37,8 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     planned = plan(SearchRequest(task=arguments.task, train_examples=arguments.train_examples, workers=0))
-    settings = RunnerSettings(planned.backbone, planned.data.task, planned.data.train, planned.data.validation, threads=1)
-    runner = TrialRunner(settings)
+    runner = make_runner(planned)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     done = len(arguments.out.read_text().splitlines()) if arguments.out.exists() else 0
     measure_at = planned.budget.epoch_ends if arguments.epochs_only else MEASURE_AT
@@ -48,6 +47,11 @@ def main() -> None:
             outcome = runner.run(Assignment(index, configuration, planned.budget, seed=index, measure_at=measure_at))
             table.write(json.dumps(row(outcome)) + "\n")
             table.flush()
+
+
+def make_runner(planned: SearchPlan) -> TrialRunner:
+    """Return what trains a search's trials, on one thread."""
+    return TrialRunner(RunnerSettings(planned.backbone, planned.data.task, planned.data.train, planned.data.validation, threads=1))
 
 
 def draw(planned: SearchPlan, seed: int, index: int) -> Configuration:
