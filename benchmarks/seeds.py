@@ -18,13 +18,15 @@ from typing import Any
 import numpy as np
 from curves import make_runner, row
 from numpy.typing import NDArray
-from problems.tabulated import METRIC, MRPC
+from problems.tabulated import EARLY, METRIC, MRPC
 from scipy.stats import chi2
 
 from autopeft.configuration import Configuration
 from autopeft.loops.search import plan
 from autopeft.request import SearchRequest
 from autopeft.training.measurement import Assignment
+
+Row = dict[str, Any]
 
 FIRST_SEED = 10**6
 """Beyond the seeds of curves.py, which count configurations."""
@@ -36,34 +38,57 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, nargs="+", default=MRPC)
     parser.add_argument("--configurations", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--metrics", nargs="+", default=[METRIC, "average_precision", "loss"])
     parser.add_argument("--train-examples", type=int, help="instead of the task's budget")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    chosen = evenly([json.loads(line) for path in given.tables for line in path.read_text().splitlines()], given.configurations)
-    done = [json.loads(line) for line in given.out.read_text().splitlines()] if given.out.exists() else []
-    asked = [(configuration, FIRST_SEED + seed) for seed in range(given.seeds) for configuration in chosen]
-    if asked[len(done) :]:
+    rows = read(*given.tables)
+    if given.seeds < 2:
+        parser.error(f"a deviation between seeds needs two of them, not {given.seeds}: give --seeds 2 or more")
+    if (n := len(ends(rows))) < given.configurations:
+        parser.error(f"the tables hold {n} configurations, not {given.configurations}: give fewer --configurations")
+    found = {key(one): one for one in read(given.out)} if given.out.exists() else {}
+    wanted = [
+        {"configuration": configuration, "seed": FIRST_SEED + seed}
+        for seed in range(given.seeds)
+        for configuration in evenly(rows, given.configurations)
+    ]
+    if missing := [one for one in wanted if key(one) not in found]:
         planned = plan(SearchRequest(task=given.task, train_examples=given.train_examples, workers=0))
         runner, measure_at = make_runner(planned), planned.budget.epoch_ends
         with given.out.open("a") as table:
-            for index, (configuration, seed) in enumerate(asked[len(done) :], start=len(done)):
-                outcome = runner.run(Assignment(index, configuration, planned.budget, seed=seed, measure_at=measure_at))
-                done.append(row(outcome))
-                table.write(json.dumps(done[-1]) + "\n")
+            for number, one in enumerate(missing):
+                configuration = Configuration.from_dict(one["configuration"])
+                outcome = runner.run(Assignment(number, configuration, planned.budget, seed=one["seed"], measure_at=measure_at))
+                found[key(one)] = row(outcome)
+                table.write(json.dumps(found[key(one)]) + "\n")
                 table.flush()
-    each = [done[i :: given.configurations] for i in range(given.configurations)]
+    each = [[found[key(one)] for one in wanted[i :: given.configurations]] for i in range(given.configurations)]
     whole = [trainings for trainings in each if all("curve" in one for one in trainings)]
-    for name in given.metrics:
+    for name in (METRIC, *EARLY):
         values = np.array([[one["curve"][-1][name] for one in trainings] for trainings in whole]).T
         print(f"{name:<18} all {spread(values)}  better half {spread(values[:, len(whole) // 2 :])}")
 
 
-def evenly(rows: Sequence[dict[str, Any]], n: int) -> list[Configuration]:
-    """Return n distinct configurations, evenly spaced in the order of the metric, ascending."""
-    ends = {json.dumps(one["configuration"], sort_keys=True): one["curve"][-1][METRIC] for one in rows if "curve" in one}
-    order = sorted(ends, key=ends.__getitem__)
-    return [Configuration.from_dict(json.loads(order[i])) for i in np.linspace(0, len(order) - 1, n).round().astype(int)]
+def read(*paths: Path) -> list[Row]:
+    """Return the rows of tables."""
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def key(training: Row) -> str:
+    """Return what tells trainings apart."""
+    return json.dumps([training["configuration"], training["seed"]], sort_keys=True)
+
+
+def ends(rows: Sequence[Row]) -> dict[str, float]:
+    """Return the metric of each configuration that was measured, by its JSON; of several, the last."""
+    return {json.dumps(one["configuration"], sort_keys=True): one["curve"][-1][METRIC] for one in rows if "curve" in one}
+
+
+def evenly(rows: Sequence[Row], n: int) -> list[dict[str, Any]]:
+    """Return n distinct configurations, of at least as many, evenly spaced in the order of the metric, ascending."""
+    metric = ends(rows)
+    order = sorted(metric, key=metric.__getitem__)
+    return [json.loads(order[i]) for i in np.linspace(0, len(order) - 1, n).round().astype(int)]
 
 
 def spread(values: NDArray[np.float64]) -> str:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 LORA = {"modules": [{"method": "lora", "size": 1, "layers": [0], "targets": ["query"]}], "training": {"learning_rate": 0.001}}
@@ -33,14 +34,34 @@ def test_configurations_are_trained_again_with_new_seeds(tmp_path: Path) -> None
 
 def test_the_deviation_between_seeds_is_pooled(tmp_path: Path) -> None:
     table, out = tmp_path / "table.jsonl", tmp_path / "seeds.jsonl"
+    configurations = [LORA | {"training": {"learning_rate": rate}} for rate in (0.001, 0.002, 0.003, 0.004)]
+    table.write_text("".join(json.dumps({"configuration": one, "curve": [{"accuracy": i}]}) + "\n" for i, one in enumerate(configurations)))
     measured = np.random.default_rng(0).normal(0.7, 0.02, size=(3, 4)).round(5)
-    table.write_text("".join(json.dumps({"configuration": LORA, "curve": [{"accuracy": 0.7}]}) + "\n" for _ in range(4)))
-    out.write_text("".join(json.dumps({"curve": [{"accuracy": value}]}) + "\n" for value in measured.flat))
-    (line,) = seeds("--tables", table, "--configurations", "4", "--seeds", "3", "--metrics", "accuracy", "--out", out).splitlines()
+    rows = [
+        {
+            "configuration": configurations[i],
+            "seed": 10**6 + seed,
+            "curve": [dict.fromkeys(("accuracy", "average_precision", "loss"), value)],
+        }
+        for (seed, i), value in np.ndenumerate(measured)
+    ]
+    given = ["--tables", table, "--configurations", "4", "--seeds", "3", "--out", out]
+    out.write_text("".join(json.dumps(row) + "\n" for row in rows[::-1]))  # the order doesn't count
+    line = seeds(*given).splitlines()[0]
     pooled, better = (np.sqrt(some.var(axis=0, ddof=1).mean()) for some in (measured, measured[:, 2:]))
     assert f"all {pooled:.4f} [" in line
     assert f"better half {better:.4f} [" in line
-    failed = [json.dumps({"error": "out of memory"}), *out.read_text().splitlines()[1:]]
-    out.write_text("\n".join(failed))
-    (line,) = seeds("--tables", table, "--configurations", "4", "--seeds", "3", "--metrics", "accuracy", "--out", out).splitlines()
-    assert f"all {np.sqrt(measured[:, 1:].var(axis=0, ddof=1).mean()):.4f} [" in line
+    rows[0] = {"configuration": configurations[0], "seed": 10**6, "error": "out of memory"}
+    out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert f"all {np.sqrt(measured[:, 1:].var(axis=0, ddof=1).mean()):.4f} [" in seeds(*given).splitlines()[0]
+
+
+@pytest.mark.parametrize(("option", "said"), [("--seeds", "needs two"), ("--configurations", "hold 1 configurations, not 2")])
+def test_what_tells_nothing_is_refused(tmp_path: Path, option: str, said: str) -> None:
+    table = tmp_path / "table.jsonl"
+    table.write_text(json.dumps({"configuration": LORA, "curve": [{"accuracy": 0.7}]}) + "\n")
+    given = {"--configurations": "1", "--seeds": "2"} | {option: "1" if option == "--seeds" else "2"}
+    command = [sys.executable, BENCHMARKS / "seeds.py", "--tables", table, "--out", tmp_path / "out.jsonl"]
+    answer = subprocess.run([*command, *(word for pair in given.items() for word in pair)], capture_output=True, text=True, timeout=120)
+    assert answer.returncode == 2
+    assert said in answer.stderr
