@@ -130,6 +130,10 @@ class Grid:
         """Return a row as a trial's parameters."""
         return {axis.name: axis.write(at) for axis, at in zip(self.axes, row.tolist(), strict=True)}
 
+    def places(self, rows: Array) -> Array:
+        """Return rows of which equal ones are repeats: a hundredth of a range apart is a new point; closer is hidden by noise."""
+        return np.where(self.n_values > 0, rows, np.round(rows, 2))
+
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """Draw n rows; how many flags of a group are on is drawn uniformly, so that few and many on are as frequent."""
         uniform = rng.random((n, len(self.axes)))

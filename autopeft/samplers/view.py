@@ -62,10 +62,12 @@ class View:
     """By row."""
 
     def __post_init__(self) -> None:
-        self.taken = {self._look(row).identity for row in self.tried} - {None}
+        self.taken = set(self._identities(self.tried)) - {None}
 
     def known_values(self, rows: Array) -> Array:
         """Return n x m known values, NaN for what is measured or can't be told."""
+        if not self.known:
+            return np.full((len(rows), len(self.signs)), np.nan)
         return np.array([self._look(row).values for row in rows], dtype=np.float64).reshape(len(rows), len(self.signs))
 
     def coordinates(self, rows: Array) -> Array:
@@ -84,8 +86,7 @@ class View:
 
     def allowed(self, rows: Array, *, repeats: bool = False) -> Mask:
         """Return which rows may be proposed: valid, of finite known values, and, unless repeats may be, new."""
-        identities = [self._look(row).identity for row in rows]
-        return np.array([one is not None and (repeats or one not in self.taken) for one in identities], dtype=np.bool_)
+        return np.array([one is not None and (repeats or one not in self.taken) for one in self._identities(rows)], dtype=np.bool_)
 
     def neighbours(self, row: Array, rng: np.random.Generator) -> Array:
         """Return the rows one step away."""
@@ -93,6 +94,13 @@ class View:
             return self.grid.neighbours(row)
         found = [self.grid.read(params) for params in self.hints.neighbours(self._look(row).params, rng)]
         return np.array(found, dtype=np.float64).reshape(len(found), len(row))
+
+    def _identities(self, rows: Array) -> list[Hashable]:
+        """Return what each row means; None for those that must not be proposed."""
+        if self.known or self.hints.valid or self.hints.identity:
+            return [self._look(row).identity for row in rows]
+        # Nothing asks for a trial's parameters, and writing them takes longer than predicting the rows.
+        return [place.tobytes() for place in self.grid.places(rows)]
 
     def _look(self, row: Array) -> Seen:
         key = row.tobytes()
@@ -106,7 +114,4 @@ class View:
         return self._found[key]
 
     def _identity(self, params: Parameters, row: Array) -> Hashable:
-        if self.hints.identity is not None:
-            return self.hints.identity(params)
-        # A hundredth of a range apart is a new point; closer tells nothing that noise doesn't hide.
-        return np.where(self.grid.n_values > 0, row, np.round(row, 2)).tobytes()
+        return self.hints.identity(params) if self.hints.identity else self.grid.places(row).tobytes()
