@@ -46,8 +46,9 @@ class PeftModule:
             raise InvalidInputError("a module's method must be a name", value=self.method)
         _require_count("size", self.size, self.method)
         if self.layers is not None:
-            for layer in self.layers:
-                _require_count("layer", layer, self.method)
+            if not (set(map(type, self.layers)) <= {int} and min(self.layers, default=0) >= 0):  # a loop over deep models takes long
+                for layer in self.layers:
+                    _require_count("layer", layer, self.method)
             object.__setattr__(self, "layers", tuple(sorted(set(self.layers))))
         object.__setattr__(self, "targets", tuple(sorted(set(self.targets))))
         object.__setattr__(self, "options", dict(sorted(self.options.items())))

@@ -68,7 +68,7 @@ def _resolve(module: PeftModule, topology: Topology) -> tuple[Method, PeftModule
 
 
 def _check_layers(module: PeftModule, topology: Topology) -> None:
-    if outside := sorted(set(module.layers or ()) - {block.index for block in topology.blocks}):
+    if outside := sorted(set(module.layers or ()) - topology.layers):
         raise InvalidInputError(
             f"{module.method} names layers the model does not have", value=outside, remedy=f"It has layers 0 to {topology.n_layers - 1}."
         )

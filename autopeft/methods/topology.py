@@ -75,6 +75,17 @@ class Block:
 
     def select(self, targets: Collection[str]) -> tuple[Linear, ...]:
         """Return the linears of some roles, in the model's order."""
+        key = tuple(targets)
+        if key not in self._selected:
+            self._selected[key] = self._select(targets)
+        return self._selected[key]
+
+    @cached_property
+    def _selected(self) -> dict[tuple[str, ...], tuple[Linear, ...]]:
+        """What was selected before: a search counts the same linears many thousand times."""
+        return {}
+
+    def _select(self, targets: Collection[str]) -> tuple[Linear, ...]:
         if ALL_ROLES in targets:
             return self.linears
         parts = {"query", "key", "value"}
@@ -132,6 +143,11 @@ class Topology:
         return self.blocks[0].hidden_size if self.blocks else 0
 
     @cached_property
+    def layers(self) -> frozenset[int]:
+        """The blocks' indices."""
+        return frozenset(block.index for block in self.blocks)
+
+    @cached_property
     def size(self) -> int:
         """Number of the model's parameters, head included."""
         return sum(tensor.size for tensor in self.tensors)
@@ -144,7 +160,10 @@ class Topology:
 
     def placed(self, layers: Collection[int] | None) -> tuple[Block, ...]:
         """Return the blocks with these indices; all for None."""
-        return self.blocks if layers is None else tuple(block for block in self.blocks if block.index in layers)
+        if layers is None:
+            return self.blocks
+        wanted = frozenset(layers)
+        return tuple(block for block in self.blocks if block.index in wanted)
 
     def linears(self, layers: Collection[int] | None, targets: Collection[str]) -> Iterator[Linear]:
         """Yield the linears of some roles in some layers, in the model's order."""

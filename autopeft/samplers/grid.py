@@ -26,6 +26,8 @@ Parameters = dict[str, Any]
 MAX_LEVELS = 64
 MIN_FLAGS = 3
 """So many on-off integers with a common name and a number at its end are flags, such as a mask of layers."""
+MAX_SWAPS = 36
+"""So many pairs of an on and an off flag are neighbours, all that twelve flags have; more are drawn at random."""
 LEVEL_STEPS = (-2, -1, 1, 2)
 POSITION_STEPS = (-0.1, -0.05, -0.02, 0.02, 0.05, 0.1)
 
@@ -78,12 +80,11 @@ class Axis:
 
     def read(self, value: Any) -> float:
         """Return the level or position of a value."""
-        distribution = self.distribution
-        if isinstance(distribution, CategoricalDistribution):
-            return float(distribution.to_internal_repr(value))
-        assert isinstance(distribution, IntDistribution | FloatDistribution)
+        if isinstance(self.distribution, CategoricalDistribution):
+            return float(self.distribution.to_internal_repr(value))
         if self.n_values:
-            return float(round((value - distribution.low) / (distribution.step or 1)))
+            low, step = self._level
+            return float(round((value - low) / step))
         low, high = self._ends
         return (self._scale(value) - low) / (high - low)
 
@@ -91,6 +92,12 @@ class Axis:
         low, high = self._ends
         scaled = low + position * (high - low)
         return math.exp(scaled) if self._log else scaled
+
+    @cached_property
+    def _level(self) -> tuple[float, float]:
+        """The value of the first level, and how far apart levels are."""
+        assert isinstance(self.distribution, IntDistribution | FloatDistribution)
+        return self.distribution.low, self.distribution.step or 1
 
     @cached_property
     def _ends(self) -> tuple[float, float]:
@@ -112,6 +119,8 @@ class Grid:
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
         self.axes = [Axis(name, distribution) for name, distribution in distributions.items()]
         self.n_values = np.array([axis.n_values for axis in self.axes], dtype=np.int64)
+        self._names = [axis.name for axis in self.axes]
+        self._choices = [axis.values for axis in self.axes]
         self.flags = _flag_groups(self.axes)
         """Columns of each group of flags."""
 
@@ -128,7 +137,8 @@ class Grid:
 
     def write(self, row: Array) -> Parameters:
         """Return a row as a trial's parameters."""
-        return {axis.name: axis.write(at) for axis, at in zip(self.axes, row.tolist(), strict=True)}
+        columns = zip(self._names, self._choices, self.axes, row.tolist(), strict=True)
+        return {name: values[int(at)] if values else axis.write(at) for name, values, axis, at in columns}
 
     def places(self, rows: Array) -> Array:
         """Return rows of which equal ones are repeats: a hundredth of a range apart is a new point; closer is hidden by noise."""
@@ -155,12 +165,14 @@ class Grid:
         middles = np.where(self.n_values > 0, (rows + 0.5) / np.maximum(1, self.n_values), rows)
         return np.concatenate([middles[:, [i for i in range(len(self.axes)) if i not in flags]], *self._shares(rows)], axis=1)
 
-    def neighbours(self, row: Array) -> Array:
-        """Return the rows one step away: one parameter moved, or one flag of a group handed to another."""
+    def neighbours(self, row: Array, rng: np.random.Generator) -> Array:
+        """Return the rows one step away: one parameter moved, or one flag of a group handed to another, of which a large group has many."""
         moved = [_with(row, {i: at}) for i in range(len(row)) for at in self._moves(i, row[i])]
         for columns in self.flags:
             on, off = [i for i in columns if row[i]], [i for i in columns if not row[i]]
-            moved += [_with(row, {i: 0.0, j: 1.0}) for i in on for j in off]
+            swaps = [(i, j) for i in on for j in off]
+            chosen = swaps if len(swaps) <= MAX_SWAPS else [swaps[k] for k in rng.permutation(len(swaps))[:MAX_SWAPS]]
+            moved += [_with(row, {i: 0.0, j: 1.0}) for i, j in chosen]
         return np.array(moved, dtype=np.float64).reshape(len(moved), len(row))
 
     def mutate(self, rows: Array, n: int, rng: np.random.Generator, max_steps: int = 3) -> Array:

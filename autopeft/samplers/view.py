@@ -91,7 +91,7 @@ class View:
     def neighbours(self, row: Array, rng: np.random.Generator) -> Array:
         """Return the rows one step away."""
         if self.hints.neighbours is None:
-            return self.grid.neighbours(row)
+            return self.grid.neighbours(row, rng)
         found = [self.grid.read(params) for params in self.hints.neighbours(self._look(row).params, rng)]
         return np.array(found, dtype=np.float64).reshape(len(found), len(row))
 

@@ -91,17 +91,23 @@ class Ordinal:
 
     def check(self, value: Scalar) -> None:
         """Raise an `InvalidInputError` unless the value is in the list."""
-        self.index(value)
+        if value.__class__ is not int or value not in self._ranks:
+            self.index(value)
 
     def encode(self, value: Scalar) -> list[float]:
         """Return the value's rank, scaled to [0, 1]; before the second value there may be a gap."""
-        rank = self.index(value)
-        return [(rank + self._gap * (rank > 0)) / max(1, len(self.values) - 1 + self._gap)]
+        return self._coordinates[self.index(value)]
 
     def decode(self, coordinates: Sequence[float]) -> int:
         """Return the value whose scaled rank is nearest."""
         place = min(1.0, max(0.0, coordinates[0])) * (len(self.values) - 1 + self._gap)
         return self.values[0 if 2 * place < 1 + self._gap else max(1, round(place) - self._gap)] if self._gap else self.values[round(place)]
+
+    @cached_property
+    def _coordinates(self) -> list[list[float]]:
+        """The coordinates of each rank."""
+        last = max(1, len(self.values) - 1 + self._gap)
+        return [[(rank + self._gap * (rank > 0)) / last] for rank in range(len(self.values))]
 
     @cached_property
     def _gap(self) -> int:
@@ -113,9 +119,10 @@ class Ordinal:
         Raises:
             InvalidInputError: The value is not one of the parameter's.
         """
-        if isinstance(value, bool) or value not in self._ranks:
+        rank = self._ranks.get(value)
+        if rank is None or value is True or value is False:
             raise InvalidInputError(f"{self.name} must be one of {', '.join(map(str, self.values))}", value=value)
-        return self._ranks[value]
+        return rank
 
     @cached_property
     def are_ranks(self) -> bool:

@@ -184,7 +184,7 @@ class SearchSpace:
         trained = [parameter.n_values for parameter in self.training if not isinstance(parameter, Real)]
         return math.prod((*own, *(one.size for one in self._layer_sets.values()), *trained))
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Number of coordinates d of an encoded point."""
         return sum(parameter.width for parameter in self.parameters)
@@ -247,14 +247,20 @@ class SearchSpace:
                 own = dict(zip(names, values, strict=True))
                 yield from ({**rest, **own, **layers} for layers in few)
 
-    def neighbours(self, point: Point, rng: np.random.Generator) -> list[dict[str, Scalar]]:
-        """Return every point that differs from this one by one step of one parameter, and some in which a layer makes way for another."""
+    def neighbours(self, point: Point, rng: np.random.Generator, max_layer_steps: int | None = None) -> list[dict[str, Scalar]]:
+        """Return every point that differs from this one by one step of one parameter, and some in which a layer makes way for another.
+
+        Of the steps in one set of layers there are at most `max_layer_steps`, drawn at random; None: all.
+        """
         self._require(point)
         steps = [{parameter.name: value} for parameter in self._unplaced for value in parameter.neighbours(point[parameter.name], rng)]
         for one in self._layer_sets.values():
-            single = [{parameter.name: value} for parameter in one.parameters for value in parameter.neighbours(point[parameter.name], rng)]
+            around = [{parameter.name: value} for parameter in one.parameters for value in parameter.neighbours(point[parameter.name], rng)]
+            around += one.moves(point, rng)
+            if max_layer_steps is not None and len(around) > max_layer_steps:
+                around = [around[i] for i in rng.permutation(len(around))[:max_layer_steps]]
             here = one.layers(point)
-            steps += [step for step in (*single, *one.moves(point, rng)) if one.layers({**point, **step}) != here]
+            steps += [step for step in around if one.layers({**point, **step}) != here]
         return [{**point, **step} for step in steps]
 
     def encode(self, points: Sequence[Point]) -> NDArray[np.float64]:

@@ -14,31 +14,30 @@ from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real
 from autopeft.space.space import Point, SearchSpace
 
 
-def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
-    """Return the Optuna distribution of every parameter, by its written name."""
-    return {_written(parameter): _distribution(parameter) for parameter in space.parameters}
+class Coding:
+    """Writes points of one space and reads them."""
 
+    def __init__(self, space: SearchSpace) -> None:
+        self.distributions: dict[str, BaseDistribution] = {_written(parameter): _distribution(parameter) for parameter in space.parameters}
+        """The Optuna distribution of every parameter, by its written name."""
+        self._columns = [(parameter.name, _written(parameter), _ranked(parameter)) for parameter in space.parameters]
 
-def to_point(space: SearchSpace, params: Mapping[str, Any]) -> dict[str, Scalar]:
-    """Read a trial's parameters as a point."""
-    return {parameter.name: _read(parameter, params[_written(parameter)]) for parameter in space.parameters}
+    def to_point(self, params: Mapping[str, Any]) -> dict[str, Scalar]:
+        """Read a trial's parameters as a point."""
+        return {name: params[written] if ranked is None else ranked.values[params[written]] for name, written, ranked in self._columns}
 
-
-def to_params(space: SearchSpace, point: Point) -> dict[str, Any]:
-    """Write a point as a trial's parameters."""
-    return {
-        _written(parameter): parameter.index(point[parameter.name]) if isinstance(parameter, Ordinal) else point[parameter.name]
-        for parameter in space.parameters
-    }
+    def to_params(self, point: Point) -> dict[str, Any]:
+        """Write a point as a trial's parameters."""
+        return {written: point[name] if ranked is None else ranked.index(point[name]) for name, written, ranked in self._columns}
 
 
 def _written(parameter: Parameter) -> str:
-    return f"{parameter.name}.level" if isinstance(parameter, Ordinal) and not parameter.are_ranks else parameter.name
+    return parameter.name if _ranked(parameter) is None else f"{parameter.name}.level"
 
 
-def _read(parameter: Parameter, written: Any) -> Scalar:
-    value: Scalar = parameter.values[written] if isinstance(parameter, Ordinal) else written
-    return value
+def _ranked(parameter: Parameter) -> Ordinal | None:
+    """Return a parameter whose levels are written, None if its values are."""
+    return parameter if isinstance(parameter, Ordinal) and not parameter.are_ranks else None
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:

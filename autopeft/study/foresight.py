@@ -17,7 +17,7 @@ from autopeft.samplers.registry import Knowledge
 from autopeft.samplers.view import SpaceHints
 from autopeft.space.parameter import Real
 from autopeft.space.space import Point, SearchSpace
-from autopeft.study import coding
+from autopeft.study.coding import Coding
 
 Parameters = dict[str, Any]
 KnownValues = Callable[[Configuration], Mapping[str, float] | None]
@@ -31,6 +31,8 @@ It gives the surrogate a direction to look along, no more: rate and size remain 
 """
 SIZE_DECADES = 4
 """Powers of ten over which the parameters in a layer may differ, about."""
+MAX_LAYER_STEPS = 24
+"""A local search looks at so many steps in one set of layers, all that twelve layers have: in a deep model they'd outnumber all others."""
 CACHE_SIZE = 20_000
 """A suggestion looks at a few thousand points, many of them more than once and again at the next."""
 
@@ -74,8 +76,8 @@ class Foresight:
         self.space, self.objectives, self.constraints = space, tuple(objectives), tuple(constraints)
         self._known, self._floors = known, dict(floors)
         self._bounds = [constraint for constraint in constraints if constraint.objective.known]
-        self._distributions = coding.distributions(space)
-        self._training = tuple(coding.to_params(space, space.point_near({})).values())[len(space.parameters) - len(space.training) :]
+        self.coding = Coding(space)
+        self._training = tuple(self.coding.to_params(space.point_near({})).values())[len(space.parameters) - len(space.training) :]
         """Training hyper-parameters' values that stand for any."""
         self._look = lru_cache(CACHE_SIZE)(self._work_out)
         self._look_at_modules = lru_cache(CACHE_SIZE)(self._work_out_modules)
@@ -97,7 +99,7 @@ class Foresight:
 
     def objection(self, point: Point) -> str:
         """Return why a point may not be proposed, as a clause; empty if it may."""
-        seen = self._seen(coding.to_params(self.space, point))
+        seen = self._seen(self.coding.to_params(point))
         if (known := seen.known) is None:
             return "the backbone can't take it"
         if seen.name is None:
@@ -106,9 +108,8 @@ class Foresight:
         return f"that is {known[broken[0].name]:,.0f} {broken[0].unit}, more than allowed" if broken else ""
 
     def neighbours(self, params: Parameters, rng: np.random.Generator) -> list[Parameters]:
-        """Return the parameters one step away."""
-        points = self.space.neighbours(coding.to_point(self.space, params), rng)
-        return [coding.to_params(self.space, point) for point in points]
+        """Return the parameters one step away; of the steps in a deep model's layers, some."""
+        return self._around(params, rng, MAX_LAYER_STEPS)
 
     def knowledge(self) -> Knowledge:
         """Return all of it in the form that samplers take."""
@@ -123,13 +124,13 @@ class Foresight:
             features=self._features,
             neighbours=self.neighbours,
         )
-        return Knowledge(self._distributions, known, hints, reference)
+        return Knowledge(self.coding.distributions, known, hints, reference)
 
     def _find_allowed(self) -> Parameters:
         """Return the first point that may be proposed, by rising number of modules and layers, then by steps down from the smallest."""
         best: tuple[float, Parameters] | None = None
         for point in self.space.sparse_points():
-            params = coding.to_params(self.space, point)
+            params = self.coding.to_params(point)
             if self.identity(params) is not None:
                 return params
             excess = self.excess(params)
@@ -146,7 +147,7 @@ class Foresight:
         """Walk to neighbours that break the constraints less, for spaces in which several modules are always on."""
         rng = np.random.default_rng(0)
         while self.identity(params) is None:
-            found = [one for one in self.neighbours(params, rng) if self._seen(one).name is not None]
+            found = [one for one in self._around(params, rng) if self._seen(one).name is not None]
             best = min(found, key=self.excess, default=params)
             if self.excess(best) >= self.excess(params):
                 break
@@ -163,6 +164,10 @@ class Foresight:
             f"no configuration of the space {self.space.name} keeps its {name} to {broken.upper:,.10g}: {smallest}",
             remedy=f"Allow at least {known[broken.objective.name]:,.0f}, or take a space with smaller modules.",
         )
+
+    def _around(self, params: Parameters, rng: np.random.Generator, max_layer_steps: int | None = None) -> list[Parameters]:
+        points = self.space.neighbours(self.coding.to_point(params), rng, max_layer_steps)
+        return [self.coding.to_params(point) for point in points]
 
     def _excess(self, known: Mapping[str, float] | None) -> float:
         if known is None:
@@ -196,7 +201,7 @@ class Foresight:
         return np.array(rows, dtype=np.float64).reshape(len(trials), -1)
 
     def _seen(self, params: Parameters) -> Sight:
-        return self._look(tuple(map(params.__getitem__, self._distributions)))
+        return self._look(tuple(map(params.__getitem__, self.coding.distributions)))
 
     def _work_out(self, values: tuple[Any, ...]) -> Sight:
         """Return what is to be seen of a trial, given its parameters' values; points that differ in training alone share most of it."""
@@ -219,4 +224,4 @@ class Foresight:
         return Sight(configuration.id if allowed else None, known, n_layers, coordinates)
 
     def _point(self, values: tuple[Any, ...]) -> dict[str, Scalar]:
-        return coding.to_point(self.space, dict(zip(self._distributions, values, strict=True)))
+        return self.coding.to_point(dict(zip(self.coding.distributions, values, strict=True)))

@@ -19,7 +19,6 @@ from autopeft.samplers.distinct import DistinctSampler, trial_seed
 from autopeft.samplers.partial import Early
 from autopeft.samplers.registry import make_sampler, require_sampler
 from autopeft.space.space import Point
-from autopeft.study import coding
 from autopeft.study.directory import RunDirectory
 from autopeft.study.foresight import Foresight
 from autopeft.study.record import Expectation, RungResult, State, TrialRecord, TrialTime
@@ -149,7 +148,7 @@ class Study:
         queued = {trial.user_attrs.get(START) for trial in self._study.get_trials(deepcopy=False)}
         for name, point in points.items():
             if name not in queued:
-                self._study.enqueue_trial(coding.to_params(self._foresight.space, point), user_attrs={START: name})
+                self._study.enqueue_trial(self._foresight.coding.to_params(point), user_attrs={START: name})
 
     def ask(self) -> tuple[int, Configuration, int]:
         """Return the number, configuration and seed of a running trial: one that a dead process had begun, or else a new one."""
@@ -158,11 +157,11 @@ class Study:
         if self._begun:
             record = self._read(self._begun.pop(0))
             return record.number, record.configuration, record.seed
-        space = self._foresight.space
+        coding = self._foresight.coding
         began = time.perf_counter()
-        trial = self._study.ask(coding.distributions(space))
+        trial = self._study.ask(coding.distributions)
         trial.set_user_attr(_SUGGESTION_SECONDS, round(time.perf_counter() - began, 4))
-        configuration = space.configuration(coding.to_point(space, trial.params))
+        configuration = self._foresight.space.configuration(coding.to_point(trial.params))
         seed = trial_seed(self._seed, trial.number)
         for key, value in {"configuration": configuration.to_json(), "configuration_id": configuration.id, "seed": seed}.items():
             trial.set_user_attr(key, value)

@@ -30,7 +30,6 @@ from autopeft.loops.search import SearchPlan, known_costs, plan
 from autopeft.pareto import hypervolume, non_dominated
 from autopeft.request import SearchRequest
 from autopeft.samplers.view import SpaceHints
-from autopeft.study import coding
 from autopeft.study.record import EARLY_METRICS
 
 Array = NDArray[np.float64]
@@ -84,7 +83,7 @@ class Tabulated:
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
         """The default space."""
-        return coding.distributions(self.planned.space)
+        return self._foresight.coding.distributions
 
     @property
     def known(self) -> dict[int, Any]:
@@ -108,7 +107,7 @@ class Tabulated:
             space.point_near({module.method: module for module in one.modules}) | {"learning_rate": one.training["learning_rate"]}
             for one in self._configurations
         ]
-        return [coding.to_params(space, point) for point in points], self._ends_measured[:, 0]
+        return [self._foresight.coding.to_params(point) for point in points], self._ends_measured[:, 0]
 
     def fit_error(self) -> dict[str, float]:
         """Return how well the regression tells the metric of configurations that it hasn't seen, by cross-validation."""
@@ -159,7 +158,7 @@ class Tabulated:
         """Hypervolume of the best front that an evolutionary search of the model comes to, with many times a search's evaluations."""
         rng = np.random.default_rng(0)
         drawn = [self.planned.space.sample(rng) for _ in range(N_DRAWN)]
-        front, losses = self._front([coding.to_params(self.planned.space, point) for point in drawn])
+        front, losses = self._front([self._foresight.coding.to_params(point) for point in drawn])
         for _ in range(N_ROUNDS):
             around = [step for params in front for step in self._foresight.neighbours(params, rng)]
             chosen = [around[i] for i in rng.permutation(len(around))[:N_MUTATED]]
@@ -200,8 +199,8 @@ class Tabulated:
 
     def _predictions(self, points: Sequence[dict[str, Any]]) -> tuple[Array, Array]:
         """Return the inputs of points, n x d, and what the regression says of their ends, n x (1 + the number of `EARLY`)."""
-        space = self.planned.space
-        inputs = np.array([self._row(space.configuration(coding.to_point(space, params))) for params in points])
+        read, space = self._foresight.coding.to_point, self.planned.space
+        inputs = np.array([self._row(space.configuration(read(params))) for params in points])
         return inputs, self._predict(inputs)
 
     def _predict(self, inputs: Array) -> Array:

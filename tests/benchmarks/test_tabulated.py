@@ -56,12 +56,11 @@ def test_the_model_tells_what_the_table_holds(table: Path, monkeypatch: pytest.M
     assert error["rows"] == 40
     assert error["spearman"] > 0.8
     space, rng = problem.planned.space, np.random.default_rng(1)
-    from autopeft.study import coding
-
-    points = [coding.to_params(space, space.sample(rng)) for _ in range(30)]
-    points = [params for params in points if space.configuration(coding.to_point(space, params)).modules]
+    coding = problem.planned.foresight.coding
+    points = [coding.to_params(space.sample(rng)) for _ in range(30)]
+    points = [params for params in points if space.configuration(coding.to_point(params)).modules]
     values = np.array([problem.observe(params, rng)[0] for params in points])
-    configurations = [space.configuration(coding.to_point(space, params)) for params in points]
+    configurations = [space.configuration(coding.to_point(params)) for params in points]
     modelled = [problem.measure(one) for one in configurations]
     assert np.abs(values[:, 0] - [metric for metric, _ in modelled]).max() < 5 * NOISE
     assert values[:, 1] == pytest.approx([problem.parameters(one) for one in configurations])
@@ -75,14 +74,13 @@ def test_what_breaks_a_measured_bound_reaches_nothing(table: Path, monkeypatch: 
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     from problems.tabulated import BoundedTabulated
 
-    from autopeft.study import coding
-
     monkeypatch.setattr("problems.tabulated.N_DRAWN", 300)
     monkeypatch.setattr("problems.tabulated.N_ROUNDS", 3)
     problem = BoundedTabulated(table)
     space, rng = problem.planned.space, np.random.default_rng(1)
-    points = [coding.to_params(space, space.sample(rng)) for _ in range(60)]
-    points = [params for params in points if space.configuration(coding.to_point(space, params)).modules]
+    coding = problem.planned.foresight.coding
+    points = [coding.to_params(space.sample(rng)) for _ in range(60)]
+    points = [params for params in points if space.configuration(coding.to_point(params)).modules]
     excess = np.array([problem.observe(params, rng)[1]["cpu_seconds"] for params in points])
     slow, quick = ([params for params, over in zip(points, excess, strict=True) if sign * over > 5] for sign in (1, -1))
     assert slow

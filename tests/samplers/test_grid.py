@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from autopeft.samplers.grid import Axis, Grid
+from autopeft.samplers.grid import MAX_SWAPS, Axis, Grid
 
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
     "level": IntDistribution(2, 8, step=2),
@@ -19,7 +19,7 @@ GRID = Grid(DISTRIBUTIONS)
 
 def test_rows_become_parameters_of_their_distributions_and_back() -> None:
     rows = GRID.sample(200, np.random.default_rng(0))
-    for row in [*rows, *GRID.mutate(rows, 200, np.random.default_rng(1)), *GRID.neighbours(rows[0])]:
+    for row in [*rows, *GRID.mutate(rows, 200, np.random.default_rng(1)), *GRID.neighbours(rows[0], np.random.default_rng(1))]:
         params = GRID.write(row)
         for name, distribution in DISTRIBUTIONS.items():
             assert distribution._contains(distribution.to_internal_repr(params[name])), name
@@ -48,7 +48,7 @@ def test_flags_are_found_and_counts_of_them_are_drawn_evenly() -> None:
 
 def test_neighbours_are_one_step_away_or_move_a_flag() -> None:
     row = GRID.read(GRID.write(GRID.sample(1, np.random.default_rng(3))[0]))
-    around = GRID.neighbours(row)
+    around = GRID.neighbours(row, np.random.default_rng(0))
     changed = (around != row).sum(axis=1)
     assert set(changed) <= {1, 2}
     for moved in around[changed == 2]:
@@ -62,3 +62,12 @@ def test_coordinates_stay_in_the_unit_cube() -> None:
         assert coordinates.max() <= 1
     assert GRID.encode(rows).shape[1] == 16 + 1  # four for the choice, one for the share of layers
     assert GRID.summarise(rows).shape[1] == 8 + 1
+
+
+def test_of_many_pairs_of_flags_some_are_neighbours() -> None:
+    grid = Grid({f"layers.{layer}": IntDistribution(0, 1) for layer in range(40)})
+    row = (np.arange(40) % 2).astype(np.float64)
+    one, other = (grid.neighbours(row, np.random.default_rng(seed)) for seed in (0, 1))
+    assert len(one) == len(other) == 40 + MAX_SWAPS  # of 400 pairs
+    assert set(map(bytes, one)) != set(map(bytes, other))
+    assert (one[40:].sum(axis=1) == row.sum()).all()

@@ -146,6 +146,19 @@ def test_neighbours_are_other_points_of_the_space(sharing: LayerSharing, rule: L
     assert changed == set(point)
 
 
+@pytest.mark.parametrize("n_layers", [12, 80])
+def test_of_many_steps_in_layers_some_are_taken(n_layers: int) -> None:
+    found = space(n_layers=n_layers)
+    flags = [name for name in found.sample(np.random.default_rng(0)) if name.startswith("layers.")]
+    for seed in range(5):
+        point = found.sample(np.random.default_rng(seed))
+        every, some = (found.neighbours(point, np.random.default_rng(seed), most) for most in (None, 24))
+        kept_layers, kept_some = ([one for one in group if all(one[name] == point[name] for name in flags)] for group in (every, some))
+        assert kept_some == kept_layers  # the other steps are all there
+        assert len(some) - len(kept_some) == min(24, len(every) - len(kept_layers))
+        assert (len(some) == len(every)) == (n_layers == 12)
+
+
 @pytest.mark.parametrize("sharing", ["shared", "per_module"])
 def test_flag_columns_are_the_layers_of_each_mask(sharing: LayerSharing) -> None:
     searched = replace(space(), sharing=sharing)

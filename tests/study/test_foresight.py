@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -10,9 +11,8 @@ from autopeft.samplers.registry import SAMPLERS
 from autopeft.space.layers import LayerRule
 from autopeft.space.parameter import Ordinal, Real
 from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
-from autopeft.study.coding import to_params, to_point
 from autopeft.study.directory import RunDirectory
-from autopeft.study.foresight import SIZE_DECADES, Foresight
+from autopeft.study.foresight import MAX_LAYER_STEPS, SIZE_DECADES, Foresight
 from autopeft.study.study import Study
 
 OBJECTIVES = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
@@ -64,11 +64,21 @@ def test_the_smallest_possible_is_named_and_is_the_smallest(slots, sharing, rule
     names = [parameter.name for parameter in space.parameters]
     configurations = [space.configuration(dict(zip(names, one, strict=True))) for one in values]
     smallest = min(known(one)["trainable_parameters"] for one in configurations if one.modules)
-    assert known(space.configuration(to_point(space, bounded(space, smallest).smallest)))["trainable_parameters"] == smallest
+    foresight = bounded(space, smallest)
+    assert known(space.configuration(foresight.coding.to_point(foresight.smallest)))["trainable_parameters"] == smallest
     with pytest.raises(
         InvalidInputError, match=rf"small keeps its trainable parameters to .*: the smallest possible has {smallest:.0f} param"
     ):
         bounded(space, smallest - 1)
+
+
+def test_layers_of_a_deep_model_dont_outnumber_all_other_steps() -> None:
+    foresight = Foresight(replace(DEEP, n_layers=80), OBJECTIVES, known)
+    params = {**foresight.smallest, "lora.size.level": 3, "learning_rate": 1e-3, **{f"layers.{layer}": layer % 2 for layer in range(80)}}
+    around = foresight.neighbours(params, np.random.default_rng(0))
+    same_layers = [one for one in around if all(one[name] == params[name] for name in params if name.startswith("layers."))]
+    assert len(around) - len(same_layers) == MAX_LAYER_STEPS
+    assert len(same_layers) == 3 + 1 + 4  # sizes up, down and off, of what is off up, and of the learning rate
 
 
 def test_a_space_of_which_nothing_can_be_built_is_refused() -> None:
@@ -93,7 +103,7 @@ def test_what_is_remembered_of_modules_goes_with_every_learning_rate(sharing, tr
     hints, rng = foresight.knowledge().hints, np.random.default_rng(0)
     points = [space.sample(rng) for _ in range(60)]
     points += [{**point, parameter.name: parameter.sample(rng)} for point in points for parameter in training]
-    params = [to_params(space, point) for point in points]
+    params = [foresight.coding.to_params(point) for point in points]
     assert hints.encode(params) == pytest.approx(space.encode([space.canonical(point) for point in points]))
     read = [space.configuration(point) for point in points]
     assert [foresight.identity(one) is not None for one in params] == [bool(one.modules) for one in read]
@@ -119,7 +129,7 @@ def test_a_sampler_is_told_floors_by_objective_and_how_high_a_rate_is_for_its_si
     low, high = knowledge.hints.features([point, tenfold])[:, -1]
     assert high - low == pytest.approx(0.5)  # one decade of two
     larger = {**point, "lora.size.level": 5}
-    sizes = [known(DEEP.configuration(to_point(DEEP, params)))["trainable_parameters"] for params in (point, larger)]
+    sizes = [known(DEEP.configuration(foresight.coding.to_point(params)))["trainable_parameters"] for params in (point, larger)]
     shift = knowledge.hints.features([larger])[0] - knowledge.hints.features([point])[0]
     decades = np.log10(sizes[1] / sizes[0])
     assert shift == pytest.approx([decades / SIZE_DECADES, decades / 3 / 2])
