@@ -75,3 +75,10 @@ class UnsupportedError(AutopeftError, NotImplementedError):
 
 class VerificationError(AutopeftError, RuntimeError):
     """What was built differs from what the configuration asked for, or a checkpoint does not fit the model."""
+
+
+def hides_a_stop(error: BaseException | None) -> bool:
+    """Return whether an error came up while a KeyboardInterrupt passed: where that hits a context manager, its end may fail over it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None

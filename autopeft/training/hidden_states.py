@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from autopeft.errors import VerificationError
+from autopeft.errors import VerificationError, hides_a_stop
 from autopeft.hub import one_line
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.outputs import first_tensor
@@ -220,6 +220,8 @@ class HiddenStates:
                 with part.reused(few, [0, 1]):
                     played = self._logits(batch)
             except Exception as error:  # whatever a model's code raises where layers did not do all that they do
+                if hides_a_stop(error):
+                    raise KeyboardInterrupt from error
                 return _Verdict(True, f"the layers above need more than hidden states: {one_line(error)}")
         finally:
             self._model.train(was_training)

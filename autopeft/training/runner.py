@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from autopeft.budget import Budget
-from autopeft.errors import AutopeftError
+from autopeft.errors import AutopeftError, hides_a_stop
 from autopeft.methods.checkpoint import pack
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
@@ -76,6 +76,8 @@ class TrialRunner:
             try:
                 return self._run(assignment, micro_batch)
             except (AutopeftError, RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
+                if hides_a_stop(error):
+                    raise KeyboardInterrupt from error
                 no_room = is_out_of_memory(error)
                 if not no_room or micro_batch == 1:
                     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

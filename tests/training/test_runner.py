@@ -1,5 +1,6 @@
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,25 @@ def test_failures_are_outcomes_and_leave_the_backbone_as_it_was(runner: TrialRun
     assert diverged.measurement is None
     assert "diverged" in diverged.error
     assert state(runner) == before
+    assert run(runner, CONFIGURATIONS["lora"]).error == ""
+
+
+def test_a_stop_that_an_error_hides_still_stops(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def ending_badly() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise RuntimeError("trying to pop from empty mode stack")
+
+    def stopped(self: loop.Training, until: int) -> None:
+        with ending_badly():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.Training, "advance", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(runner, CONFIGURATIONS["lora"])
+    monkeypatch.undo()
     assert run(runner, CONFIGURATIONS["lora"]).error == ""
 
 
