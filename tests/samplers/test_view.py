@@ -17,7 +17,7 @@ def test_less_than_a_hundredth_of_a_range_apart_is_a_repeat(hints: SpaceHints) -
 
 
 def test_nothing_is_written_unless_something_asks_for_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(Grid, "write")  # what most of a suggestion's time went to
+    monkeypatch.delattr(Grid, "write")  # it took almost half of a suggestion's time
     view = View(GRID, {}, [1.0, -1.0], SpaceHints(), ROWS[:1])
     assert view.allowed(ROWS).any()
     assert view.coordinates(ROWS).shape == (4, 2)
