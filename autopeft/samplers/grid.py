@@ -119,8 +119,6 @@ class Grid:
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
         self.axes = [Axis(name, distribution) for name, distribution in distributions.items()]
         self.n_values = np.array([axis.n_values for axis in self.axes], dtype=np.int64)
-        self._names = [axis.name for axis in self.axes]
-        self._choices = [axis.values for axis in self.axes]
         self.flags = _flag_groups(self.axes)
         """Columns of each group of flags."""
 
@@ -137,8 +135,7 @@ class Grid:
 
     def write(self, row: Array) -> Parameters:
         """Return a row as a trial's parameters."""
-        columns = zip(self._names, self._choices, self.axes, row.tolist(), strict=True)
-        return {name: values[int(at)] if values else axis.write(at) for name, values, axis, at in columns}
+        return {axis.name: axis.write(at) for axis, at in zip(self.axes, row.tolist(), strict=True)}
 
     def places(self, rows: Array) -> Array:
         """Return rows of which equal ones are repeats: a hundredth of a range apart is a new point; closer is hidden by noise."""

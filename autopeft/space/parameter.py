@@ -91,8 +91,7 @@ class Ordinal:
 
     def check(self, value: Scalar) -> None:
         """Raise an `InvalidInputError` unless the value is in the list."""
-        if value.__class__ is not int or value not in self._ranks:
-            self.index(value)
+        self.index(value)
 
     def encode(self, value: Scalar) -> list[float]:
         """Return the value's rank, scaled to [0, 1]; before the second value there may be a gap."""

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from autopeft.configuration import Configuration, PeftModule
 from autopeft.methods.compose import apply
 from autopeft.tasks import TaskData
 from autopeft.training.backbone import find_backbone
-from autopeft.training.hidden_states import HiddenStates
+from autopeft.training.hidden_states import FrozenPart, HiddenStates
 from autopeft.training.measurement import Assignment, Measurement, RunnerSettings
 from autopeft.training.recordings import Shelf
 from autopeft.training.runner import TrialRunner
@@ -97,6 +99,24 @@ def test_the_least_used_goes_first(backbone_folder: Path, data: TaskData) -> Non
         assert states.below(applied, split).recording_of(split) is not None
         applied.eject()
         assert states.held_bytes == one_boundary
+
+
+def test_a_stop_while_it_is_tried_out_stops(backbone_folder: Path, data: TaskData, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = TrialRunner(RunnerSettings(find_backbone(str(backbone_folder)), data.task, data.train, data.validation, threads=1))
+
+    @contextmanager
+    def ending_badly(*_: object) -> Iterator[None]:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("trying to pop from empty mode stack")
+        yield
+
+    monkeypatch.setattr(FrozenPart, "reused", ending_badly)
+    with pytest.raises(KeyboardInterrupt):
+        measured(runner, MODULES["lora"], 1)
+    monkeypatch.undo()
+    assert measured(runner, MODULES["lora"], 1).not_reused == ""
 
 
 def test_a_shelf_keeps_to_its_bound() -> None:
