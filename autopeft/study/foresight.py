@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +36,7 @@ CACHE_SIZE = 20_000
 """A suggestion looks at a few thousand points, many of them more than once and again at the next."""
 
 
-@dataclass(frozen=True)
-class Sight:
+class Sight(NamedTuple):
     """What is remembered of a trial's parameters, or of all but its training hyper-parameters."""
 
     name: Hashable
@@ -47,7 +45,7 @@ class Sight:
     """The known costs; None if it can't be built."""
     n_layers: int
     """How many layers have a module."""
-    coordinates: NDArray[np.float64]
+    coordinates: tuple[float, ...]
     """The same for all that mean the same."""
 
 
@@ -210,7 +208,7 @@ class Foresight:
         point = self._point(values)
         training = [number for parameter in self.space.training for number in parameter.encode(point[parameter.name])]
         name = None if modules.name is None else (modules.name, *values[first:])
-        return replace(modules, name=name, coordinates=np.append(modules.coordinates, training))
+        return Sight(name, modules.known, modules.n_layers, (*modules.coordinates, *training))
 
     def _work_out_modules(self, values: tuple[Any, ...]) -> Sight:
         """Return what is to be seen of all parameters but the training hyper-parameters, which are the last."""
@@ -221,7 +219,7 @@ class Foresight:
         n_layers = len({layer for module in configuration.modules for layer in module.layers or ()})
         width = self.space.width - sum(parameter.width for parameter in self.space.training)
         coordinates = self.space.encode([self.space.canonical(point)])[0, :width]
-        return Sight(configuration.id if allowed else None, known, n_layers, coordinates)
+        return Sight(configuration if allowed else None, known, n_layers, tuple(coordinates.tolist()))
 
     def _point(self, values: tuple[Any, ...]) -> dict[str, Scalar]:
         return self.coding.to_point(dict(zip(self.coding.distributions, values, strict=True)))
