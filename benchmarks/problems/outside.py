@@ -2,7 +2,7 @@
 
     pip install ax-platform syne-tune
 
-Both are told what a user would tell them: the space, directions, and costs as logarithms. Neither is told of bounds.
+Both are told what a user would tell them: the space, directions, costs as logarithms and, where they have a place for them, bounds.
 """
 
 import math
@@ -23,6 +23,7 @@ class _OutsideSampler(BaseSampler):
 
     def __init__(self, problem: Problem, seed: int) -> None:
         self._distributions, self._directions, self._seed = dict(problem.distributions), tuple(problem.directions), seed
+        self._costs = frozenset(problem.known)
         self._open: dict[int, Any] = {}
         """By trial, what the library knows it by."""
 
@@ -32,21 +33,24 @@ class _OutsideSampler(BaseSampler):
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         for done in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             if done.number in self._open:
-                signs = (1 if direction == "minimize" else -1 for direction in self._directions)
-                losses = (sign * (math.log10(value) if sign == 1 else value) for sign, value in zip(signs, done.values, strict=True))
-                self._tell(self._open.pop(done.number), {f"loss{index}": loss for index, loss in enumerate(losses)})
+                losses = {f"loss{index}": self._loss(index, value) for index, value in enumerate(done.values)}
+                self._tell(self._open.pop(done.number), losses, done.constraints)
         self._open[trial.number], params = self._ask(trial.number)
         return params
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
         raise NotImplementedError("the whole space is sampled at once")
 
+    def _loss(self, index: int, value: float) -> float:
+        value = math.log10(value) if index in self._costs else value
+        return value if self._directions[index] == "minimize" else -value
+
     def _ask(self, number: int) -> tuple[Any, dict[str, Any]]:
         """Return the library's name for a new trial, and its parameters."""
         raise NotImplementedError
 
-    def _tell(self, name: Any, losses: Mapping[str, float]) -> None:
-        """Tell the library what a trial came to."""
+    def _tell(self, name: Any, losses: Mapping[str, float], excess: Mapping[str, float]) -> None:
+        """Tell the library what a trial came to, and by how much it exceeds each bound."""
         raise NotImplementedError
 
 
@@ -58,29 +62,33 @@ class AxSampler(_OutsideSampler):
         from ax.api.client import Client
         from ax.api.configs import RangeParameterConfig
 
-        parameters = [RangeParameterConfig(name=name, **_bounds(one)) for name, one in self._distributions.items()]
+        parameters = [RangeParameterConfig(name=name, **_range(one)) for name, one in self._distributions.items()]
         self._client = Client(random_seed=seed)
         self._client.configure_experiment(parameters=parameters)
-        self._client.configure_optimization(objective=", ".join(f"-loss{index}" for index in range(len(self._directions))))
+        self._client.configure_optimization(
+            objective=", ".join(f"-loss{index}" for index in range(len(self._directions))),
+            outcome_constraints=[f"{name} <= 0" for name in problem.bounds],
+        )
 
     def _ask(self, number: int) -> tuple[Any, dict[str, Any]]:
         ((index, params),) = self._client.get_next_trials(max_trials=1).items()
         return index, dict(params)
 
-    def _tell(self, name: Any, losses: Mapping[str, float]) -> None:
-        self._client.complete_trial(trial_index=name, raw_data=losses)
+    def _tell(self, name: Any, losses: Mapping[str, float], excess: Mapping[str, float]) -> None:
+        self._client.complete_trial(trial_index=name, raw_data={**losses, **excess})
 
 
 class SyneTuneSampler(_OutsideSampler):
-    """Syne Tune's expected hypervolume improvement (Salinas et al., 2022)."""
+    """Syne Tune's expected hypervolume improvement (Salinas et al., 2022), which knows no bounds."""
 
     def __init__(self, problem: Problem, seed: int) -> None:
         super().__init__(problem, seed)
-        from syne_tune.config_space import loguniform, randint
+        from syne_tune.config_space import loguniform, randint, uniform
         from syne_tune.optimizer.baselines import EHVI
 
-        make = {"int": randint, "float": loguniform}
-        space = {name: make[(found := _bounds(one))["parameter_type"]](*found["bounds"]) for name, one in self._distributions.items()}
+        make = {("int", "linear"): randint, ("float", "linear"): uniform, ("float", "log"): loguniform}
+        ranges = {name: _range(one) for name, one in self._distributions.items()}
+        space = {name: make[one["parameter_type"], one["scaling"]](*one["bounds"]) for name, one in ranges.items()}
         metrics = [f"loss{index}" for index in range(len(self._directions))]
         self._scheduler = EHVI(space, metrics, do_minimize=True, random_seed=seed)
 
@@ -96,16 +104,16 @@ class SyneTuneSampler(_OutsideSampler):
         self._scheduler.on_trial_add(trial)
         return trial, dict(trial.config)
 
-    def _tell(self, name: Any, losses: Mapping[str, float]) -> None:
+    def _tell(self, name: Any, losses: Mapping[str, float], excess: Mapping[str, float]) -> None:
         self._scheduler.on_trial_complete(name, losses)
 
 
-def _bounds(distribution: BaseDistribution) -> dict[str, Any]:
-    """Return an integer or log-uniform distribution as Ax's range takes it."""
+def _range(distribution: BaseDistribution) -> dict[str, Any]:
+    """Return a distribution of integers or numbers as Ax's range takes it."""
     match distribution:
-        case IntDistribution(low=low, high=high):
-            return {"parameter_type": "int", "bounds": (low, high)}
-        case FloatDistribution(low=low, high=high, log=True):
-            return {"parameter_type": "float", "bounds": (low, high), "scaling": "log"}
+        case IntDistribution(low=low, high=high, log=False):
+            return {"parameter_type": "int", "bounds": (low, high), "scaling": "linear"}
+        case FloatDistribution(low=low, high=high, log=log):
+            return {"parameter_type": "float", "bounds": (low, high), "scaling": "log" if log else "linear"}
         case _:
             raise TypeError(f"{distribution} is neither")

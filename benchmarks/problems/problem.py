@@ -17,6 +17,8 @@ class Problem(Protocol):
     name: str
     directions: Sequence[str]
     """Of the m objectives, "minimize" or "maximize"."""
+    bounds: Sequence[str]
+    """The measured constraints."""
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
