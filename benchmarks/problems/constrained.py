@@ -30,7 +30,7 @@ class ConstrainedSphere:
 
     name = "C2-DTLZ2, 3 objectives"
     directions = ("minimize",) * N_OBJECTIVES
-    bounds = ("patches",)
+    constraints = ("patches",)
     known: dict[int, Any] = {}  # noqa: RUF012
     floors = dict.fromkeys(range(N_OBJECTIVES), 1.1)
 
@@ -50,7 +50,7 @@ class ConstrainedSphere:
     def observe(self, params: dict[str, Any], rng: np.random.Generator) -> tuple[list[float], dict[str, float]]:
         """Return the noisy objectives, and how far the point is outside the patches."""
         losses, slack = self._evaluate([params])
-        return (losses[0] + NOISE * rng.normal(size=N_OBJECTIVES)).tolist(), {self.bounds[0]: float(-slack[0])}
+        return (losses[0] + NOISE * rng.normal(size=N_OBJECTIVES)).tolist(), {self.constraints[0]: float(-slack[0])}
 
     def reached(self, points: Sequence[dict[str, Any]]) -> float:
         """Return the feasible points' share of the true front's hypervolume."""

@@ -90,7 +90,7 @@ class SyntheticSearch:
     """One instance: 0 and 1 have three families, 2 has four."""
 
     directions = ("minimize", "maximize")
-    bounds = ()
+    constraints = ()
 
     def __init__(self, instance: int, n_layers: int = 12) -> None:
         self.name = f"synthetic {instance}" + (f", {n_layers} layers" if n_layers != 12 else "")

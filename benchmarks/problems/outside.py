@@ -42,15 +42,16 @@ class _OutsideSampler(BaseSampler):
         raise NotImplementedError("the whole space is sampled at once")
 
     def _loss(self, index: int, value: float) -> float:
-        value = math.log10(value) if index in self._costs else value
-        return value if self._directions[index] == "minimize" else -value
+        """Return an objective's value as the library minimises it."""
+        loss = value if self._directions[index] == "minimize" else -value
+        return math.log10(loss) if index in self._costs else loss
 
     def _ask(self, number: int) -> tuple[Any, dict[str, Any]]:
         """Return the library's name for a new trial, and its parameters."""
         raise NotImplementedError
 
     def _tell(self, name: Any, losses: Mapping[str, float], excess: Mapping[str, float]) -> None:
-        """Tell the library what a trial came to, and by how much it exceeds each bound."""
+        """Tell the library what a trial came to, and by how much it exceeds each constraint."""
         raise NotImplementedError
 
 
@@ -67,7 +68,7 @@ class AxSampler(_OutsideSampler):
         self._client.configure_experiment(parameters=parameters)
         self._client.configure_optimization(
             objective=", ".join(f"-loss{index}" for index in range(len(self._directions))),
-            outcome_constraints=[f"{name} <= 0" for name in problem.bounds],
+            outcome_constraints=[f"{name} <= 0" for name in problem.constraints],
         )
 
     def _ask(self, number: int) -> tuple[Any, dict[str, Any]]:

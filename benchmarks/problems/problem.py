@@ -17,8 +17,8 @@ class Problem(Protocol):
     name: str
     directions: Sequence[str]
     """Of the m objectives, "minimize" or "maximize"."""
-    bounds: Sequence[str]
-    """The measured constraints."""
+    constraints: Sequence[str]
+    """The names of what is measured and must not exceed its bound."""
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:

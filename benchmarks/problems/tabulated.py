@@ -60,7 +60,7 @@ class Tabulated:
     """
 
     directions = ("maximize", "minimize")
-    bounds: Sequence[str] = ()
+    constraints: Sequence[str] = ()
 
     def __init__(self, *paths: Path) -> None:
         self.name = f"tabulated {paths[0].stem}"
@@ -214,7 +214,7 @@ class BoundedTabulated(Tabulated):
     """Three objectives, accuracy and average precision up, parameters down, and a measured bound on a trial's processor seconds."""
 
     directions = ("maximize", "minimize", "maximize")
-    bounds = (SECONDS,)
+    constraints = (SECONDS,)
 
     def __init__(self, *paths: Path) -> None:
         super().__init__(*paths)
