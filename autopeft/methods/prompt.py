@@ -18,6 +18,10 @@ from autopeft.errors import UnsupportedError
 from autopeft.methods.topology import Topology
 
 _IGNORED_LABEL = -100
+_OUTPUTS_BY_TOKEN = ("logits", "last_hidden_state", "start_logits", "end_logits")
+"""Outputs whose second axis may be the tokens: of taggers and language models, bare backbones, and question answering."""
+_CACHE_ARGUMENTS = ("cache", "past_key_values")
+"""What models call the keys and values of earlier positions: `past_key_values` until transformers 5.23, `cache` since."""
 
 
 class Prompt(nn.Module):
@@ -46,8 +50,8 @@ class Prompt(nn.Module):
         ids = kwargs.get("input_ids")
         if ids is None:
             raise UnsupportedError("prompt tuning needs input_ids", value=sorted(kwargs))
-        past = kwargs.get("past_key_values")
-        self._is_due = past is None or past.get_seq_length() == 0
+        earlier = next((kwargs[name] for name in _CACHE_ARGUMENTS if kwargs.get(name) is not None), None)
+        self._is_due = earlier is None or earlier.get_seq_length() == 0
         self._n_tokens = ids.shape[1]
         self._extend_mask(kwargs, self._n_tokens)
         if self._is_due:
@@ -71,10 +75,10 @@ class Prompt(nn.Module):
         return torch.cat([prompt, output[:, self.length :]], dim=1)
 
     def after_model(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        """Hook of the model: take the prompt's positions off outputs that have one row a token."""
-        for name in ("logits", "last_hidden_state"):
+        """Hook of the model: take the prompt's positions off outputs that have one entry a token."""
+        for name in _OUTPUTS_BY_TOKEN:
             rows = output.get(name) if hasattr(output, "get") else None
-            if rows is not None and rows.dim() == 3 and rows.shape[1] == self._n_tokens + self.length:
+            if rows is not None and rows.dim() >= 2 and rows.shape[1] == self._n_tokens + self.length:
                 output[name] = rows[:, self.length :]
         return output
 
