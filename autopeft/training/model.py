@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.utils import logging as transformers_logging
 
 from autopeft.errors import UnavailableError
+from autopeft.methods.head import head_parameter_names
 from autopeft.tasks import Task
 from autopeft.training.backbone import BackboneSource
 
@@ -46,7 +47,13 @@ def load_model(source: BackboneSource, task: Task, device: torch.device | str = 
         config.problem_type = "regression" if task.kind == "regression" else "single_label_classification"
         # Half-precision checkpoints load as they are stored by default; small updates would be lost in them.
         model, report = AutoModelForSequenceClassification.from_pretrained(
-            source.path, config=config, dtype=torch.float32, output_loading_info=True, local_files_only=True, use_safetensors=True
+            source.path,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            local_files_only=True,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,  # a head for other labels; anything else is refused below
         )
         tokenizer = AutoTokenizer.from_pretrained(source.path, local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
@@ -54,11 +61,34 @@ def load_model(source: BackboneSource, task: Task, device: torch.device | str = 
         raise UnavailableError(f"the model can't be loaded: {reason}", value=source.path) from error
     finally:
         transformers_logging.set_verbosity(previous)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    mismatched = {name for name, *_ in report["mismatched_keys"]}
+    if damaged := mismatched - set(head_parameter_names(model)):
+        raise UnavailableError(
+            f"the model can't be loaded: {len(damaged)} of its tensors have other shapes than config.json says, {min(damaged)} among them",
+            value=source.path,
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token_id = _stand_in_for_padding(tokenizer, model.config, source)
     model.config.pad_token_id = tokenizer.pad_token_id
     fresh = set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}
     return LoadedModel(model.to(device), tokenizer, tuple(sorted(fresh | _pooler(model))))
+
+
+def _stand_in_for_padding(tokenizer: Any, config: Any, source: BackboneSource) -> int:
+    """Return the id that pads where the tokenizer names none: the model's own, or else a token that doesn't end a text in the middle.
+
+    Raises:
+        UnavailableError: There is none.
+    """
+    for candidate in (config.pad_token_id, tokenizer.eos_token_id, config.eos_token_id, tokenizer.unk_token_id):
+        token = candidate[0] if isinstance(candidate, list) and candidate else candidate  # some models end a text in several ways
+        if isinstance(token, int):
+            return token
+    raise UnavailableError(
+        "the tokenizer must have a padding, an end or an unknown token, to fill batches up with",
+        value=source.path,
+        remedy="Set one, such as tokenizer.pad_token = '<pad>', and save the tokenizer into the model's folder again.",
+    )
 
 
 def _pooler(model: nn.Module) -> set[str]:

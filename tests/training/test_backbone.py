@@ -1,13 +1,16 @@
 import hashlib
+import json
 import shutil
 import socket
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from autopeft.errors import InvalidInputError, UnavailableError
+from autopeft.methods.head import head_parameter_names
 from autopeft.tasks import TaskData
 from autopeft.training import backbone
 from autopeft.training.backbone import DEFAULT_MODEL, find_backbone
@@ -103,3 +106,54 @@ def test_a_regression_head_starts_at_the_mean_of_its_targets(backbone_folder: Pa
     classifier = load_model(find_backbone(str(backbone_folder)), data.task)
     start_head(classifier.model, classifier.fresh, 0, data.task, data.train.labels)
     assert classifier.model.get_parameter("classifier.bias").tolist() == [0.0, 0.0]
+
+
+def with_a_head_for(n_labels: int, backbone_folder: Path, folder: Path) -> Path:
+    from transformers import BertForSequenceClassification
+
+    shutil.copytree(backbone_folder, folder)
+    BertForSequenceClassification.from_pretrained(backbone_folder, num_labels=n_labels).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("n_labels", [1, 2, 3])
+def test_a_checkpoint_with_a_head_of_any_size_gets_a_fresh_one(
+    backbone_folder: Path, tmp_path: Path, data: TaskData, n_labels: int
+) -> None:
+    loaded = load_model(find_backbone(str(with_a_head_for(n_labels, backbone_folder, tmp_path / "saved"))), data.task)
+    assert loaded.model.get_parameter("classifier.weight").shape == (2, 32)
+    assert {"classifier.weight", "classifier.bias"} <= set(head_parameter_names(loaded.model))
+
+
+def test_a_body_of_other_sizes_is_refused(backbone_folder: Path, tmp_path: Path, data: TaskData) -> None:
+    shutil.copytree(backbone_folder, folder := tmp_path / "damaged")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 40}))
+    with pytest.raises(UnavailableError, match=r"other shapes than config\.json says, bert\.encoder"):
+        load_model(find_backbone(str(folder)), data.task)
+
+
+@pytest.mark.parametrize(("config", "expected"), [({"pad_token_id": 7}, 7), ({"pad_token_id": None, "eos_token_id": [9, 8]}, 9)])
+def test_a_tokenizer_without_padding_takes_the_model_s(
+    backbone_folder: Path, tmp_path: Path, data: TaskData, config: dict[str, Any], expected: int
+) -> None:
+    loaded = load_model(find_backbone(str(without_special_tokens(backbone_folder, tmp_path, config))), data.task)
+    assert loaded.tokenizer.pad_token_id == loaded.model.config.pad_token_id == expected
+
+
+def test_a_tokenizer_with_nothing_to_pad_with_is_refused(backbone_folder: Path, tmp_path: Path, data: TaskData) -> None:
+    folder = without_special_tokens(backbone_folder, tmp_path, {"pad_token_id": None, "eos_token_id": None})
+    with pytest.raises(UnavailableError, match="must have a padding, an end or an unknown token"):
+        load_model(find_backbone(str(folder)), data.task)
+
+
+def without_special_tokens(backbone_folder: Path, tmp_path: Path, config: dict[str, Any]) -> Path:
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    shutil.copytree(backbone_folder, folder := tmp_path / "bare")
+    tokenizer = AutoTokenizer.from_pretrained(backbone_folder)
+    for path in folder.glob("*token*"):
+        path.unlink()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer).save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps(json.loads((folder / "config.json").read_text()) | config))
+    return folder
