@@ -2,11 +2,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import autopeft
 from autopeft.errors import InvalidInputError
+from autopeft.request import SearchRequest
 
 
 def test_every_public_name_resolves() -> None:
@@ -19,6 +21,14 @@ def test_every_public_name_resolves() -> None:
 def test_importing_the_package_is_cheap() -> None:
     code = "import sys, autopeft; assert not {'torch', 'optuna', 'transformers', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_one_string_where_several_may_stand_means_that_one(tmp_path: Path) -> None:
+    plugin = str(tmp_path / "p.py")
+    given: dict[str, Any] = {"text": "text", "objectives": "accuracy", "start": "lora", "plugins": plugin, "warm_start": tmp_path}
+    one = SearchRequest(train="t.csv", label="label", **given)
+    assert (one.text, one.objectives, one.start) == (("text",), ("accuracy",), ("lora",))
+    assert (one.plugins, one.warm_start) == ((plugin,), (str(tmp_path),))
 
 
 def test_search_from_python(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path: Path) -> None:
