@@ -1,10 +1,11 @@
 """The public Python interface: a search and what comes of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from autopeft.errors import UnknownNameError
 from autopeft.export.writing import export_trial
 from autopeft.loops import retrain as retraining
 from autopeft.loops import search as engine
@@ -20,6 +21,8 @@ from autopeft.study.directory import RunDirectory
 from autopeft.study.record import Expectation, TrialRecord, front
 from autopeft.study.retrained import Candidate, SeedResult
 from autopeft.study.study import Study
+
+Request = TypeVar("Request", SearchRequest, RetrainRequest)
 
 
 class SilentSearch:
@@ -44,10 +47,17 @@ class Silent:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """A run on disk."""
+    """A run on disk.
+
+    Args:
+        path: The run's directory.
+    """
 
     path: Path
     """The run's directory."""
+
+    def __init__(self, path: str | Path) -> None:
+        object.__setattr__(self, "path", Path(path))
 
     @property
     def trials(self) -> list[TrialRecord]:
@@ -106,11 +116,12 @@ class SearchResult:
             All that was trained for good on this task and backbone, now or earlier.
 
         Raises:
+            UnknownNameError: There is no such setting.
             AutopeftError: There is no such trial, something is unavailable, or every training failed.
         """
-        run = RunDirectory.open(self.path)
+        run, request = RunDirectory.open(self.path), _request(RetrainRequest, settings)
         candidates = retraining.of_trials(choose(run, trials, pick, whole_front=front))
-        return summarise(retraining.retrain(run, candidates, RetrainRequest(**settings), progress or Silent()))
+        return summarise(retraining.retrain(run, candidates, request, progress or Silent()))
 
     def baselines(
         self,
@@ -129,9 +140,10 @@ class SearchResult:
             settings: Fields of `RetrainRequest`, such as seeds=3, workers=2.
 
         Raises:
+            UnknownNameError: There is no such setting.
             AutopeftError: There is no such baseline, something is unavailable, or every trial of a baseline failed.
         """
-        run, request = RunDirectory.open(self.path), RetrainRequest(**settings)
+        run, request = RunDirectory.open(self.path), _request(RetrainRequest, settings)
         tuned = tune(run, lambda _: SilentSearch(), methods=methods, trials=trials_per_method, workers=request.workers)
         return summarise(retraining.retrain(run, tuned.candidates, request, progress or Silent()))
 
@@ -181,9 +193,10 @@ def search(*, progress: engine.Progress | None = None, **settings: Any) -> Searc
         settings: Fields of `SearchRequest`, such as task="mrpc", trials=64; the same as the flags of `autopeft search`.
 
     Raises:
+        UnknownNameError: There is no such setting.
         AutopeftError: The input is wrong, something it names is unavailable, or every trial failed.
     """
-    run = engine.search(SearchRequest(**settings), progress or SilentSearch(), dict.fromkeys(settings, "argument"))
+    run = engine.search(_request(SearchRequest, settings), progress or SilentSearch(), dict.fromkeys(settings, "argument"))
     return SearchResult(run.path)
 
 
@@ -199,3 +212,10 @@ def resume(path: str | Path, *, trials: int | None = None, progress: engine.Prog
         AutopeftError: There is no run, another process drives it, or what it names is gone.
     """
     return SearchResult(engine.resume(Path(path), progress or SilentSearch(), trials).path)
+
+
+def _request(kind: type[Request], settings: Mapping[str, Any]) -> Request:
+    known = [entry.name for entry in fields(kind)]
+    if unknown := [name for name in settings if name not in known]:
+        raise UnknownNameError("setting", unknown[0], known)
+    return kind(**settings)

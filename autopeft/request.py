@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from os import PathLike
 from pathlib import Path
 from typing import Any, Self, get_type_hints
 
@@ -20,7 +21,7 @@ KINDS = ("classification", "regression")
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """Everything a user can say about a search. None means: the task's or the machine's default.
+    """Everything a user can say about a search. None means: the task's or the machine's default; one string for several: that one.
 
     Raises:
         InvalidInputError: A number is out of range, or both or neither of a task and own files are given.
@@ -88,8 +89,11 @@ class SearchRequest:
     offline: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("text", "objectives", "start", "warm_start", "rungs"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("text", "objectives", "start", "plugins", "warm_start"):
+            given = getattr(self, name)
+            # A string is a sequence of strings too, of its characters.
+            object.__setattr__(self, name, (given,) if isinstance(given, str | PathLike) else tuple(given))
+        object.__setattr__(self, "rungs", tuple(self.rungs))
         SuccessiveHalving(self.rungs, self.reduction)
         for name in ("plugins", "warm_start"):
             object.__setattr__(self, name, tuple(str(Path(path).expanduser().resolve()) for path in getattr(self, name)))

@@ -2,11 +2,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import autopeft
-from autopeft.errors import InvalidInputError
+from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.request import SearchRequest
+from autopeft.study.directory import RunDirectory
 
 
 def test_every_public_name_resolves() -> None:
@@ -19,6 +22,34 @@ def test_every_public_name_resolves() -> None:
 def test_importing_the_package_is_cheap() -> None:
     code = "import sys, autopeft; assert not {'torch', 'optuna', 'transformers', 'numpy'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_one_string_where_several_may_stand_means_that_one(tmp_path: Path) -> None:
+    plugin = str(tmp_path / "p.py")
+    given: dict[str, Any] = {"text": "text", "objectives": "accuracy", "start": "lora", "plugins": plugin, "warm_start": tmp_path}
+    one = SearchRequest(train="t.csv", label="label", **given)
+    assert (one.text, one.objectives, one.start) == (("text",), ("accuracy",), ("lora",))
+    assert (one.plugins, one.warm_start) == ((plugin,), (str(tmp_path),))
+
+
+def test_the_path_of_a_result_may_be_a_string(tmp_path: Path) -> None:
+    RunDirectory.create(tmp_path / "run").write_settings({})
+    result = autopeft.SearchResult(str(tmp_path / "run"))
+    assert result == autopeft.SearchResult(tmp_path / "run")
+    assert result.path == tmp_path / "run"
+    with pytest.raises(InvalidInputError, match=r"no study\.db yet"):
+        _ = result.trials
+
+
+def test_an_unknown_setting_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown setting .*'trails'.* Did you mean 'trials'"):
+        autopeft.search(task="demo", trails=3)
+    RunDirectory.create(tmp_path / "run").write_settings({})
+    result = autopeft.SearchResult(tmp_path / "run")
+    with pytest.raises(UnknownNameError, match="Did you mean 'seeds'"):
+        result.baselines(seed=3)
+    with pytest.raises(UnknownNameError, match="Did you mean 'seeds'"):
+        result.retrain(seed=3)
 
 
 def test_search_from_python(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperOption
 
 from autopeft.cli.stopping import heed_termination
 from autopeft.errors import InvalidInputError, UnknownNameError
@@ -36,14 +37,24 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         raise InvalidInputError(f"the file of settings can't be read: {' '.join(str(error).split())}", value=str(path)) from None
     if not isinstance(values, dict):
         raise InvalidInputError("a file of settings must map flags to values, such as trials: 64", value=str(path))
-    known = {str(parameter.name) for parameter in context.command.params}
-    for name in values:
-        if str(name).replace("-", "_") not in known:
-            raise UnknownNameError(f"setting in {path}", str(name), {one.replace("_", "-") for one in known - {"config"}})
-    context.default_map = {
-        str(name).replace("-", "_"): ",".join(map(str, value)) if isinstance(value, list) else value for name, value in values.items()
-    }
+    repeated = {str(parameter.name): parameter.multiple for parameter in context.command.params if isinstance(parameter, TyperOption)}
+    defaults: dict[str, Any] = {}
+    for name, value in values.items():
+        flag = str(name).replace("-", "_")
+        if flag not in repeated:
+            raise UnknownNameError(f"setting in {path}", str(name), {one.replace("_", "-") for one in repeated.keys() - {"config"}})
+        defaults[flag] = _as_typed(value, repeated=repeated[flag])
+    context.default_map = defaults
     return path
+
+
+def _as_typed(value: Any, *, repeated: bool) -> Any:
+    """Return a value of the file as its flag takes it: one that may be repeated takes a list, every other takes commas."""
+    if value is None:
+        return None
+    if repeated:
+        return [str(one) for one in (value if isinstance(value, list) else [value])]
+    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 def search(

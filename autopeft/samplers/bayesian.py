@@ -21,7 +21,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.samplers.distinct import trial_seed
 from autopeft.samplers.grid import Grid
 from autopeft.samplers.history import read_history, shared_space
-from autopeft.samplers.partial import ReadEarly
+from autopeft.samplers.partial import ReadEarly, nothing_early
 from autopeft.samplers.proposal import Proposer
 from autopeft.samplers.view import SpaceHints, View
 from autopeft.surrogates.acquisition import Fit
@@ -77,7 +77,7 @@ class BayesianSampler(BaseSampler):
         hints: SpaceHints | None = None,
         n_initial: int = N_INITIAL,
         reference: Mapping[int, float] | None = None,
-        read_early: ReadEarly = lambda trial: (),
+        read_early: ReadEarly = nothing_early,
         surrogate: Surrogate = "map",
     ) -> None:
         if n_initial < 1:

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from autopeft.samplers.grid import Grid
-from autopeft.samplers.partial import ReadEarly, extrapolate
+from autopeft.samplers.partial import ReadEarly, extrapolate, nothing_early
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -48,7 +48,7 @@ class History:
     """t x p: all trials, however they ended: none is proposed again."""
 
 
-def read_history(trials: Sequence[FrozenTrial], grid: Grid, n_objectives: int, read_early: ReadEarly = lambda trial: ()) -> History:
+def read_history(trials: Sequence[FrozenTrial], grid: Grid, n_objectives: int, read_early: ReadEarly = nothing_early) -> History:
     """Read a study's trials, each with its early measurements.
 
     A trial without all parameters is left out (Optuna stores a running trial's one by one, so it isn't asked yet), and so is one that

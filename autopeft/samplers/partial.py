@@ -36,6 +36,11 @@ ReadEarly = Callable[[FrozenTrial], Sequence[Early]]
 """A trial's early measurements, in rising order of progress."""
 
 
+def nothing_early(trial: FrozenTrial) -> Sequence[Early]:
+    """Say that no trial was measured before its end; a function and not a lambda, so that a sampler that holds it can be pickled."""
+    return ()
+
+
 def extrapolate(early: Sequence[Early], others: Sequence[Sequence[Early]], finals: Array) -> Array | None:
     """Return the m final values that a trial would have reached; None if there is too little to tell by.
 

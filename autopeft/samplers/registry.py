@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from autopeft.errors import UnavailableError, UnknownNameError
-from autopeft.samplers.partial import ReadEarly
+from autopeft.samplers.partial import ReadEarly, nothing_early
 from autopeft.samplers.view import SpaceHints
 
 NSGA2_POPULATION = 16
@@ -27,7 +27,7 @@ class Knowledge:
     hints: SpaceHints = field(default_factory=SpaceHints)
     reference: Mapping[int, float] = field(default_factory=dict)
     """By objective index, the value from which on a point is worth nothing."""
-    read_early: ReadEarly = lambda trial: ()
+    read_early: ReadEarly = nothing_early
     """A trial's measurements before its end."""
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Container, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -10,6 +11,12 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import URL
+
+
+def database_url(path: Path) -> str:
+    """Return the address of an SQLite file, in which ?, #, % and braces of its path stand for themselves."""
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 
 class DriverStorage(BaseStorage):

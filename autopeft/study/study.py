@@ -22,7 +22,7 @@ from autopeft.space.space import Point
 from autopeft.study.directory import RunDirectory
 from autopeft.study.foresight import Foresight
 from autopeft.study.record import Expectation, RungResult, State, TrialRecord, TrialTime
-from autopeft.study.storage import DriverStorage
+from autopeft.study.storage import DriverStorage, database_url
 from autopeft.training.measurement import Assignment, Measurement
 
 STUDY_NAME = "autopeft"
@@ -99,7 +99,7 @@ class Study:
         require_sampler(sampler)  # an unknown name must fail before the database exists
         objectives = foresight.objectives
         knowledge = replace(foresight.knowledge(), read_early=partial(_read_early, objectives))
-        storage = DriverStorage(f"sqlite:///{run.storage_path}")
+        storage = DriverStorage(database_url(run.storage_path))
         study = optuna.create_study(
             study_name=STUDY_NAME,
             storage=storage,
@@ -134,7 +134,7 @@ class Study:
         except (KeyError, TypeError) as error:
             raise InvalidInputError(f"run.json names no objectives that can be read: {error}", value=str(run.settings_path)) from None
         try:
-            opened = cls(optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.storage_path}"), objectives)
+            opened = cls(optuna.load_study(study_name=STUDY_NAME, storage=database_url(run.storage_path)), objectives)
             opened.records()  # what is broken inside shows here, and not in the middle of whatever reads them
             opened.expectations()
         except _BROKEN as error:

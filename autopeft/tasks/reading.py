@@ -9,6 +9,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,11 +66,23 @@ def _read_text(file: Path) -> str:
 
 
 def _read_csv(file: Path) -> Table:
-    return _delimited(file, csv.reader(_lines(file), strict=True))
+    with _long_cells():
+        return _delimited(file, csv.reader(_lines(file), strict=True))
 
 
 def _read_tsv(file: Path) -> Table:
-    return _delimited(file, csv.reader(_lines(file), delimiter="\t", quoting=csv.QUOTE_NONE))
+    with _long_cells():
+        return _delimited(file, csv.reader(_lines(file), delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let a cell be as long as a file may be: `csv` refuses more than 131,072 characters, which a document can have."""
+    before = csv.field_size_limit(MAX_BYTES)  # of the whole process, so it is put back
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _lines(file: Path) -> io.StringIO:

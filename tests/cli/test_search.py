@@ -8,7 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from autopeft.cli.main import app
+from autopeft.loops import search as engine
+from autopeft.request import SearchRequest
 from tests.cli.conftest import Answer
 
 Autopeft = Callable[..., Answer]
@@ -63,6 +68,25 @@ def test_settings_know_where_they_came_from(autopeft: Autopeft, own: list[str], 
     assert settings["plugins"] == {"value": [str(tmp_path / "mine.py")], "source": "flag"}
     assert settings["data_dir"] == {"value": str(tmp_path), "source": "environment"}
     assert settings["space"] == {"value": "default", "source": "default"}
+
+
+@pytest.mark.parametrize("many", [True, False], ids=["lists", "one each"])
+def test_a_file_of_settings_sets_flags_that_may_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: bool) -> None:
+    asked: list[SearchRequest] = []
+
+    def plan(request: SearchRequest) -> None:
+        asked.append(request)
+        raise typer.Exit
+
+    monkeypatch.setattr(engine, "plan", plan)
+    names = ["one, with a comma", "two"] if many else ["one"]
+    plugins, runs = [str(tmp_path / f"{name}.py") for name in names], [str(tmp_path / name) for name in names]
+    lists = {"plugins": plugins, "warm-start": runs} if many else {"plugins": plugins[0], "warm-start": runs[0]}
+    settings = {"task": "demo", "start": ["lora", "mam"], **lists}
+    (tmp_path / "settings.yaml").write_text(json.dumps(settings))
+    answer = CliRunner().invoke(app, ["search", "--dry-run", "--config", str(tmp_path / "settings.yaml")], catch_exceptions=False)
+    assert answer.exit_code == 0, answer.output
+    assert (asked[0].plugins, asked[0].warm_start, asked[0].start) == (tuple(plugins), tuple(runs), ("lora", "mam"))
 
 
 def test_a_dry_run_writes_nothing(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:

@@ -1,3 +1,6 @@
+import pickle
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +15,7 @@ from optuna.trial import TrialState, create_trial
 
 from autopeft.errors import InvalidInputError
 from autopeft.pareto import hypervolume
-from autopeft.samplers.bayesian import BayesianSampler
-from autopeft.samplers.view import SpaceHints
+from autopeft.samplers import BayesianSampler, SpaceHints
 
 Params = dict[str, Any]
 SPACE: dict[str, BaseDistribution] = {
@@ -48,6 +50,24 @@ def run(study: optuna.Study, n: int, batch: int = 1) -> list[Params]:
             study.tell(trial, [cost(trial.params), quality(trial.params)][: len(study.directions)])
         asked += [trial.params for trial in trials]
     return asked
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        BayesianSampler(),
+        BayesianSampler({0: cost}, 3, distributions=SPACE, hints=SpaceHints(valid=valid), n_initial=4, reference={1: 0.0}),
+    ],
+    ids=["default", "configured"],
+)
+def test_it_can_be_pickled(sampler: BayesianSampler) -> None:
+    original, copy = make(sampler), make(pickle.loads(pickle.dumps(sampler)))
+    assert run(original, 4) == run(copy, 4)
+
+
+def test_the_package_imports_nothing_before_it_is_used() -> None:
+    code = "import sys, autopeft.samplers; assert not {'torch', 'optuna', 'numpy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def ours(seed: int = 0, **kwargs: Any) -> BayesianSampler:

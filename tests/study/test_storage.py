@@ -8,7 +8,7 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from autopeft.study.storage import DriverStorage
+from autopeft.study.storage import DriverStorage, database_url
 
 
 def _study(storage: optuna.storages.BaseStorage) -> optuna.Study:
@@ -116,3 +116,14 @@ def test_a_new_trial_is_written_at_once_or_not_at_all(tmp_path: Path) -> None:
         assert _seen(_study(RDBStorage(url))) == _seen(study)[:index]
         storage.write_begun()
         assert _seen(_study(RDBStorage(url))) == _seen(study)
+
+
+@pytest.mark.parametrize(
+    "name", ["feature%2Flogin", "100%", "what?", "a?mode=ro", "one#two", "{SCHEMA}", "a b+c", "user:pw@host", "füñ", "file:x"]
+)
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    _study(DriverStorage(database_url(folder / "study.db")))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [folder / "study.db"]
+    optuna.load_study(study_name="one", storage=database_url(folder / "study.db"))

@@ -1,3 +1,4 @@
+import csv
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,15 @@ def test_tab_separated_files_have_no_quoting(tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text('text\tlabel\n"Quoted," he said\ta\n"\tb\n')
     data = load_files(tmp_path / "t.tsv", tmp_path / "t.tsv", tmp_path / "t.tsv", text="text", label="label")
     assert data.train.texts == (['"Quoted," he said', '"'],)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_a_cell_may_be_long(tmp_path: Path, suffix: str) -> None:
+    limit = csv.field_size_limit()
+    file = write(tmp_path / f"train{suffix}", {"text": ["x" * 200_000, "short"], "label": ["a", "b"]})
+    data = load_files(file, file, file, text="text", label="label")
+    assert [len(text) for text in data.train.texts[0]] == [200_000, 5]
+    assert csv.field_size_limit() == limit
 
 
 def test_a_json_file_may_hold_one_object_a_line(tmp_path: Path) -> None:
