@@ -50,3 +50,44 @@ def test_an_own_method_is_searched(
     records = Study.open(run).records()
     assert {record.state for record in records} == {"complete"}
     assert {record.trainable_parameters for record in records} <= {0, 32, 64, 96}
+
+
+BROKEN = """
+from autopeft.methods.method import Method
+from autopeft.methods.registry import register_method
+
+
+class OwnError(Exception):
+    pass
+
+
+def inject(model, module, topology):
+    if 1 in module.layers:
+        raise OwnError("not in layer 1")
+    [][0]
+
+
+register_method(
+    Method("broken", "representation", "fails", "none", inject=inject, count=lambda module, topology: len(module.layers))
+)
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
+def test_whatever_an_own_method_raises_fails_its_trial_and_no_other(
+    request_: SearchRequest,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+) -> None:
+    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+    (tmp_path / "broken.py").write_text(BROKEN)
+    space = tmp_path / "space.yaml"
+    space.write_text("modules:\n  - {method: broken, size: [1]}\ntraining:\n  learning_rate: {low: 1.0e-3, high: 1.0e-2}\n")
+    request = replace(request_, plugins=(str(tmp_path / "broken.py"),), space=str(space), trials=6, workers=workers, max_failed=1.0)
+    run = engine.search(request, Log())
+    records = Study.open(run).records()
+    assert [record.state for record in records] == ["failed"] * 6
+    assert {record.error for record in records} == {"OwnError: not in layer 1", "IndexError: list index out of range"}
+    assert "in inject" in (run.trial_path(0) / "error.txt").read_text()

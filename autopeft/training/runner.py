@@ -75,13 +75,12 @@ class TrialRunner:
         while True:
             try:
                 return self._run(assignment, micro_batch)
-            except (AutopeftError, RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
+            except Exception as error:  # a method may be anybody's own, and raise anything
                 if hides_a_stop(error):
                     raise KeyboardInterrupt from error
                 no_room = is_out_of_memory(error)
                 if not no_room or micro_batch == 1:
-                    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-                    return Outcome(assignment, error=reason, traceback=traceback.format_exc(), out_of_memory=no_room)
+                    return Outcome(assignment, error=_reason(error), traceback=traceback.format_exc(), out_of_memory=no_room)
             # Only here: the error's traceback holds the tensors that there was no room for.
             micro_batch = (micro_batch + 1) // 2
             release_memory(self._device)
@@ -194,6 +193,14 @@ class TrialRunner:
             "budget": assignment.budget.to_dict(),
             "metrics": dict(metrics),
         }
+
+
+def _reason(error: Exception) -> str:
+    """Return an error in one line; the text alone of a KeyError or the like says little."""
+    text = next(iter(str(error).strip().splitlines()), "")
+    if text and isinstance(error, (AutopeftError, RuntimeError)):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _joined(paused: Outcome | None, later: Measurement) -> Measurement:

@@ -10,7 +10,10 @@ import torch
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
+from autopeft.methods import registry
 from autopeft.methods.checkpoint import unpack
+from autopeft.methods.method import Method
+from autopeft.methods.topology import Topology
 from autopeft.tasks import TaskData
 from autopeft.training import loop
 from autopeft.training.backbone import find_backbone
@@ -154,6 +157,37 @@ def test_failures_are_outcomes_and_leave_the_backbone_as_it_was(runner: TrialRun
     assert diverged.measurement is None
     assert "diverged" in diverged.error
     assert state(runner) == before
+    assert run(runner, CONFIGURATIONS["lora"]).error == ""
+
+
+class OwnError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [IndexError("out of range"), TypeError("no int"), OwnError("mine"), OwnError()])
+@pytest.mark.parametrize("where", ["inject", "forward"])
+def test_whatever_a_method_raises_is_an_outcome(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch, error: Exception, where: str) -> None:
+    """While it is put onto the model, half done, or while it is trained."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    def inject(model: torch.nn.Module, module: PeftModule, topology: Topology) -> None:
+        target = model.get_submodule(topology.blocks[0].name)
+        target.extra = torch.nn.Linear(2, 2)
+        target.register_forward_pre_hook(fail)
+        if where == "inject":
+            fail()
+
+    method = Method("broken", "representation", "fails", "none", inject=inject, count=lambda module, topology: 6)
+    monkeypatch.setitem(registry._METHODS, "broken", method)
+    before, modules = state(runner), dict(runner._loaded.model.named_modules())
+    outcome = run(runner, Configuration((PeftModule("broken", 1, (0,)),), {"learning_rate": 1e-2}))
+    assert outcome.measurement is None
+    assert outcome.error == f"{type(error).__name__}: {error}".removesuffix(": ")
+    assert "Traceback" in outcome.traceback
+    assert "in fail" in outcome.traceback
+    assert (state(runner), dict(runner._loaded.model.named_modules())) == (before, modules)
     assert run(runner, CONFIGURATIONS["lora"]).error == ""
 
 
