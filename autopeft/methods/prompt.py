@@ -2,7 +2,7 @@
 
 The model keeps getting token ids: P filler ids are put in front, and the embedding's output is replaced there. So whatever a model works
 out from its ids stays right: positions, and the last token that is no padding, which decoders classify by. Outputs with a row for each
-token lose the P positions again, so that labels and logits keep the caller's length.
+token lose the P positions again, so that labels and logits keep the caller's length. Spans of question answering move with the tokens.
 
 Symbols: P prompt length, T the caller's number of tokens.
 """
@@ -20,6 +20,8 @@ from autopeft.methods.topology import Topology
 _IGNORED_LABEL = -100
 _OUTPUTS_BY_TOKEN = ("logits", "last_hidden_state", "start_logits", "end_logits")
 """Outputs whose second axis may be the tokens: of taggers and language models, bare backbones, and question answering."""
+_POSITIONS_OF_SPANS = ("start_positions", "end_positions")
+"""Arguments that point at tokens; an encoder-decoder's encoder doesn't get them, and its decoder has no prompt."""
 _CACHE_ARGUMENTS = ("cache", "past_key_values")
 """What models call the keys and values of earlier positions: `past_key_values` until transformers 5.23, `cache` since."""
 
@@ -100,6 +102,9 @@ class Prompt(nn.Module):
         labels = kwargs.get("labels")
         if labels is not None and labels.shape == ids.shape and not labels.is_floating_point():
             kwargs["labels"] = _in_front(labels, labels.new_full((self.length,), _IGNORED_LABEL))
+        for name in _POSITIONS_OF_SPANS:
+            if kwargs.get(name) is not None:  # models take what is negative for the first token, and ignore what is beyond the last
+                kwargs[name] = kwargs[name].clamp(min=0) + self.length
 
 
 def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:

@@ -10,7 +10,7 @@ import transformers as tf
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.methods.compose import apply
 
-from .families import FAMILIES, GROUPED, TWO_STACKS, VOCABULARY, Family, Subject, logits_of, subject, text
+from .families import FAMILIES, GROUPED, SMALL, TWO_STACKS, VOCABULARY, Family, Subject, logits_of, subject, text
 from .test_conformance import applied_to, perturb
 
 LANGUAGE_MODELS = {
@@ -95,3 +95,30 @@ def test_a_prompt_leaves_the_loss_to_the_caller_s_tokens() -> None:
         output = of_family.model(**batch)
         assert output.logits.shape[:2] == batch["input_ids"].shape
         assert output.loss.isfinite()
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends"),
+    [([1, 0, 5], [4, 8, 8]), ([2, 9, 3], [3, 9, 7]), ([2, -100, 3], [3, -100, 7])],
+    ids=["answers", "one-beyond-the-tokens", "one-negative"],
+)
+def test_a_prompt_moves_the_spans_of_question_answering(starts: list[int], ends: list[int]) -> None:
+    family = Family(tf.BertForQuestionAnswering, tf.BertConfig, SMALL)
+    model, batch = family.build(), family.batch()
+    applied = apply(model, configuration("input"), batch)
+    perturb(applied)
+    spans = {"start_positions": torch.tensor(starts), "end_positions": torch.tensor(ends)}
+    output = model(**batch, **spans)
+    vectors = model.autopeft_prompt.vectors.detach().clone()
+    applied.eject()
+    n_vectors = len(vectors)
+    embedded = torch.cat([vectors.expand(3, -1, -1), model.get_input_embeddings()(batch["input_ids"])], dim=1)
+    mask = torch.cat([torch.ones(3, n_vectors, dtype=torch.long), batch["attention_mask"]], dim=1)
+    plain = model(inputs_embeds=embedded, attention_mask=mask)
+    losses = []
+    for name, positions in (("start_logits", starts), ("end_logits", ends)):
+        assert output[name].shape == batch["input_ids"].shape
+        torch.testing.assert_close(output[name], plain[name][:, n_vectors:])
+        surprise = -plain[name].log_softmax(1)[:, n_vectors:]
+        losses.append(torch.stack([surprise[row, max(at, 0)] for row, at in enumerate(positions) if at < 9]).mean())
+    torch.testing.assert_close(output.loss, sum(losses) / 2)
