@@ -25,7 +25,7 @@ def plan(trial: FinishedTrial) -> ExportPlan:
 
 
 def _write(trial: FinishedTrial, folder: Path) -> None:
-    shutil.copytree(trial.adapter, folder / "adapter")
+    shutil.copytree(trial.adapter, folder / "adapter", copy_function=shutil.copyfile)  # of new files the umask says who reads them
     shutil.copyfile(_TEMPLATES / "train.py.txt", folder / "train.py")
     _write_json(folder / "configuration.json", trial.configuration.to_dict())
     _write_json(folder / "settings.json", _settings(trial))

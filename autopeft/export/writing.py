@@ -1,6 +1,7 @@
 """Exporting a trial: whole or not at all."""
 
 import shutil
+import stat
 from pathlib import Path
 
 from autopeft.errors import InvalidInputError, UnsupportedError
@@ -51,6 +52,7 @@ def export_trial(
     try:
         partial.mkdir(parents=True)
         plan.write(partial)
+        _let_weights_follow_the_umask(partial)
         if plan.lost:
             (partial / LOST).write_text(_losses(trial, target, plan), encoding="utf-8")
         if out.exists():
@@ -59,6 +61,16 @@ def export_trial(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return out
+
+
+def _let_weights_follow_the_umask(folder: Path) -> None:
+    """Give weights the permissions that any new file gets: safetensors 0.8 lets their owner alone read them."""
+    new = folder / ".new"
+    new.touch()  # tells the umask without changing it for the other threads, as os.umask would
+    mode = stat.S_IMODE(new.stat().st_mode)
+    new.unlink()
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(mode)
 
 
 def _losses(trial: FinishedTrial, target: str, plan: ExportPlan) -> str:

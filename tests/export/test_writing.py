@@ -1,4 +1,6 @@
 import json
+import os
+import stat
 from dataclasses import asdict
 
 import pytest
@@ -77,6 +79,19 @@ def test_exports_go_into_the_run(run):
     assert out == run.exports_path / "0000-peft"
     assert PeftConfig.from_pretrained(out).r == 2
     assert [path.name for path in run.exports_path.iterdir()] == ["0000-peft"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("target", ["peft", "adapters", "merged", "script"])
+def test_weights_are_as_readable_as_other_files(run, target):
+    before = os.umask(0o027)
+    try:
+        out = export_trial(run, 0, target)
+    finally:
+        os.umask(before)
+    modes = {str(path.relative_to(out)): stat.S_IMODE(path.stat().st_mode) for path in out.rglob("*") if path.is_file()}
+    assert any(name.endswith(".safetensors") for name in modes)
+    assert set(modes.values()) == {0o640}, modes
 
 
 def test_another_folder_may_be_given_if_it_is_empty(run, tmp_path):
