@@ -49,7 +49,7 @@ class SearchRequest:
     trials: int = 64
     """Total number of trials, those of a resumed run counted."""
     workers: int | None = None
-    """Worker processes; 0 runs trials in this process. None: the machine's cores."""
+    """Worker processes; 0 runs trials in this process. None: as many as cores that may be used."""
     address: str | None = None
     """Address of a Ray cluster."""
     objectives: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ OWNERS = {
     "datasets": {"tasks"},
     "botorch": {"surrogates"},
     "gpytorch": {"surrogates"},
+    "joblib": {"loops"},
     "optuna": {"samplers", "study"},
     "scipy": {"inference", "surrogates"},
     "sqlalchemy": {"study"},

@@ -134,7 +134,7 @@ def search(
     resume: Annotated[Path | None, _option("--resume", panel=_RUN, text="Go on with the run in this folder; its settings stand.")] = None,
     dry_run: Annotated[bool, _option("--dry-run", panel=_RUN, text="Show the space and some of its configurations, and stop.")] = False,
     workers: Annotated[
-        int | None, _option("--workers", panel=_WHERE, text="Worker processes; 0: this process.", show_default="the machine's cores")
+        int | None, _option("--workers", panel=_WHERE, text="Worker processes; 0: this process.", show_default="the usable cores")
     ] = None,
     address: Annotated[str | None, _option("--address", panel=_WHERE, text="A running Ray cluster: auto, or ray://host:port.")] = None,
     offline: Annotated[bool, _option("--offline", panel=_WHERE, text="Never ask the hub.")] = False,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autopeft.errors import InvalidInputError, UnknownNameError, UnsupportedError
+from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.loops import search as engine
 from autopeft.request import SearchRequest
 from autopeft.space.reader import builtin_folder
@@ -125,7 +125,13 @@ def _tune(request: SearchRequest, progress: engine.Progress) -> TrialRecord:
             value=request.trials,
             remedy=f"Ask for --trials-per-method {len(records)}, or remove {out.parent}.",
         )
-    return best(front(records, study.objectives), study.objectives)
+    good = front(records, study.objectives)
+    if not good:
+        reason = next((record.error for record in records if record.error), "no trial was run")
+        raise AutopeftError(
+            f"every trial of the baseline {BASELINES[out.name]} failed: {reason}", remedy=f"See {out}/trials; --methods can leave it out."
+        )
+    return best(good, study.objectives)
 
 
 def _is_done(run: RunDirectory, trials: int) -> bool:

@@ -131,7 +131,14 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
     plan = RetrainPlan(data, backbone, _budget(asked, data, request.epochs, folder), folder)
     workers = count_workers(asked.workers)
     settings = RunnerSettings(
-        backbone, data.task, data.train, data.validation, asked.plugins, threads=1 if workers else None, test=data.test
+        backbone,
+        data.task,
+        data.train,
+        data.validation,
+        asked.plugins,
+        threads=1 if workers else None,
+        cache_bytes=asked.n_cache_bytes,
+        test=data.test,
     )
     folder.require_same(_identity(plan))
     if request.model is None and not _waiting(folder, candidates, request.seeds):

@@ -230,6 +230,8 @@ def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor,
         records = study.records()
         n_done = len(records) - len(running) - (ready is not None)
         progress.trial_finished(record, is_on_front(record, records, study.objectives), n_done, plan.request.trials)
+    if ready is not None:
+        study.put_back(ready.trial)
     if time.monotonic() < deadline:  # else a resumed run may go on with them
         _stop_paused(run, study)
 

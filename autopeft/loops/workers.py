@@ -1,7 +1,8 @@
 """Starts what runs trials: worker processes, or this one."""
 
-import os
 from functools import partial
+
+import joblib
 
 from autopeft.executors.base import Executor, Runner
 from autopeft.executors.inline import InlineExecutor
@@ -11,8 +12,8 @@ from autopeft.training.measurement import RunnerSettings
 
 
 def count_workers(workers: int | None) -> int:
-    """Return how many worker processes to start; None means one per core, 0 none: trials run in this process."""
-    return os.cpu_count() or 1 if workers is None else workers
+    """Return how many worker processes to start; None means one per core that this process may use, 0 none: trials run in this process."""
+    return int(joblib.cpu_count()) if workers is None else workers
 
 
 def start_executor(settings: RunnerSettings, workers: int, address: str | None = None, trial_timeout: float | None = None) -> Executor:

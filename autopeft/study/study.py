@@ -208,6 +208,16 @@ class Study:
         trial = self._trial(number)
         trial.set_user_attr(_GOES_ON, len(trial.user_attrs[RUNGS]))
 
+    def put_back(self, number: int) -> None:
+        """Record that a trial which was handed out, or was to go on, has not begun: it comes again first, here or in a later process."""
+        assert self._storage is not None, "a study opened for reading can't put back"
+        trial = self._trial(number)
+        if RUNGS in trial.user_attrs:
+            trial.set_user_attr(_GOES_ON, 0)
+        else:
+            self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+            del self._live[number]
+
     def stop(self, number: int) -> TrialRecord:
         """Record that a paused trial will not go on."""
         self._live.pop(number, None)

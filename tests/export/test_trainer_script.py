@@ -1,8 +1,11 @@
+import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -62,6 +65,30 @@ def test_training_with_the_search_budget_repeats_the_search(composite):
     assert [row["train_loss"] for row in curve] == pytest.approx([point.train_loss for point in measurement.curve], abs=1e-4)
     assert {name: curve[-1][name] for name in measurement.metrics} == pytest.approx(dict(measurement.metrics), abs=1e-4)
     assert sorted(path.name for path in (folder / "trained").iterdir()) == ["adapter", "curve.jsonl"]
+
+
+def test_of_equal_epochs_the_one_with_the_lower_loss_is_kept(composite, tmp_path, monkeypatch):
+    spec = importlib.util.spec_from_file_location("exported_train", composite[2] / "train.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    kept = []
+    trainer = object.__new__(script.SearchTrainer)
+    vars(trainer).update(
+        best=(-math.inf, -math.inf),
+        loss_sum=0.0,
+        out=tmp_path,
+        train_dataset=[0],
+        eval_dataset=None,
+        model=None,
+        tokenizer=None,
+        task=SimpleNamespace(metric="accuracy"),
+        applied=SimpleNamespace(save=lambda folder, metadata: kept.append(metadata["epoch"])),
+    )
+    for epoch, (accuracy, loss) in enumerate([(0.5, 0.9), (0.5, 0.7), (0.5, 0.8), (0.4, 0.1), (0.6, 2.0)], 1):
+        trainer.state = SimpleNamespace(epoch=epoch)
+        monkeypatch.setattr(script, "evaluate", lambda *_, found={"accuracy": accuracy, "loss": loss}: found)
+        trainer.evaluate()
+    assert kept == [1, 2, 5]
 
 
 @pytest.mark.slow

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from autopeft.api import SilentSearch
-from autopeft.errors import InvalidInputError
+from autopeft.errors import AutopeftError, InvalidInputError
 from autopeft.loops import search as engine
 from autopeft.loops.baselines import BASELINES, tune
 from autopeft.loops.retrain import RetrainRequest, retrain
+from autopeft.methods import registry
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
@@ -77,8 +78,6 @@ def test_names_of_methods_are_checked_before_anything_is_trained(small_run: RunD
 def test_a_method_that_the_backbone_cannot_take_is_left_out_with_the_reason(
     small_run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from autopeft.methods import registry
-
     method = replace(registry.get_method("prefix"), unsupported=lambda topology: "its attention is odd")
     monkeypatch.setitem(registry._METHODS, "prefix", method)
     tuned = tune(small_run, silent, trials=1)
@@ -86,6 +85,20 @@ def test_a_method_that_the_backbone_cannot_take_is_left_out_with_the_reason(
     (reason,) = tuned.left_out
     assert reason.startswith("prefix is left out: BertForSequenceClassification can take no method")
     assert reason.endswith("its attention is odd.")
+
+
+def test_a_baseline_whose_trials_all_failed_is_named_with_the_reason(small_run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise IndexError("no such layer")
+
+    monkeypatch.setitem(registry._METHODS, "lora", replace(registry.get_method("lora"), inject=fail))
+    settings = small_run.settings()
+    settings["settings"]["max_failed"] = {"value": 1.0, "source": "flag"}
+    small_run.write_settings({name: value for name, value in settings.items() if name != "format_version"})
+    for ear in (silent, never):  # the second time they have failed already
+        with pytest.raises(AutopeftError, match="every trial of the baseline LoRA failed: IndexError: no such layer") as raised:
+            tune(small_run, ear, methods=["lora"], trials=1)
+        assert str(small_run.baselines_path / "lora" / "trials") in raised.value.remedy
 
 
 def _quality_then_size(record: TrialRecord) -> tuple[float, int]:

@@ -11,8 +11,11 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 from autopeft.api import SilentSearch
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import AutopeftError, InvalidInputError
+from autopeft.executors.base import Executor
+from autopeft.loops import retrain as retraining
 from autopeft.loops import search as engine
 from autopeft.loops.retrain import RetrainRequest, of_trials, retrain
+from autopeft.loops.workers import start_executor
 from autopeft.methods.checkpoint import load
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
@@ -22,6 +25,7 @@ from autopeft.study.study import Study
 from autopeft.tasks import load_files
 from autopeft.training.backbone import find_backbone
 from autopeft.training.evaluate import evaluate
+from autopeft.training.measurement import RunnerSettings
 from autopeft.training.model import load_model
 from autopeft.training.tokens import collate, tokenise
 from tests.conftest import write_pairs
@@ -62,6 +66,22 @@ def test_the_best_epoch_is_kept_saved_and_measured(small_run: RunDirectory, smal
         for split, metrics in ((data.validation, result.validation), (data.test, result.test)):
             found = evaluate(loaded.model, loaded.tokenizer, data.task, tokenise(loaded.tokenizer, split, 24))
             assert found == pytest.approx(metrics, abs=1e-6)
+
+
+def test_recordings_take_as_much_memory_as_the_search_allowed(small_run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[RunnerSettings] = []
+
+    def start(settings: RunnerSettings, *arguments: Any) -> Executor:
+        seen.append(settings)
+        return start_executor(settings, *arguments)
+
+    monkeypatch.setattr(retraining, "start_executor", start)
+    settings = small_run.settings()
+    settings["settings"]["cache_bytes"] = {"value": "3M", "source": "flag"}
+    small_run.write_settings({name: value for name, value in settings.items() if name != "format_version"})
+    retrain(small_run, candidates(small_run)[:1], RetrainRequest(seeds=1, epochs=1), Ear())
+    assert [one.cache_bytes for one in seen] == [SearchRequest.from_settings(small_run.asked()).n_cache_bytes]
+    assert seen[0].cache_bytes < RunnerSettings.cache_bytes
 
 
 def test_stopped_and_gone_on_is_the_same_as_never_stopped(small_run: RunDirectory, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -309,6 +310,38 @@ def test_the_next_trial_is_thought_of_while_workers_train(request_: SearchReques
     with pytest.raises(KeyboardInterrupt):
         engine.search(stopped, Log(stop_after=2))
     assert records(engine.resume(Path(stopped.out), Log())) == records(whole)
+
+
+@pytest.mark.parametrize("rungs", [(), (0.5,)], ids=["new", "promoted"])
+def test_a_trial_held_ready_when_the_time_is_up_has_not_begun(
+    request_: SearchRequest, monkeypatch: pytest.MonkeyPatch, rungs: tuple[float, ...]
+) -> None:
+    now = 0.0
+    name = "go_on" if rungs else "ask"
+    hand_out = getattr(Study, name)
+
+    def late(study: Study, *arguments: int) -> Any:
+        nonlocal now
+        handed_out = hand_out(study, *arguments)
+        if rungs or handed_out[0] == 2:  # it is held ready while another trial runs
+            now += 100
+        return handed_out
+
+    monkeypatch.setattr(engine, "start_executor", lambda *arguments: Apart(start_executor(*arguments), []))
+    request = replace(request_, trials=8, rungs=rungs, sampler="random")
+    whole = engine.search(replace(request, out=f"{request.out}-whole"), Log())
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: now))
+        patch.setattr(Study, name, late)
+        run = engine.search(replace(request, time_limit=1.0), Log())
+    n_done = len(records(run))
+    assert n_done < 8
+    assert "running" not in {record.state for record in records(run)}
+    resumed = records(engine.resume(run.path, Log()))
+    assert [(one.number, one.seed, one.configuration) for one in resumed] == [
+        (one.number, one.seed, one.configuration) for one in records(whole)
+    ]
+    assert all(record.is_over for record in resumed)
 
 
 def test_when_too_many_trials_fail_the_search_says_how_many_and_why(request_: SearchRequest, tmp_path: Path) -> None:
