@@ -1,6 +1,7 @@
 """Prompt tuning: learned token embeddings in front of the input (Lester et al., 2021, arXiv 2104.08691).
 
-The model keeps getting token ids: P filler ids are put in front, and the embedding's output is replaced there. So whatever a model works
+The model keeps getting token ids: P filler ids are put in front, and the embedding's output is replaced there. In a row padded on the
+left they stand between padding and tokens, where a sliding window sees them as it does without padding. So whatever a model works
 out from its ids stays right: positions, and the last token that is no padding, which decoders classify by. Outputs with a row for each
 token lose the P positions again, so that labels and logits keep the caller's length. Spans of question answering move with the tokens.
 
@@ -40,6 +41,7 @@ class Prompt(nn.Module):
         self._filler = filler
         self._is_due = False
         self._n_tokens = 0
+        self._starts = torch.zeros(0)
 
     @property
     def length(self) -> int:
@@ -55,8 +57,9 @@ class Prompt(nn.Module):
         earlier = next((kwargs[name] for name in _CACHE_ARGUMENTS if kwargs.get(name) is not None), None)
         self._is_due = earlier is None or earlier.get_seq_length() == 0
         self._n_tokens = ids.shape[1]
-        self._extend_mask(kwargs, self._n_tokens)
+        mask = self._extend_mask(kwargs, self._n_tokens)
         if self._is_due:
+            self._starts = ids.new_zeros(len(ids)) if mask is None else _first_tokens(mask)
             self._extend_tokens(kwargs, ids)
         elif kwargs.get("position_ids") is not None:
             kwargs["position_ids"] = kwargs["position_ids"] + self.length
@@ -73,35 +76,45 @@ class Prompt(nn.Module):
         if not self._is_due:
             return output
         self._is_due = False
-        prompt = self.vectors.to(output.dtype).expand(output.shape[0], -1, -1)
-        return torch.cat([prompt, output[:, self.length :]], dim=1)
+        offsets = torch.arange(output.shape[1], device=output.device) - self._starts.to(output.device)[:, None]
+        is_prompt = (offsets >= 0) & (offsets < self.length)
+        prompt = self.vectors.to(output.dtype)[offsets.clamp(0, self.length - 1)]
+        return torch.where(is_prompt[..., None], prompt, output)
 
     def after_model(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         """Hook of the model: take the prompt's positions off outputs that have one entry a token."""
         for name in _OUTPUTS_BY_TOKEN:
             rows = output.get(name) if hasattr(output, "get") else None
             if rows is not None and rows.dim() >= 2 and rows.shape[1] == self._n_tokens + self.length:
-                output[name] = rows[:, self.length :]
+                output[name] = self._without_prompt(rows)
         return output
 
-    def _extend_mask(self, kwargs: dict[str, Any], n_tokens: int | None = None) -> None:
-        mask = kwargs.get("attention_mask")
+    def _without_prompt(self, rows: Tensor) -> Tensor:
+        tokens = torch.arange(self._n_tokens, device=rows.device)
+        kept = tokens + self.length * (tokens >= self._starts.to(rows.device)[:, None])
+        return rows[torch.arange(len(rows), device=rows.device)[:, None], kept]
+
+    def _extend_mask(self, kwargs: dict[str, Any], n_tokens: int | None = None) -> Tensor | None:
+        """Let the prompt be attended to, and return the mask as the caller gave it."""
+        mask = cast(Tensor | None, kwargs.get("attention_mask"))
         if mask is None:
-            return
+            return None
         if mask.dim() != 2:
             raise UnsupportedError("prompt tuning needs an attention mask of batch x positions", value=tuple(mask.shape))
         if n_tokens is None or not self._is_due or mask.shape[1] == n_tokens:
-            kwargs["attention_mask"] = _in_front(mask, mask.new_ones(self.length))
+            kwargs["attention_mask"] = _inserted(mask, mask.new_ones(self.length), _first_tokens(mask))
+        return mask
 
     def _extend_tokens(self, kwargs: dict[str, Any], ids: Tensor) -> None:
-        kwargs["input_ids"] = _in_front(ids, ids.new_full((self.length,), self._filler))
+        kwargs["input_ids"] = _inserted(ids, ids.new_full((self.length,), self._filler), self._starts)
         if kwargs.get("token_type_ids") is not None:
-            kwargs["token_type_ids"] = _in_front(kwargs["token_type_ids"], ids.new_zeros(self.length))
+            kwargs["token_type_ids"] = _inserted(kwargs["token_type_ids"], ids.new_zeros(self.length), self._starts)
         if kwargs.get("position_ids") is not None:
-            kwargs["position_ids"] = _in_front(kwargs["position_ids"] + self.length, torch.arange(self.length, device=ids.device))
+            positions = (kwargs["position_ids"] + self.length).expand(len(ids), -1)
+            kwargs["position_ids"] = _inserted(positions, torch.arange(self.length, device=ids.device), self._starts)
         labels = kwargs.get("labels")
         if labels is not None and labels.shape == ids.shape and not labels.is_floating_point():
-            kwargs["labels"] = _in_front(labels, labels.new_full((self.length,), _IGNORED_LABEL))
+            kwargs["labels"] = _inserted(labels, labels.new_full((self.length,), _IGNORED_LABEL), self._starts)
         for name in _POSITIONS_OF_SPANS:
             if kwargs.get(name) is not None:  # models take what is negative for the first token, and ignore what is beyond the last
                 kwargs[name] = kwargs[name].clamp(min=0) + self.length
@@ -136,6 +149,15 @@ def _named(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     return {**dict(zip(inspect.signature(module.forward).parameters, args, strict=False)), **kwargs}
 
 
-def _in_front(rows: Tensor, added: Tensor) -> Tensor:
-    """Return batch x positions with the same P entries in front of each row."""
-    return torch.cat([added.to(rows.dtype).expand(rows.shape[0], -1), rows], dim=1)
+def _first_tokens(mask: Tensor) -> Tensor:
+    """Return the index of each row's first token; what is before it is padding."""
+    return (mask != 0).int().argmax(dim=1)
+
+
+def _inserted(rows: Tensor, added: Tensor, starts: Tensor) -> Tensor:
+    """Return batch x positions with the same P entries put into each row where it starts."""
+    n_added, n_tokens = len(added), rows.shape[1]
+    places = torch.arange(n_tokens + n_added, device=rows.device)
+    starts = starts.to(rows.device)[:, None]
+    source = torch.where(places < starts, places, torch.where(places < starts + n_added, n_tokens + places - starts, places - n_added))
+    return torch.cat([rows, added.to(rows.dtype).expand(rows.shape[0], -1)], dim=1).gather(1, source)

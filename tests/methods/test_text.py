@@ -19,6 +19,8 @@ LANGUAGE_MODELS = {
     **{name: FAMILIES[name] for name in ("qwen2", "qwen3", "gemma3", "phi3", "gpt_neox", "t5", "whisper")},
     "bart": Family(tf.BartForConditionalGeneration, tf.BartConfig, TWO_STACKS, lambda: text(pad=1, end=2)),
 }
+CAUSAL = [name for name in LANGUAGE_MODELS if name not in ("t5", "whisper", "bart")]
+GENERATION = {"max_new_tokens": 4, "do_sample": False, "eos_token_id": None, "return_dict_in_generate": True}
 CONFIGURATIONS = {
     "adapters": (("serial_adapter", 4), ("parallel_adapter", 4), ("compacter", 4)),
     "attention": (("prefix", 4), ("lofit", 1)),
@@ -62,6 +64,38 @@ def test_generation_is_the_same_with_and_without_a_cache(family: str, modules: s
     plain = model.generate(**inputs, use_cache=False, **settings)
     torch.testing.assert_close(torch.stack(cached.logits), torch.stack(plain.logits), rtol=1e-3, atol=1e-4)
     assert torch.equal(cached.sequences, plain.sequences)
+
+
+@every_configuration
+@pytest.mark.parametrize("family", LANGUAGE_MODELS)
+def test_beams_are_the_same_with_and_without_a_cache(family: str, modules: str) -> None:
+    if family == "whisper" and modules == "input":
+        pytest.skip("its input is not token ids")
+    model, batch = LANGUAGE_MODELS[family].build(), LANGUAGE_MODELS[family].batch()
+    perturb(apply(model, configuration(modules), batch))
+    inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
+    if not model.config.is_encoder_decoder:
+        inputs = {name: tensor[:, :6] for name, tensor in inputs.items()}
+    settings = {"num_beams": 3, "num_return_sequences": 3, "output_scores": True, **GENERATION}
+    cached = model.generate(**inputs, use_cache=True, **settings)
+    plain = model.generate(**inputs, use_cache=False, **settings)
+    assert torch.equal(cached.sequences, plain.sequences)
+    torch.testing.assert_close(cached.sequences_scores, plain.sequences_scores, rtol=1e-3, atol=1e-4)
+
+
+@every_configuration
+@pytest.mark.parametrize("family", CAUSAL)
+def test_padding_on_the_left_changes_nothing_in_generation(family: str, modules: str) -> None:
+    model, batch = LANGUAGE_MODELS[family].build(), LANGUAGE_MODELS[family].batch()
+    perturb(apply(model, configuration(modules), batch))
+    padded = {name: torch.cat([tensor[:1].roll(3, dims=1), tensor[1:]]) for name, tensor in batch.items()}
+    assert padded["attention_mask"][0].tolist() == [0] * 3 + [1] * 6
+    alone = {name: tensor[:1, 3:] for name, tensor in padded.items()}
+    settings = {"num_beams": 3, "output_logits": True, **GENERATION}
+    together, single = (model.generate(**inputs, **settings) for inputs in (padded, alone))
+    assert torch.equal(together.sequences[0, 9:], single.sequences[0, 6:])
+    torch.testing.assert_close(together.logits[0][0], single.logits[0][0], rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(together.logits[-1][:3], single.logits[-1], rtol=1e-3, atol=1e-4)
 
 
 @every_configuration
@@ -122,3 +156,19 @@ def test_a_prompt_moves_the_spans_of_question_answering(starts: list[int], ends:
         surprise = -plain[name].log_softmax(1)[:, n_vectors:]
         losses.append(torch.stack([surprise[row, max(at, 0)] for row, at in enumerate(positions) if at < 9]).mean())
     torch.testing.assert_close(output.loss, sum(losses) / 2)
+
+
+def test_a_prompt_stands_between_padding_on_the_left_and_the_tokens() -> None:
+    of_family = subject("gemma3")  # its window is four tokens
+    alone = {name: tensor[:1, :6] for name, tensor in of_family.batch.items()}
+    padded = {name: tensor[:1].roll(3, dims=1) for name, tensor in of_family.batch.items()}
+    labels = alone["input_ids"]
+    with modified(of_family, "input"):
+        single = of_family.model(**alone, labels=labels)
+        together = of_family.model(
+            **padded,
+            position_ids=(padded["attention_mask"].cumsum(1) - 1).clamp(min=0),
+            labels=torch.cat([torch.full((1, 3), -100), labels], dim=1),
+        )
+        torch.testing.assert_close(together.logits[:, 3:], single.logits, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(together.loss, single.loss)
