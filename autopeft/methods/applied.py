@@ -10,6 +10,7 @@ from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.methods.adapter_files import pack
 from autopeft.methods.counting import resolve
+from autopeft.methods.hook import TrainingHook
 from autopeft.methods.topology import Topology
 
 
@@ -27,6 +28,8 @@ class AppliedModules:
         module_parameters: Mapping[str, nn.Parameter],
         head_parameters: Mapping[str, nn.Parameter],
         undo: Callable[[], None],
+        *,
+        hooks: tuple[TrainingHook, ...] = (),
     ) -> None:
         self.model = model
         self.configuration = configuration
@@ -35,6 +38,8 @@ class AppliedModules:
         """The modules' parameters by their names in the model."""
         self.head_parameters = dict(head_parameters)
         """The task head's parameters by their names in the model: clones that stand in for the model's own until `eject`."""
+        self.hooks = hooks
+        """What modules do while they are trained; a training loop must call them (`autopeft.training.hooks`)."""
         self._undo: Callable[[], None] | None = undo
         self._in_place = True
 
@@ -82,6 +87,7 @@ class AppliedModules:
         self._in_place = False
         self.module_parameters.clear()
         self.head_parameters.clear()
+        self.hooks = ()
         if undo is not None:
             undo()
 

@@ -10,6 +10,7 @@ from autopeft.errors import InvalidInputError, VerificationError
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.counting import count_parameters, resolve
 from autopeft.methods.discovery import discover
+from autopeft.methods.hook import TrainingHook
 from autopeft.methods.method import Method
 from autopeft.methods.snapshot import Snapshot, stand_in
 from autopeft.methods.topology import Topology
@@ -44,11 +45,15 @@ def apply(
     try:
         model.autopeft_applied = True  # type: ignore[assignment]
         head = _stand_in_head(model, topology)
-        modules = [_inject(model, method, module, topology) for method, module in resolved]
-        _train_only(model, [*head, *(parameter for added in modules for parameter in added)])
+        modules, hooks = [], []
+        for method, module in resolved:
+            parameters, hook = _inject(model, method, module, topology)
+            modules.extend(parameters)
+            hooks.extend([hook] if hook is not None else [])
+        _train_only(model, [*head, *modules])
         _follow_mode(model, snapshot)
         handle = AppliedModules(
-            model, configuration, topology, _named(model, [p for added in modules for p in added]), _named(model, head), snapshot.restore
+            model, configuration, topology, _named(model, modules), _named(model, head), snapshot.restore, hooks=tuple(hooks)
         )
         _verify(handle, resolved)
     except BaseException:
@@ -78,12 +83,12 @@ def _stand_in_head(model: nn.Module, topology: Topology) -> list[nn.Parameter]:
     return [head[name] for name in topology.head]
 
 
-def _inject(model: nn.Module, method: Method, module: PeftModule, topology: Topology) -> list[nn.Parameter]:
-    """Return the parameters that are new in the model and require gradient."""
+def _inject(model: nn.Module, method: Method, module: PeftModule, topology: Topology) -> tuple[list[nn.Parameter], TrainingHook | None]:
+    """Return the parameters that are new in the model and require gradient, and the module's training hook."""
     before = list(model.parameters())
     known = {id(parameter) for parameter in before}
-    method.injector(model, module, topology)
-    return [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in known]
+    hook = method.injector(model, module, topology)
+    return [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in known], hook
 
 
 def _train_only(model: nn.Module, trained: Sequence[nn.Parameter]) -> None:

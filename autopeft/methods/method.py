@@ -15,12 +15,17 @@ from autopeft.methods.topology import ALL_ROLES, ROLES, Topology
 if TYPE_CHECKING:
     from torch import nn
 
+    from autopeft.methods.hook import TrainingHook
+
 Kind = Literal["mask", "weight", "block", "representation", "attention", "input"]
 KINDS: tuple[Kind, ...] = ("mask", "weight", "block", "representation", "attention", "input")
 """What a method changes, in the order in which methods are injected: whatever wraps a module comes before what hooks into it."""
 
-Injector = Callable[["nn.Module", PeftModule, Topology], None]
-"""Adds one module of a configuration to a model. Every parameter that is new afterwards and requires gradient belongs to it."""
+Injector = Callable[["nn.Module", PeftModule, Topology], "TrainingHook | None"]
+"""Adds one module of a configuration to a model, and returns what it does while it is trained, if anything.
+
+Every parameter that is new afterwards and requires gradient belongs to the module.
+"""
 
 Count = Callable[[PeftModule, Topology], int]
 """Number of parameters that the injector adds, from shapes alone."""

@@ -158,6 +158,10 @@ class Topology:
         head = set(self.head)
         return sum(tensor.size for tensor in self.tensors if tensor.name in head)
 
+    def layer_of(self, parameter: str) -> int | None:
+        """Return the index of the block that holds a parameter of this name, one of a module among them; None outside the blocks."""
+        return next((block.index for block in self.blocks if parameter.startswith(f"{block.name}.")), None)
+
     def placed(self, layers: Collection[int] | None) -> tuple[Block, ...]:
         """Return the blocks with these indices; all for None."""
         if layers is None:

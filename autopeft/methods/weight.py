@@ -18,7 +18,7 @@ from autopeft.methods.snapshot import stand_in
 from autopeft.methods.topology import Linear, Topology
 from autopeft.methods.weight_method import WeightMethod
 
-_ADAPTER = "autopeft"
+ADAPTER = "autopeft"
 """One name for all: of two adapters of one type under two names on a model, peft would leave the first inactive."""
 
 
@@ -28,13 +28,18 @@ def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
     Raises:
         VerificationError: Other linears than these were wrapped.
     """
+    inject_with_config(model, module, topology)
+
+
+def inject_with_config(model: nn.Module, module: PeftModule, topology: Topology) -> Any:
+    """Do the same, and return peft's configuration of the module."""
     linears = list(topology.linears(module.layers, module.targets))
     config = _config(module, linears)
     # The tuner class and not `inject_adapter_in_model`, which refuses the methods whose layers share state.
     with warnings.catch_warnings():
         # BOFT's layers say for each linear that they compute without a CUDA extension.
         warnings.filterwarnings("ignore", message="Failed to load the CUDA extension|Setting boft_n_butterfly_factor")
-        tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](model, config, _ADAPTER)
+        tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](model, config, ADAPTER)
     _train_in_32_bits(model, tuner.prefix)
     # A later tuner would find this one's config on the model and take both for one adapter.
     del model.peft_config
@@ -43,14 +48,15 @@ def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
     for linear in linears:
         model.get_submodule(linear.name).register_forward_hook(_like_a_linear)
         if module.options.get("gated"):
-            gate_low_rank(model, linear, _ADAPTER)
+            gate_low_rank(model, linear, ADAPTER)
+    return config
 
 
 def _train_in_32_bits(model: nn.Module, prefix: str) -> None:
     """Widen peft's parameters in a model of 16-bit weights, where small steps would be rounded away."""
     # Peft leaves AdaLoRA's counters of ranks trainable in such a model; what is to be trained has the tuner's prefix in its name.
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad and prefix in name}
-    cast_adapter_dtype(model, _ADAPTER)
+    cast_adapter_dtype(model, ADAPTER)
     # Where it widens a frozen parameter, it puts one that requires gradient in its place.
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in trained)

@@ -50,8 +50,17 @@ def _coefficients(module: PeftModule, linears: Sequence[Linear]) -> dict[str, An
 
 
 def _adalora(module: PeftModule, linears: Sequence[Linear]) -> dict[str, Any]:
-    # Ranks that no trainer prunes: peft asks for a schedule's length all the same.
-    return {"init_r": module.size, "target_r": module.size, "lora_alpha": 2 * module.size, "total_step": 2}
+    # A training's length is known when it starts: peft asks for one all the same.
+    return {"init_r": module.size, "target_r": _final_rank(module), "lora_alpha": 2 * module.size, "total_step": 1}
+
+
+def _final_rank(module: PeftModule) -> int:
+    return round(module.size * float(module.options["final_rank_fraction"]))
+
+
+def _ranks_do_not_fall(module: PeftModule) -> str:
+    fraction = float(module.options["final_rank_fraction"])
+    return "" if 1 <= _final_rank(module) < module.size else f"its final rank, {fraction:.3g} of this, must be at least 1 and below it"
 
 
 def _ia3(module: PeftModule, linears: Sequence[Linear]) -> dict[str, Any]:
@@ -90,12 +99,16 @@ METHODS: tuple[WeightMethod, ...] = (
     ),
     weight_method(
         "adalora",
-        "a low-rank update kept as singular values and vectors, its rank constant",
+        "a low-rank update kept as singular values and vectors, whose rank moves to where it matters while it falls",
         "Zhang et al., 2023, arXiv 2303.10512",
         "AdaLoraConfig",
         _adalora,
         forms.adalora,
-        **_RANK,
+        inject="autopeft.methods.adalora:inject",
+        options=(Option("final_rank_fraction", 2 / 3, "mean rank at the end as a share of the rank at first", (0.5, 2 / 3)),),
+        clash=_ranks_do_not_fall,
+        size_name="rank at first",
+        sizes=_RANKS[1:],
     ),
     weight_method(
         "loha",

@@ -56,13 +56,13 @@ def weight_method(
         "unsupported": _no_linears if takes_transposed else _has_transposed,
         "default_targets": ("query", "value"),
         "merges": True,
+        "inject": "autopeft.methods.weight:inject",
     }
     return WeightMethod(
         name=name,
         kind="weight",
         summary=summary,
         paper=paper,
-        inject="autopeft.methods.weight:inject",
         count=over_linears(form),
         unfit=lambda module, topology: (
             clash(module) or _indivisible(divides, module, topology) or (sparse and _too_many(form, module, topology)) or ""

@@ -179,8 +179,8 @@ class HiddenStates:
             split: Examples to try it out on.
         """
         methods = frozenset(module.method for module in applied.configuration.modules)
-        layers = {_layer_of(name, applied.topology) for name in applied.module_parameters}
-        layers |= {_layer_of(name, applied.topology) for name in applied.head_parameters} - {None}
+        layers = {applied.topology.layer_of(name) for name in applied.module_parameters}
+        layers |= {applied.topology.layer_of(name) for name in applied.head_parameters} - {None}
         boundary = min([len(self._blocks), *(-1 if layer is None else layer for layer in layers)])
         if boundary < 0:
             return self._part(0, f"{', '.join(sorted(methods))} trains something outside the layers", is_frozen=False)
@@ -274,11 +274,6 @@ def _called_before(blocks: Sequence[nn.Module], model: nn.Module, batch: Mapping
         for hook in hooks:
             hook.remove()
     return tuple(called)
-
-
-def _layer_of(name: str, topology: Topology) -> int | None:
-    """Return which layer holds a parameter; None outside the layers."""
-    return next((block.index for block in topology.blocks if name.startswith(f"{block.name}.")), None)
 
 
 def _hidden_states(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:

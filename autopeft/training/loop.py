@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load as read_tensors
-from safetensors.torch import save as write_tensors
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,16 +14,13 @@ from autopeft.errors import AutopeftError, VerificationError
 from autopeft.tasks import Task
 from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.hidden_states import FrozenPart
+from autopeft.training.hooks import FACTOR, TrainingHooks
 from autopeft.training.tokens import Batch, TokenisedSplit, collate, training_batches
+from autopeft.training.tree import pack_tree, unpack_tree
 
 MAX_GRADIENT_NORM = 1.0
 DEFAULTS: Mapping[str, float] = {"learning_rate": 1e-3, "weight_decay": 0.0, "warmup_fraction": 0.06}
 """Values of the hyper-parameters that a configuration leaves out."""
-
-_RANDOM_STATE = "random_state"
-_STEP = "steps_done"
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-"""What AdamW keeps of a parameter."""
 
 
 class DivergedError(AutopeftError, ArithmeticError):
@@ -52,6 +47,7 @@ class Training:
     Args:
         model: A sequence classifier with its modules injected.
         trainable: The parameters to update, by name.
+        hooks: What the modules do to the training.
         tokenizer: Pads batches.
         task: Decides the loss: cross-entropy, or mean squared error for regression.
         split: Training examples.
@@ -68,6 +64,7 @@ class Training:
         self,
         model: nn.Module,
         trainable: Mapping[str, nn.Parameter],
+        hooks: TrainingHooks,
         tokenizer: Any,
         task: Task,
         split: TokenisedSplit,
@@ -83,7 +80,8 @@ class Training:
         self._model, self._tokenizer, self._task, self._split = model, tokenizer, task, split
         self._trainable = {name: parameter for name, parameter in trainable.items() if parameter.requires_grad}
         self._settings = {**DEFAULTS, **hyper_parameters}
-        self._optimizer = torch.optim.AdamW(self._trainable.values(), weight_decay=self._settings["weight_decay"])
+        self._hooks = hooks
+        self._optimizer = torch.optim.AdamW(hooks.parameter_groups(self._settings["weight_decay"]))
         self._bfloat16, self._frozen = bfloat16, frozen
         self._micro_batch = micro_batch or batch_size
         self._device = next(model.parameters()).device
@@ -91,6 +89,7 @@ class Training:
         self._examples_seen = 0
         self.n_steps = epochs * math.ceil(len(split) / batch_size)
         """Steps of the whole training."""
+        hooks.start(self.n_steps, self._optimizer)
         self.step = 0
         """Steps done."""
 
@@ -111,17 +110,25 @@ class Training:
         seen = self._examples_seen - before
         return Stretch(self.step, self._examples_seen, total / seen if seen else math.nan)
 
+    @property
+    def may_be_kept(self) -> bool:
+        """Whether what is trained now may be the training's result."""
+        return self._hooks.may_be_kept(self.step)
+
     def state(self) -> bytes:
-        """Return all that `restore` needs to go on: trained tensors, the optimiser's moments, steps done, torch's random state."""
-        tensors = {_STEP: torch.tensor(self.step), f"{_RANDOM_STATE}.cpu": torch.get_rng_state()}
+        """Return all that `restore` needs to go on: trained tensors, the optimiser's and the hooks' state, steps done, random state."""
+        random = {"cpu": torch.get_rng_state()}
         if self._device.type == "cuda":
-            tensors[f"{_RANDOM_STATE}.cuda"] = torch.cuda.get_rng_state(self._device)
-        for name, parameter in self._trainable.items():
-            tensors[f"parameter.{name}"] = parameter.detach().cpu().contiguous()
-            kept = self._optimizer.state.get(parameter, {})  # nothing of a parameter that no loss has reached yet
-            tensors |= {f"{moment}.{name}": kept[moment].cpu().contiguous() for moment in _MOMENTS if moment in kept}
-        content: bytes = write_tensors(tensors)
-        return content
+            random["cuda"] = torch.cuda.get_rng_state(self._device)
+        return pack_tree(
+            {
+                "step": self.step,
+                "parameters": dict(self._trainable),
+                "optimizer": self._optimizer.state_dict(),
+                "hooks": self._hooks.state_dict(),
+                "random": random,
+            }
+        )
 
     def restore(self, state: bytes) -> None:
         """Go on where `state` was taken: on a fresh training of the same model, parameters, data and settings.
@@ -129,31 +136,38 @@ class Training:
         Raises:
             VerificationError: The state is of other parameters.
         """
-        tensors = read_tensors(state)
-        parameters = {name.removeprefix("parameter."): tensor for name, tensor in tensors.items() if name.startswith("parameter.")}
+        saved = unpack_tree(state)
+        parameters = saved["parameters"]
         if {name: tensor.shape for name, tensor in parameters.items()} != {name: one.shape for name, one in self._trainable.items()}:
             raise VerificationError("a paused training must go on with the parameters it had", value=sorted(parameters)[:3])
         for name, parameter in self._trainable.items():
             parameter.data.copy_(parameters[name])
-            if f"{_MOMENTS[0]}.{name}" in tensors:
-                self._optimizer.state[parameter] = {moment: tensors[f"{moment}.{name}"].to(self._device) for moment in _MOMENTS}
-        while self.step < int(tensors[_STEP]):
+        self._optimizer.load_state_dict(saved["optimizer"])
+        self._hooks.load_state_dict(saved["hooks"])
+        while self.step < saved["step"]:
             self._examples_seen += len(next(self._batches))
             self.step += 1
-        torch.set_rng_state(tensors[f"{_RANDOM_STATE}.cpu"])
-        if f"{_RANDOM_STATE}.cuda" in tensors and self._device.type == "cuda":
-            torch.cuda.set_rng_state(tensors[f"{_RANDOM_STATE}.cuda"], self._device)
+        torch.set_rng_state(saved["random"]["cpu"])
+        if "cuda" in saved["random"] and self._device.type == "cuda":
+            torch.cuda.set_rng_state(saved["random"]["cuda"], self._device)
 
     def _update(self, indices: list[int]) -> float:
         """Take one optimiser step and return the batch's mean loss."""
+        rate = self._settings["learning_rate"] * linear_schedule(self.step, self.n_steps, self._settings["warmup_fraction"])
         for group in self._optimizer.param_groups:
-            group["lr"] = self._settings["learning_rate"] * linear_schedule(self.step, self.n_steps, self._settings["warmup_fraction"])
+            group["lr"] = rate * group[FACTOR]
+        self._hooks.before_step(self.step)
         value = sum(
             self._add_gradients(indices[first : first + self._micro_batch], len(indices))
             for first in range(0, len(indices), self._micro_batch)
         )
+        if (extra := self._hooks.extra_loss()) is not None:
+            self._require_finite(float(extra.detach()))
+            extra.backward()  # type: ignore[no-untyped-call]
+        self._hooks.after_backward(self.step)
         nn.utils.clip_grad_norm_(self._trainable.values(), MAX_GRADIENT_NORM)
         self._optimizer.step()
+        self._hooks.after_step(self.step)
         self._optimizer.zero_grad()
         return value
 
@@ -164,14 +178,17 @@ class Training:
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bfloat16), self._frozen.reused(self._split, indices):
             loss = task_loss(self._model, self._task, batch, labels) * (len(indices) / n_examples)
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise DivergedError(
-                "training diverged: the loss is not finite",
-                value=value,
-                remedy=f"It happened in step {self.step + 1} of {self.n_steps}; lower the learning rate.",
-            )
+        self._require_finite(value)
         loss.backward()  # type: ignore[no-untyped-call]
         return value
+
+    def _require_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise DivergedError(
+                "training diverged: the loss is not finite",
+                value=loss,
+                remedy=f"It happened in step {self.step + 1} of {self.n_steps}; lower the learning rate.",
+            )
 
 
 def _batches(split: TokenisedSplit, batch_size: int, seed: int) -> Iterator[list[int]]:

@@ -25,6 +25,7 @@ from autopeft.training.device import (
 from autopeft.training.evaluate import evaluate
 from autopeft.training.final import BestEpoch
 from autopeft.training.hidden_states import FrozenPart, HiddenStates
+from autopeft.training.hooks import TrainingHooks
 from autopeft.training.latency import latency_seconds
 from autopeft.training.loop import Training
 from autopeft.training.measurement import Assignment, BackboneFacts, CurvePoint, FinalMeasurement, Measurement, Outcome, RunnerSettings
@@ -100,6 +101,7 @@ class TrialRunner:
                 training = Training(
                     model,
                     applied.trainable_parameters(),
+                    TrainingHooks(applied),
                     self._loaded.tokenizer,
                     task,
                     train_split,
@@ -162,7 +164,7 @@ class TrialRunner:
             )
             epoch = stretch.step / steps_per_epoch
             curve.append(CurvePoint(epoch, progress, stretch.examples_seen, stretch.train_loss, metrics))
-            if best is not None:
+            if best is not None and training.may_be_kept:
                 best.offer(curve[-1])
         return curve, seconds
 

@@ -18,6 +18,7 @@ COMPOSITE = Configuration(
         PeftModule("parallel_adapter", 3, (1,)),
         PeftModule("prefix", 2, (0, 1)),
         PeftModule("lora", 4, (1, 2), ("query", "value"), {"dropout": 0.1}),
+        PeftModule("adalora", 6, (0,)),
     ),
     {"learning_rate": 0.02, "warmup_fraction": 0.2, "weight_decay": 0.01},
 )
@@ -25,7 +26,7 @@ COMPOSITE = Configuration(
 
 @pytest.fixture(scope="module")
 def composite(train_trial, tmp_path_factory):
-    """A trial of four methods, how it was measured, and its export."""
+    """A trial of five methods, how it was measured, and its export."""
     trial, measurement = train_trial(COMPOSITE)
     folder = tmp_path_factory.mktemp("exports") / "script"
     folder.mkdir()
@@ -82,10 +83,11 @@ def test_of_equal_epochs_the_one_with_the_lower_loss_is_kept(composite, tmp_path
         model=None,
         tokenizer=None,
         task=SimpleNamespace(metric="accuracy"),
+        hooks=SimpleNamespace(may_be_kept=lambda n_steps: True),
         applied=SimpleNamespace(save=lambda folder, metadata: kept.append(metadata["epoch"])),
     )
     for epoch, (accuracy, loss) in enumerate([(0.5, 0.9), (0.5, 0.7), (0.5, 0.8), (0.4, 0.1), (0.6, 2.0)], 1):
-        trainer.state = SimpleNamespace(epoch=epoch)
+        trainer.state = SimpleNamespace(epoch=epoch, global_step=epoch)
         monkeypatch.setattr(script, "evaluate", lambda *_, found={"accuracy": accuracy, "loss": loss}: found)
         trainer.evaluate()
     assert kept == [1, 2, 5]

@@ -28,6 +28,7 @@ LAYERS = (0, 2)
 CONFIGURATIONS = {
     "head only": Configuration((), {"learning_rate": 1e-2}),
     "lora": Configuration((PeftModule("lora", 4, LAYERS),), {"learning_rate": 1e-2}),
+    "adalora": Configuration((PeftModule("adalora", 6, LAYERS),), {"learning_rate": 1e-2}),
     "composite": Configuration(
         (
             PeftModule("serial_adapter", 4, LAYERS),
