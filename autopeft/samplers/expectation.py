@@ -2,7 +2,7 @@
 
 A measurement is one training with one seed. The surrogate takes it apart into what similar configurations have in common and noise; the
 best of many measurements is lucky more often than not, and lies above what is expected there. It averages over hyper-parameters, which a
-proposal's doesn't, for here its deviations are read (benchmarks/LOG.md).
+proposal's doesn't, for here its deviations are read (benchmarks/RESULTS.md).
 """
 
 from collections.abc import Mapping, Sequence

@@ -31,7 +31,7 @@ Hyper = Mapping[str, Tensor]
 NOISE = Prior("noise", 1, -2.0, 1.0, -2.0)
 """Over s2, as a share of the losses' variance. Seeds make a seventh of it, about, among the trials of a search; a prior that expects
 less (BoTorch's has its centre at -4) takes luck for structure where there is more, and one that expects more finds less where there
-is little (benchmarks/LOG.md)."""
+is little (benchmarks/RESULTS.md)."""
 MIN_NOISE = 1e-4
 MAX_ITERATIONS = 60
 HOPELESS = 1e10

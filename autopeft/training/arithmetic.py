@@ -1,7 +1,7 @@
 """Functions of torch that a trial on a processor spends much of its time in, computed in ways that take less.
 
 Models are not touched: within the context `CpuArithmetic`, calls of three functions are answered by what is here, whoever makes them. What
-they return has the same distribution, or differs in the last bits only. Figures are in benchmarks/LOG.md.
+they return has the same distribution, or differs in the last bits only. Figures are in benchmarks/RESULTS.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -29,7 +29,7 @@ class LoadedModel:
 
     On most families the dense layer between the last block and the classifier is part of the fresh head. BERT's pooler is the same
     layer, pretrained to tell whether two sentences follow each other; frozen, it hides from the classifier most of what the modules
-    learn (benchmarks/LOG.md).
+    learn (benchmarks/RESULTS.md).
     """
 
 

@@ -1,0 +1,324 @@
+"""README and docs say what is so: links resolve, commands parse, code compiles and names what exists, settings and spaces are read."""
+
+import ast
+import importlib
+import inspect
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import typer
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+GUIDES = [page for page in PAGES if page.name != "CHANGELOG.md" and page.parent.name != "benchmarks"]
+"""Pages that say how things are now; the others record how they were."""
+MAX_README_LINES = 120
+
+DIALECT = {
+    r"\bdear(er|est|ly)?\b": "expensive, costly",
+    r"\btold\b": "knows, is given, says",
+    r"\bfor good\b": "at the full budget",
+    r"\b(un)?luck(y|ier|iest|ily)?\b": "chance, seed noise, selection bias",
+    r"\bforesight\b": "search problem",
+    r"\bquaint": "-",
+}
+"""Words that aren't the field's, and what to write instead."""
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@dataclass(frozen=True)
+class Code:
+    """A fenced block."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    marker: str
+    """The comment right before it, such as "quick"."""
+
+    def __str__(self) -> str:
+        return f"{name(self.page)}:{self.line}"
+
+
+FENCE = re.compile(r"(?:^<!-- ?(?P<marker>[^\n]*?) ?-->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def blocks(page: Path) -> Iterator[Code]:
+    text = page.read_text(encoding="utf-8")
+    for match in FENCE.finditer(text):
+        line = text.count("\n", 0, match.start("text"))
+        yield Code(page, line, match["language"], match["text"], match["marker"] or "")
+
+
+def prose(page: Path) -> str:
+    """The page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def every(language: str, pages: list[Path] = GUIDES) -> list[Code]:
+    return [block for page in pages for block in blocks(page) if block.language == language]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that a page's headings make, as code hosts do."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def links() -> list[tuple[Path, str]]:
+    pattern = r"\]\(([^)\s]+)\)"
+    return [(page, target) for page in PAGES for target in re.findall(pattern, re.sub(r"`[^`]*`", "", prose(page)))]
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(PAGES) > 15
+    assert len(links()) > 60
+    assert len(COMMANDS) > 40
+    assert len(every("python")) > 5
+    assert len(every("yaml")) > 2
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_resolve(page: Path) -> None:
+    for source, target in links():
+        if source != page or target.startswith(("https://", "http://", "mailto:")):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), f"{target} does not exist"
+        assert there.is_relative_to(ROOT)
+        if anchor:
+            assert anchor in anchors(there), f"{name(there)} has no heading for #{anchor}"
+
+
+def test_every_page_can_be_reached_from_the_index() -> None:
+    index = ROOT / "docs" / "index.md"
+    linked = {(index.parent / target.partition("#")[0]).resolve() for page, target in links() if page == index}
+    assert {page for page in (ROOT / "docs").glob("*.md") if page != index} <= linked
+
+
+# Commands
+
+
+def words_of(text: str) -> Iterator[list[str]]:
+    """The commands of a shell block that call autopeft, as lists of words without the program's name."""
+    for line in text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        while words:
+            end = next((index for index, word in enumerate(words) if word in ("&&", "|", ";")), len(words))
+            command = [word for index, word in enumerate(words[:end]) if index or "=" not in word]
+            if command[:1] == ["autopeft"]:
+                yield command[1:]
+            words = words[end + 1 :]
+
+
+def inline_commands(page: Path) -> Iterator[list[str]]:
+    """The commands that stand in a line of text, such as `autopeft show RUN`."""
+    for span in re.findall(r"`(autopeft [^`]+)`", prose(page)):
+        yield shlex.split(span)[1:]
+
+
+def verbs() -> dict[str, Any]:
+    from autopeft.cli.main import app
+
+    found: Any = typer.main.get_command(app)
+    return dict(found.commands)
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    found = [(str(block), words) for block in every("bash") for words in words_of(block.text)]
+    inline = [(name(page), words) for page in GUIDES for words in inline_commands(page)]
+    return found + [(where, words) for where, words in inline if len(words) > 1 or words[0].startswith("-") or words[0] not in verbs()]
+
+
+COMMANDS = commands()
+
+
+@pytest.mark.parametrize("words", [pytest.param(words, id=f"{where}-{' '.join(words)}") for where, words in COMMANDS])
+def test_commands_parse(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "settings.yaml").write_text("trials: 8\n")
+    if words[0].startswith("-"):
+        assert words[0] in ("--help", "--version")
+        return
+    # A capital letter stands for a number that the reader fills in.
+    arguments = ["0" if re.fullmatch(r"[A-Z]", word) else word for word in words[1:] if word != "--help"]
+    context = verbs()[words[0]].make_context(words[0], arguments, resilient_parsing="--help" in words)
+    if words[0] == "search" and context.params["resume"] is None:
+        accept(context.params)
+
+
+def accept(values: dict[str, Any]) -> None:
+    """Make the request that a search would be: unknown samplers, kinds and amounts are errors."""
+    from autopeft.request import SearchRequest
+
+    known = set(inspect.signature(SearchRequest).parameters)
+    given = {key: value for key, value in values.items() if key in known and value is not None}
+    for key in ("text", "objectives", "start"):
+        given[key] = tuple(given[key].split(",")) if key in given else ()
+    given["rungs"] = () if given["rungs"] == "none" else tuple(map(float, given["rungs"].split(",")))
+    if "task" in given or "train" in given:
+        SearchRequest(**given)
+
+
+def test_flags_in_the_text_exist() -> None:
+    known = {option for command in verbs().values() for parameter in command.params for option in parameter.opts}
+    known |= {"--help", "--version"}
+    for page in GUIDES:
+        for span in re.findall(r"`([^`]+)`", prose(page)):
+            if span.startswith("--") or span.split()[0] in verbs():
+                flags = {word for word in span.split() if word.startswith("--")}
+                assert flags <= known, f"{name(page)}: {span}"
+
+
+# Code
+
+
+def own_imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "autopeft":
+            yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names if alias.name.split(".")[0] == "autopeft")
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "autopeft":
+            yield "autopeft", node.attr
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[str, str, list[str]]]:
+    """Calls of a name's attribute: the name, the attribute, and the keywords given."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name):
+            yield node.func.value.id, node.func.attr, [keyword.arg for keyword in node.keywords if keyword.arg]
+
+
+@pytest.mark.parametrize("block", every("python"), ids=str)
+def test_python_compiles_and_names_what_exists(block: Code) -> None:
+    tree = ast.parse(block.text)
+    for module, attribute in own_imports(tree):
+        found = importlib.import_module(module)
+        assert not attribute or hasattr(found, attribute), f"{module} has no {attribute}"
+    from autopeft import SearchResult
+    from autopeft.loops.retrain import RetrainRequest
+    from autopeft.request import SearchRequest
+
+    extra = {"search": SearchRequest, "retrain": RetrainRequest, "baselines": RetrainRequest}
+    for owner, attribute, keywords in calls(tree):
+        if owner not in ("autopeft", "result"):
+            continue
+        function = getattr(SearchResult if owner == "result" else importlib.import_module("autopeft"), attribute)
+        known = set(inspect.signature(function).parameters)
+        known |= set(inspect.signature(extra[attribute]).parameters) if attribute in extra else set()
+        assert set(keywords) <= known, f"{owner}.{attribute} takes no {set(keywords) - known}"
+
+
+@pytest.mark.parametrize("block", [block for block in every("python") if block.marker == "quick"], ids=str)
+def test_quick_python_runs(block: Code, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block.text, str(block), "exec"), {"__name__": "__documentation__"})
+    assert capsys.readouterr().out or list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("block", every("yaml"), ids=str)
+def test_yaml_is_read(block: Code, tmp_path: Path) -> None:
+    if "modules" in yaml.safe_load(block.text):
+        from autopeft.methods.registry import all_methods
+        from autopeft.space.reader import parse_space
+
+        names = [method.name for method in all_methods()]
+        if block.marker.startswith("plugin: "):
+            names += re.findall(r'name="(\w+)"', (ROOT / block.marker.removeprefix("plugin: ")).read_text(encoding="utf-8"))
+        assert parse_space(block.text, names).modules
+    else:
+        file = tmp_path / "settings.yaml"
+        file.write_text(block.text)
+        accept(verbs()["search"].make_context("search", ["--config", str(file)]).params)
+
+
+def test_the_example_of_an_export_target_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_run: Any) -> None:
+    """What docs/contributing.md shows: one module, and the line of its diff."""
+    from autopeft.errors import UnsupportedError
+    from autopeft.export import registry
+    from autopeft.export.writing import export_trial
+
+    page = ROOT / "docs" / "contributing.md"
+    block = next(block for block in blocks(page) if block.marker.startswith("module: "))
+    module = ModuleType(block.marker.removeprefix("module: "))
+    exec(compile(block.text, str(block), "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    diff = next(block.text for block in blocks(page) if block.language == "diff" and "export/registry.py" in block.text)
+    added = [line[1:] for line in diff.splitlines() if re.match(r"\+ ", line)]
+    assert len(added) == 1
+    [entry] = eval("{" + added[0] + "}", {"Target": registry.Target}).items()
+    monkeypatch.setitem(registry.TARGETS, *entry)  # type: ignore[arg-type]
+    for line in diff.splitlines():
+        if line.startswith(" "):
+            assert line[1:] in Path(registry.__file__).read_text(encoding="utf-8")
+    with pytest.raises(UnsupportedError, match="what the modules learned"):
+        export_trial(small_run, 0, entry[0], tmp_path / "refused")
+    folder = export_trial(small_run, 0, entry[0], tmp_path / "lossy", lossy=True)
+    assert "learning rate" in (folder / "description.txt").read_text(encoding="utf-8")
+
+
+# Words and form
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=name)
+def test_words_are_the_fields(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for pattern, better in DIALECT.items():
+        found = re.search(pattern, text, re.IGNORECASE)
+        assert not found, f"line {text.count(chr(10), 0, found.start()) + 1}: {found[0]!r}; write: {better}"
+
+
+def test_readme_is_the_first_ten_minutes() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= MAX_README_LINES
+    beginning = "\n".join(lines[:10])
+    assert "It can**" in beginning
+    assert "It can't**" in beginning
+    assert any(re.match(r"!\[.+\]\(docs/\w+\.svg\)", line) for line in lines[:20])
+
+
+def test_readme_has_the_two_commands_of_a_fresh_machine() -> None:
+    marked = {
+        block.marker.removeprefix("fresh-machine: "): block.text
+        for block in blocks(ROOT / "README.md")
+        if block.marker.startswith("fresh-machine: ")
+    }
+    assert marked == {
+        "run": "pip install -c .ci/constraints.txt -e '.[demo]' && autopeft search --task demo --trials 12\n",
+        "test": "pip install -c .ci/constraints.txt -e '.[demo,dev]' && ruff check . && ruff format --check . && mypy && pytest -n 2\n",
+    }
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").glob("*.svg")), ids=name)
+def test_pictures_stand_alone(picture: Path) -> None:
+    text = picture.read_text(encoding="utf-8")
+    root = ElementTree.fromstring(text)
+    assert root.get("role") == "img"
+    assert root.get("aria-label")
+    assert "prefers-color-scheme: dark" in text, "it must be readable on a dark page too"
+    assert not re.search(r"""(href|src)=["'](?!#)|url\((?!#)|<script""", text), "nothing may be loaded from elsewhere"
+
+
+def test_the_picture_of_the_rooms_names_them_all() -> None:
+    from tests.test_architecture import TIERS
+
+    picture = next(block.text for block in blocks(ROOT / "docs" / "architecture.md") if block.language == "text")
+    drawn = {int(line.split()[0]): set(line.split()) for line in picture.splitlines() if re.match(r" *\d+ ", line)}
+    assert set(drawn) == set(range(len(TIERS)))
+    for tier, rooms in enumerate(TIERS):
+        assert rooms <= drawn[tier], f"tier {tier} of the picture lacks {rooms - drawn[tier]}"
