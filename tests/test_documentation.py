@@ -110,6 +110,11 @@ def test_every_page_can_be_reached_from_the_index() -> None:
     assert {page for page in (ROOT / "docs").glob("*.md") if page != index} <= linked
 
 
+def test_the_site_shows_every_page() -> None:
+    listed = re.findall(r": ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} <= set(listed)
+
+
 # Commands
 
 
