@@ -4,7 +4,7 @@ This is the only place where a sign flips: everything that compares points takes
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,12 +75,12 @@ class Constraint:
         return (value - self.upper) / self.upper
 
 
-def choose_objectives(names: Sequence[str], metrics: Collection[str]) -> tuple[Objective, ...]:
+def choose_objectives(names: Sequence[str], metrics: Mapping[str, Direction]) -> tuple[Objective, ...]:
     """Return the objectives of these names, metrics before costs and otherwise in the order given.
 
     Args:
         names: Metrics of the task, and names from `COSTS`.
-        metrics: What the task reports.
+        metrics: Which way each metric that the task reports is better, by name.
 
     Raises:
         UnknownNameError: A name is neither.
@@ -91,7 +91,7 @@ def choose_objectives(names: Sequence[str], metrics: Collection[str]) -> tuple[O
             raise UnknownNameError("objective", name, [*metrics, *COSTS])
     if not 2 <= len(names) <= MAX_OBJECTIVES or len(set(names)) < len(names):
         raise InvalidInputError(f"a search has 2 to {MAX_OBJECTIVES} different objectives", value=", ".join(names))
-    scores = [Objective(name, "minimize" if name == "loss" else "maximize") for name in names if name in metrics]
+    scores = [Objective(name, metrics[name]) for name in names if name in metrics]
     if not scores:
         raise InvalidInputError(
             "one objective must be a metric of the task, or nothing would tell good from cheap",

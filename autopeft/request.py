@@ -10,13 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from autopeft.amounts import parse_amount
 from autopeft.budget import Budget
-from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.errors import InvalidInputError
 from autopeft.methods.presets import get_preset
 from autopeft.objectives import ADAPTER_BYTES, PEAK_BYTES, TRAIN_SECONDS, TRAINABLE_PARAMETERS, Constraint
 from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.samplers.registry import require_sampler
-
-KINDS = ("classification", "regression")
+from autopeft.tasks import family_class
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class SearchRequest:
     test: str | None = None
     """File of test examples, kept for the end; cut from the training examples if not given. A search selects nothing by them."""
     kind: str | None = None
-    """"classification" or "regression" for own files; inferred from the labels if not given."""
+    """Which kind of task own files are, one of `autopeft.tasks.family_names()`; inferred from columns and labels if not given."""
     text: tuple[str, ...] = ()
     """Text columns of own files, one or two."""
     label: str | None = None
@@ -100,15 +99,10 @@ class SearchRequest:
         for name in ("train", "validation", "test", "data_dir"):  # a run may be resumed or exported from another folder
             if (path := getattr(self, name)) is not None:
                 object.__setattr__(self, name, str(Path(path).expanduser().resolve()))
-        if self.kind not in (None, *KINDS):
-            raise UnknownNameError("kind of task", str(self.kind), KINDS)
+        if self.kind is not None:
+            family_class(self.kind)
         if (self.task is None) == (self.train is None):
-            raise InvalidInputError(
-                "a search needs either a task or own files", remedy="Give --task NAME, or --train FILE --text COLUMNS --label COLUMN."
-            )
-        if self.train is not None and not (self.text and self.label):
-            remedy = "Give --text COLUMN[,COLUMN] and --label COLUMN."
-            raise InvalidInputError("own files need their columns named", remedy=remedy)
+            raise InvalidInputError("a search needs either a task or own files", remedy="Give --task NAME, or --train FILE.")
         for name, least in {"trials": 1, "workers": 0, "seed": 0}.items():
             value = getattr(self, name)
             if value is not None and value < least:

@@ -12,12 +12,11 @@ from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
-from autopeft.tasks import load
+from autopeft.tasks import family_of, load
 from autopeft.training.backbone import find_backbone
 from autopeft.training.measurement import Assignment, RunnerSettings
-from autopeft.training.model import load_model
+from autopeft.training.model import example_inputs, load_model
 from autopeft.training.runner import TrialRunner
-from autopeft.training.tokens import collate, tokenise
 
 LAYERS = tuple(range(6))
 CONFIGURATION = Configuration(
@@ -43,8 +42,9 @@ def main() -> None:
     outcome = runner.run(Assignment(0, CONFIGURATION, budget, 0))
     assert outcome.measurement is not None, outcome.error
 
-    loaded = load_model(source, data.task)
-    batch = collate(loaded.tokenizer, tokenise(loaded.tokenizer, data.train, 16, 2), range(2))
+    family = family_of(data.task)
+    loaded = load_model(source, family)
+    batch = example_inputs(loaded, family)
     topology = discover(loaded.model, batch, extra_trainable=loaded.fresh)
     apply(loaded.model, CONFIGURATION, topology=topology).eject()  # imports peft
     began = time.perf_counter()

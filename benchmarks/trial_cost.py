@@ -33,15 +33,14 @@ from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import UnavailableError
 from autopeft.methods.compose import apply
-from autopeft.tasks import Task, TaskData, load
+from autopeft.tasks import Batch, Encoded, TaskData, family_of, load
 from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.backbone import find_backbone
+from autopeft.training.batches import draw, training_batches
 from autopeft.training.hidden_states import FrozenPart
-from autopeft.training.loop import loss_of
 from autopeft.training.measurement import Assignment, RunnerSettings
 from autopeft.training.model import load_model, start_head
 from autopeft.training.runner import TrialRunner
-from autopeft.training.tokens import Batch, TokenisedSplit, collate, tokenise, training_batches
 
 LENGTH = 128
 BUDGET = Budget(train_examples=1000, epochs=1, batch_size=16, max_length=LENGTH)
@@ -134,18 +133,19 @@ def compare(runner: TrialRunner, name: str, configuration: Configuration) -> dic
 def reference_trial(text: str) -> None:
     """Do what a process of the reference recipe does, for a configuration in JSON."""
     data = find_data()
-    loaded = load_model(find_backbone(), data.task)
-    train = tokenise(loaded.tokenizer, data.train, LENGTH, BUDGET.train_examples)
-    validation = tokenise(loaded.tokenizer, data.validation, LENGTH)
+    family = family_of(data.task)
+    loaded = load_model(find_backbone(), family)
+    train = family.encode(loaded.processor, draw(data.train, BUDGET.train_examples), LENGTH, training=True)
+    validation = family.encode(loaded.processor, data.validation, LENGTH)
     if not text:
         return
-    applied = apply(loaded.model, Configuration.from_json(text), collate(loaded.tokenizer, train, [0, 1]), extra_trainable=loaded.fresh)
-    start_head(loaded.model, applied.topology.head, 0, data.task, train.labels)
-    steps(loaded.model, applied.trainable_parameters().values(), loaded.tokenizer, data.task, train, Levers(no_backward_below=True))
+    applied = apply(loaded.model, Configuration.from_json(text), train.batch([0, 1]).inputs, extra_trainable=loaded.fresh)
+    start_head(loaded.model, applied.topology.head, 0, train)
+    steps(loaded.model, applied.trainable_parameters().values(), train, Levers(no_backward_below=True))
     loaded.model.eval()
     with torch.inference_mode():
         for start in range(0, len(validation), BUDGET.batch_size):
-            loaded.model(**padded(loaded.tokenizer, validation, range(start, min(start + BUDGET.batch_size, len(validation)))))
+            loaded.model(**padded(validation, range(start, min(start + BUDGET.batch_size, len(validation)))).inputs)
 
 
 def lever_factors(runner: TrialRunner) -> dict[str, dict[str, float]]:
@@ -168,7 +168,7 @@ def lever_factors(runner: TrialRunner) -> dict[str, dict[str, float]]:
 
 def timed(runner: TrialRunner, configuration: Configuration, levers: Levers) -> float:
     """Return the seconds of the training steps of 1,000 examples."""
-    model, tokenizer = runner._loaded.model, runner._loaded.tokenizer
+    model = runner._loaded.model
     train, _ = runner._data(BUDGET)
     applied = apply(model, configuration, topology=runner._topology)
     try:
@@ -177,15 +177,13 @@ def timed(runner: TrialRunner, configuration: Configuration, levers: Levers) -> 
             with torch.autocast("cpu", torch.bfloat16, enabled=levers.bfloat16), frozen.reused(train, [0]):
                 pass  # recorded once for all trials, and not by any trial's clock
         began = time.perf_counter()
-        steps(model, applied.trainable_parameters().values(), tokenizer, runner._settings.task, train, levers, frozen)
+        steps(model, applied.trainable_parameters().values(), train, levers, frozen)
         return time.perf_counter() - began
     finally:
         applied.eject()
 
 
-def steps(
-    model: Any, trainable: Any, tokenizer: Any, task: Task, split: TokenisedSplit, levers: Levers, frozen: FrozenPart | None = None
-) -> None:
+def steps(model: Any, trainable: Any, split: Encoded, levers: Levers, frozen: FrozenPart | None = None) -> None:
     """Take one epoch's steps."""
     optimizer = torch.optim.AdamW(trainable, lr=1e-3)
     model.train()
@@ -196,12 +194,11 @@ def steps(
         frozen.eval()
     try:
         for indices in batches(split, levers):
-            batch = collate(tokenizer, split, indices) if levers.dynamic_padding else padded(tokenizer, split, indices)
-            labels = torch.as_tensor(split.labels[indices])
+            batch = split.batch(indices) if levers.dynamic_padding else padded(split, indices)
             reused = frozen.reused(split, indices) if frozen and levers.cached_hidden_states else nullcontext()
             arithmetic = CpuArithmetic() if levers.cpu_arithmetic else nullcontext()
             with torch.autocast("cpu", torch.bfloat16, enabled=levers.bfloat16), reused, arithmetic:
-                loss = loss_of(model(**batch).logits, task, labels)
+                loss = split.family.loss(split.family.forward(model, batch), batch) / len(indices)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             optimizer.zero_grad()
@@ -210,7 +207,7 @@ def steps(
             hook.remove()
 
 
-def batches(split: TokenisedSplit, levers: Levers) -> list[list[int]]:
+def batches(split: Encoded, levers: Levers) -> list[list[int]]:
     rng = np.random.default_rng(0)
     if levers.length_bucketing:
         return training_batches(split, BUDGET.batch_size, rng)
@@ -218,12 +215,13 @@ def batches(split: TokenisedSplit, levers: Levers) -> list[list[int]]:
     return [order[start : start + BUDGET.batch_size] for start in range(0, len(order), BUDGET.batch_size)]
 
 
-def padded(tokenizer: Any, split: TokenisedSplit, indices: Any) -> Batch:
+def padded(split: Encoded, indices: Any) -> Batch:
     """Return a batch padded to the full length."""
-    batch = collate(tokenizer, split, indices)
-    missing = LENGTH - batch["input_ids"].shape[1]
-    padding = {"input_ids": int(tokenizer.pad_token_id)}
-    return {name: nn.functional.pad(tensor, (0, missing), value=padding.get(name, 0)) for name, tensor in batch.items()}
+    batch = split.batch(indices)
+    missing = LENGTH - batch.inputs["input_ids"].shape[1]
+    padding = {"input_ids": int(split.processor.pad_token_id)}
+    inputs = {name: nn.functional.pad(tensor, (0, missing), value=padding.get(name, 0)) for name, tensor in batch.inputs.items()}
+    return batch._replace(inputs=inputs)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ class Kind(StrEnum):
     """What can be listed."""
 
     TASKS = "tasks"
+    KINDS = "kinds"
     METHODS = "methods"
     SPACES = "spaces"
     SAMPLERS = "samplers"
@@ -24,7 +25,7 @@ def list_names(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
 ) -> None:
-    """List the tasks, PEFT methods, search spaces, samplers, presets or export targets there are.
+    """List the tasks, kinds of task, PEFT methods, search spaces, samplers, presets or export targets there are.
 
     Example: autopeft list methods --format json
     """
@@ -52,6 +53,13 @@ def _tasks() -> list[dict[str, Any]]:
         }
         for task in tasks
     ]
+
+
+def _kinds() -> list[dict[str, Any]]:
+    from autopeft.tasks import family_class, family_names
+
+    families = [family_class(name) for name in family_names()]
+    return [{"name": family.name, "predicts": family.summary, "columns": family.columns_in_words} for family in families]
 
 
 def _methods() -> list[dict[str, Any]]:
@@ -97,6 +105,7 @@ def _targets() -> list[dict[str, Any]]:
 
 _ROWS = {
     Kind.TASKS: _tasks,
+    Kind.KINDS: _kinds,
     Kind.METHODS: _methods,
     Kind.SPACES: _spaces,
     Kind.SAMPLERS: _samplers,

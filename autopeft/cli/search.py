@@ -60,14 +60,26 @@ def _as_typed(value: Any, *, repeated: bool) -> Any:
 def search(
     context: typer.Context,
     task: Annotated[str | None, _option("--task", panel=_DATA, text="A task by name; see: autopeft list tasks.")] = None,
-    train: Annotated[str | None, _option("--train", panel=_DATA, text="Own training examples: CSV, TSV, JSONL, JSON or Parquet.")] = None,
+    train: Annotated[
+        str | None, _option("--train", panel=_DATA, text="Own training examples: CSV, TSV, JSONL, JSON, Parquet or CoNLL.")
+    ] = None,
     validation: Annotated[str | None, _option("--validation", panel=_DATA, text="Own validation examples; else cut from --train.")] = None,
     test: Annotated[str | None, _option("--test", panel=_DATA, text="Own test examples, kept for the end; else cut from --train.")] = None,
     kind: Annotated[
-        str | None, _option("--kind", panel=_DATA, text="classification or regression.", show_default="inferred from the labels")
+        str | None,
+        _option(
+            "--kind",
+            panel=_DATA,
+            text="What kind of task own files are; see: autopeft list kinds.",
+            show_default="inferred from columns and labels",
+        ),
     ] = None,
-    text: Annotated[str | None, _option("--text", panel=_DATA, text="Own files' text column, or two: a,b.")] = None,
-    label: Annotated[str | None, _option("--label", panel=_DATA, text="Own files' label column.")] = None,
+    text: Annotated[
+        str | None, _option("--text", panel=_DATA, text="Own files' column to read, or two: a,b.", show_default="columns of usual names")
+    ] = None,
+    label: Annotated[
+        str | None, _option("--label", panel=_DATA, text="Own files' column to predict.", show_default="a column of a usual name")
+    ] = None,
     data_dir: Annotated[
         str | None, _option("--data-dir", panel=_DATA, envvar="AUTOPEFT_DATA", text="A folder with one sub-folder of files a task.")
     ] = None,

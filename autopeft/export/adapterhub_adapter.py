@@ -125,7 +125,7 @@ def _write(trial: FinishedTrial, kept: Sequence[PeftModule], lost: Sequence[str]
     _write_json(folder / "adapter_config.json", {"config": config, "name": NAME, **about})
     _write_json(
         folder / "head_config.json",
-        {"config": None, "name": None, "label2id": labels, "num_labels": trial.task.n_outputs, **about},
+        {"config": None, "name": None, "label2id": labels, "num_labels": max(1, len(trial.task.labels)), **about},
     )
     write_card(trial, folder, "adapters", lost)
 

@@ -9,6 +9,7 @@ import yaml
 
 from autopeft.export.subject import FinishedTrial
 from autopeft.export.words import circumstances, data_lines, metric_lines
+from autopeft.tasks import family_of
 from autopeft.tasks.registry import find
 
 Form = Literal["peft", "merged", "adapters"]
@@ -17,10 +18,11 @@ _HUB_METRICS = {"pearson": "pearsonr", "spearman": "spearmanr"}
 """The names of the hub's `evaluate` library where they differ from ours."""
 _TEMPLATES = Path(__file__).parent / "template"
 _WHAT = {
-    "peft": "A LoRA adapter with its task head, in the format of the peft library",
+    "peft": "A LoRA adapter{head}, in the format of the peft library",
     "merged": "A model with its adapter folded into the weights",
-    "adapters": "An adapter with its task head, in the format of AdapterHub's adapters library",
+    "adapters": "An adapter{head}, in the format of AdapterHub's adapters library",
 }
+_FRESH_HEAD = "# transformers warns that the head is new: the adapter brings the trained one.\n"
 _LIBRARY = {"peft": "peft", "merged": "transformers", "adapters": "adapters"}
 
 
@@ -33,17 +35,19 @@ def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[st
         form: The form that it has there.
         lost: What of the trial the folder does not hold; its metrics then are not the export's.
     """
+    family = family_of(trial.task)
     snippet = Template((_TEMPLATES / f"load_{form}.py.txt").read_text(encoding="utf-8")).substitute(
         model=repr(trial.model_reference),
-        n_labels=trial.task.n_outputs,
-        texts=", ".join(repr(f"The {column}.") for column in trial.task.text_columns),
-        max_length=trial.budget.max_length,
-        answer="logits[0, 0].item()" if trial.task.kind == "regression" else f"{list(trial.task.labels)!r}[logits.argmax().item()]",
+        auto_model=family.auto_model,
+        arguments="".join(f", {name}={value!r}" for name, value in family.model_arguments.items()),
+        fresh_head=_FRESH_HEAD if family.has_fresh_head else "",
+        usage=family.usage(trial.budget.max_length),
     )
     card = Template((_TEMPLATES / "card.md").read_text(encoding="utf-8")).substitute(
         metadata=yaml.safe_dump(_metadata(trial, form, whole=not lost), sort_keys=False, allow_unicode=True).strip(),
         title=f"{trial.task.name}: {trial.configuration.describe()}",
-        what=_WHAT[form],
+        what=_WHAT[form].format(head=" with its task head" if family.has_fresh_head else ""),
+        besides=" besides the task head" if family.has_fresh_head else "",
         part=f"**It is a part of the trial, and the metrics are the whole trial's.** Not in it: {'; '.join(lost)}.\n\n" if lost else "",
         run=trial.run,
         trial=trial.record.number,
@@ -52,8 +56,7 @@ def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[st
         metrics=metric_lines(trial.record.metrics),
         circumstances=circumstances(trial),
         data=data_lines(trial),
-        label=trial.task.label_column,
-        labels=", ".join(f"`{label}`" for label in trial.task.labels) or "a number",
+        target=family.target_in_words,
         configuration=trial.configuration.to_json(),
         snippet=snippet.strip(),
     )
@@ -74,13 +77,14 @@ def _metadata(trial: FinishedTrial, form: Form, *, whole: bool) -> dict[str, Any
     measured = trial.test_metrics or trial.record.metrics
     metrics = [{"type": _HUB_METRICS.get(name, name), "name": name, "value": value} for name, value in measured.items()]
     name = f"{task.name}, trial {trial.record.number} of {trial.run}"
-    kind = {"type": "text-classification", "name": task.kind}
+    pipeline = family_of(task).pipeline
+    kind = {"type": pipeline, "name": task.kind}
     return {
         # A folder of the user's would be refused as a hub id.
         **({} if trial.model_is_folder else {"base_model": trial.backbone.name}),
         **({"datasets": [hub.id]} if hub else {}),
         "library_name": _LIBRARY[form],
-        "pipeline_tag": "text-classification",
+        "pipeline_tag": pipeline,
         "tags": ["autopeft", *sorted({module.method for module in trial.configuration.modules})],
         **({"model-index": [{"name": name, "results": [{"task": kind, "dataset": dataset, "metrics": metrics}]}]} if whole else {}),
     }

@@ -6,11 +6,10 @@ written; so what a trial learnt is always lost, and its metrics say nothing of t
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration, Scalar
@@ -19,12 +18,11 @@ from autopeft.export.low_rank import COMMON_OPTIONS, LowRank, low_ranks, split_o
 from autopeft.export.plan import ExportPlan
 from autopeft.export.subject import FinishedTrial
 from autopeft.export.trained import TrainedModel, load_trained
-from autopeft.tasks import Split, Task
+from autopeft.tasks import family_of
 from autopeft.training.loop import DEFAULTS
 
 LABEL_TOKENS = 64
-"""Room in a sequence for the names of the columns and the label, besides the texts."""
-_CHUNK = 1000
+"""Room for the names of the columns and the label, where a trial had a head instead."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class Recipe:
     budget: Budget
     seed: int
     n_train: int
+    label_tokens: int
+    """Room in a sequence for the names of the columns and the label, besides the texts."""
 
     @property
     def special(self) -> dict[str, LowRank]:
@@ -60,7 +60,7 @@ class Recipe:
     @property
     def sequence_length(self) -> int:
         """Tokens of a prompt with its label."""
-        return self.budget.max_length + LABEL_TOKENS
+        return self.budget.max_length + self.label_tokens
 
     @property
     def warmup_steps(self) -> int:
@@ -96,32 +96,11 @@ def plan(trial: FinishedTrial, trainer: Trainer) -> ExportPlan:
     kept, lost = split_off(trial, trainer.options)
     trained = load_trained(trial)
     _require_causal(trained, trial, trainer)
+    family = family_of(trial.task)
+    family.prompts(trained.processor, family.example, trial.budget.max_length)  # a family that has none says so
     return ExportPlan(
         lambda folder: _write(trial, trainer, kept, trained, folder), (*_learnt(trial, trainer), *lost, *_scales(kept, trainer))
     )
-
-
-def prompts(task: Task, split: Split, tokenizer: Any, max_length: int) -> Iterator[dict[str, str]]:
-    """Yield a split as prompts and completions: the columns by name, cut to what a trial saw of them, then the label in words."""
-    for start in range(0, len(split), _CHUNK):
-        texts = [column[start : start + _CHUNK] for column in split.texts]
-        labels = split.labels[start : start + _CHUNK]
-        encoded = tokenizer(*texts, truncation=True, max_length=max_length, return_offsets_mapping=tokenizer.is_fast)
-        for index, label in enumerate(labels):
-            columns = [
-                f"{name}: {column[index][: _end(encoded, index, place)]}"
-                for place, (name, column) in enumerate(zip(task.text_columns, texts, strict=True))
-            ]
-            answer = task.labels[label] if task.labels else f"{label:g}"
-            yield {"prompt": "\n".join([*columns, f"{task.label_column}:"]), "completion": f" {answer}"}
-
-
-def _end(encoded: Any, index: int, place: int) -> int | None:
-    """Return after how many characters a text was cut; None where the tokenizer can't tell."""
-    if "offset_mapping" not in encoded:
-        return None
-    places = encoded.sequence_ids(index)
-    return max((end for (_, end), one in zip(encoded["offset_mapping"][index], places, strict=True) if one == place), default=0)
 
 
 def _require_causal(trained: TrainedModel, trial: FinishedTrial, trainer: Trainer) -> None:
@@ -135,9 +114,10 @@ def _require_causal(trained: TrainedModel, trial: FinishedTrial, trainer: Traine
 
 
 def _learnt(trial: FinishedTrial, trainer: Trainer) -> list[str]:
-    head = "predicts a number" if trial.task.kind == "regression" else f"chooses among {len(trial.task.labels)} labels"
+    family = family_of(trial.task)
+    head = f"the task head, which {family.head_in_words}: {trainer.name} trains the language model to write the label"
     return [
-        f"the task head, which {head}: {trainer.name} trains the language model to write the label",
+        *([head] if family.has_fresh_head else []),
         f"what the trial learnt: {trainer.name} trains anew, and the trial's metrics don't carry over",
     ]
 
@@ -161,7 +141,7 @@ def _write(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained:
     (folder / "data").mkdir()
     for name, split in (("train", data.train), ("validation", data.validation)):
         with (folder / "data" / f"{name}.jsonl").open("w", encoding="utf-8") as file:
-            for row in prompts(trial.task, split, trained.tokenizer, trial.budget.max_length):
+            for row in family_of(trial.task).prompts(trained.processor, split, trial.budget.max_length):
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
     recipe = _recipe(trial, trainer, kept, trained, len(data.train))
     for name, content in trainer.files(recipe).items():
@@ -185,6 +165,7 @@ def _recipe(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained
         budget=trial.budget.full(),
         seed=trial.record.seed,
         n_train=n_train,
+        label_tokens=LABEL_TOKENS if family_of(trial.task).has_fresh_head else 0,
     )
 
 

@@ -12,6 +12,7 @@ from autopeft.export.card import write_card
 from autopeft.export.plan import ExportPlan
 from autopeft.export.subject import FinishedTrial
 from autopeft.export.trained import load_trained
+from autopeft.methods.outputs import first_tensor
 from autopeft.methods.registry import get_method
 
 _TOLERANCE = 1e-3
@@ -19,7 +20,7 @@ _TOLERANCE = 1e-3
 
 
 def plan(trial: FinishedTrial) -> ExportPlan:
-    """Plan a folder that AutoModelForSequenceClassification and AutoTokenizer load.
+    """Plan a folder that the Auto class of the task's kind loads, and AutoTokenizer.
 
     Raises:
         UnsupportedError: A module can't be folded; what was trained beside it is of no use without it.
@@ -43,15 +44,11 @@ def _write(trial: FinishedTrial, folder: Path) -> None:
     difference = (_logits(model, trained.example_batch) - unmerged).abs().max() / unmerged.abs().max()
     if not difference < _TOLERANCE:
         raise VerificationError("the merged model must predict what the adapter did; its logits are off by", value=float(difference))
-    if trial.task.labels:
-        model.config.id2label = dict(enumerate(trial.task.labels))
-        model.config.label2id = {label: index for index, label in enumerate(trial.task.labels)}
     model.save_pretrained(folder)
-    trained.tokenizer.save_pretrained(folder)
+    trained.processor.save_pretrained(folder)
     write_card(trial, folder, "merged")
 
 
 @torch.no_grad()
 def _logits(model: nn.Module, batch: dict[str, Any]) -> Tensor:
-    logits: Tensor = model(**batch).logits
-    return logits
+    return first_tensor(model(**batch).to_tuple())

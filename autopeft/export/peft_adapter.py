@@ -22,6 +22,7 @@ from autopeft.export.plan import ExportPlan
 from autopeft.export.subject import FinishedTrial
 from autopeft.export.trained import load_trained
 from autopeft.methods.adapter_files import TENSORS
+from autopeft.tasks import family_of
 
 _PREFIX = "base_model.model."
 LORA_TENSOR = re.compile(r"(?P<linear>.+?)(\.base_layer)*\.(?P<part>lora_A|lora_B|lora_magnitude_vector)\.[^.]+(?P<leaf>\.weight)$")
@@ -50,7 +51,7 @@ def _write(trial: FinishedTrial, kept: Configuration, lost: Sequence[str], folde
     updates = low_ranks(kept, topology)
     tensors = dict(_peft_tensors(load_file(trial.adapter / TENSORS), updates.linears, topology.head))
     _require_same(updates.linears, {name: tensor.shape[0] for name, tensor in tensors.items()})
-    config = _config(updates, head_modules(trained.model, topology.head), trial.model_reference)
+    config = _config(updates, head_modules(trained.model, topology.head), trial)
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     write_card(trial, folder, "peft", lost)
@@ -96,14 +97,14 @@ def _require_same(linears: Mapping[str, LowRank], rows: Mapping[str, int]) -> No
         raise VerificationError("the saved LoRA tensors must be those that the configuration names", value=differing)
 
 
-def _config(updates: LowRanks, saved: Sequence[str], model: str) -> dict[str, Any]:
+def _config(updates: LowRanks, saved: Sequence[str], trial: FinishedTrial) -> dict[str, Any]:
     """Return `adapter_config.json`: the most common rank and alpha, and patterns for the linears that differ."""
     common, special = updates.common, updates.special
     return {
         "peft_type": "LORA",
         "peft_version": version("peft"),
-        "task_type": "SEQ_CLS",
-        "base_model_name_or_path": model,
+        "task_type": family_of(trial.task).peft_task_type or None,
+        "base_model_name_or_path": trial.model_reference,
         # True, which the library itself writes, would leave nothing to train in a model wrapped with this file.
         "inference_mode": False,
         "r": common.rank,
@@ -119,5 +120,5 @@ def _config(updates: LowRanks, saved: Sequence[str], model: str) -> dict[str, An
         "fan_in_fan_out": updates.transposed,
         "bias": "none",
         "target_modules": sorted(updates.linears),
-        "modules_to_save": list(saved),
+        "modules_to_save": list(saved) or None,
     }

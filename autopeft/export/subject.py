@@ -11,7 +11,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.plugins import import_plugin
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
-from autopeft.study.retrained import RetrainedFolder
+from autopeft.study.retrained import RetrainedFolder, searched_metric
 from autopeft.study.study import Study
 from autopeft.tasks import Task, TaskData, load, load_files
 from autopeft.training.backbone import BackboneSource
@@ -80,7 +80,7 @@ def read_retrained(run: RunDirectory, number: int) -> FinishedTrial:
         remedy = f"Train it with: autopeft retrain {run.path} --trial {number}."
         raise InvalidInputError(f"trial {number} was not trained for good", remedy=remedy)
     settings = folder.settings()
-    seed = found.best_seed(settings["metric"])
+    seed = found.best_seed(searched_metric(settings))
     result = next(result for result in found.results if result.seed == seed)
     return replace(
         trial,

@@ -8,7 +8,8 @@ from torch import nn
 from autopeft.export.subject import FinishedTrial
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.checkpoint import load
-from autopeft.training.model import load_model
+from autopeft.tasks import family_of
+from autopeft.training.model import example_inputs, load_model
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,11 @@ class TrainedModel:
     """A trial's backbone with its adapter and head in place."""
 
     model: nn.Module
-    tokenizer: Any
+    processor: Any
+    """A tokenizer or feature extractor."""
     applied: AppliedModules
     example_batch: dict[str, Any]
-    """Two texts, encoded."""
+    """A tiny batch, as arguments of the forward pass."""
 
 
 def load_trained(trial: FinishedTrial) -> TrainedModel:
@@ -29,7 +31,7 @@ def load_trained(trial: FinishedTrial) -> TrainedModel:
         UnavailableError: The backbone can't be loaded.
         VerificationError: The adapter is of another backbone, or holds other tensors than its configuration names.
     """
-    loaded = load_model(trial.backbone, trial.task)
-    texts = [["An example.", "Another example of more words."]] * len(trial.task.text_columns)
-    batch = dict(loaded.tokenizer(*texts, padding=True, return_tensors="pt"))
-    return TrainedModel(loaded.model, loaded.tokenizer, load(loaded.model, trial.adapter, batch), batch)
+    family = family_of(trial.task)
+    loaded = load_model(trial.backbone, family)
+    batch = example_inputs(loaded, family)
+    return TrainedModel(loaded.model, loaded.processor, load(loaded.model, trial.adapter, batch), batch)

@@ -14,6 +14,7 @@ from typing import Any
 from autopeft.export.plan import ExportPlan
 from autopeft.export.subject import FinishedTrial
 from autopeft.export.words import circumstances, metric_lines
+from autopeft.tasks import family_of
 
 REQUIREMENTS = ("autopeft", "torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy")
 _TEMPLATES = Path(__file__).parent / "template"
@@ -73,6 +74,7 @@ def _readme(trial: FinishedTrial) -> str:
         run=trial.run,
         task=trial.task.name,
         configuration=trial.configuration.describe(),
+        besides=" besides the task head" if family_of(trial.task).has_fresh_head else "",
         parameters=f"{trial.record.trainable_parameters:,}",
         model=trial.model_reference,
         metrics=metric_lines(trial.record.metrics),

@@ -24,7 +24,7 @@ from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.lock import driving
 from autopeft.study.record import TrialRecord
 from autopeft.study.retrained import Candidate, RetrainedFolder, SeedResult
-from autopeft.tasks import TaskData
+from autopeft.tasks import TaskData, family_of
 from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.measurement import Assignment, Measurement, Outcome, RunnerSettings
 
@@ -240,7 +240,8 @@ def _describe(plan: RetrainPlan, executor: Executor, threads: int | None) -> Map
     return {
         **_identity(plan),
         "metric": data.task.metric,
-        "floor": data.floors()[data.task.metric],
+        "direction": family_of(data.task).metrics[data.task.metric].direction,
+        "floor": data.trivial_scores().get(data.task.metric),
         "examples": {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
         "data_notes": list(data.notes),
         "backbone_parameters": facts.backbone_parameters,

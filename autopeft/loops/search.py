@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
@@ -37,7 +37,7 @@ from autopeft.study.foresight import Foresight, KnownValues
 from autopeft.study.lock import driving
 from autopeft.study.record import TrialRecord, is_on_front
 from autopeft.study.study import Study
-from autopeft.tasks import Kind, TaskData, load, load_files
+from autopeft.tasks import TaskData, family_of, load, load_files
 from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome, RunnerSettings
 
@@ -174,7 +174,8 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
     methods = all_methods()
     definition = read_space(request.space, [method.name for method in methods])
     data = load_data(request)
-    objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), data.task.metrics)
+    directions = {name: metric.direction for name, metric in family_of(data.task).metrics.items()}
+    objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), directions)
     backbone = find_backbone(request.model, offline=request.offline)
     with closing(_start(request, backbone, data)) as executor:
         facts = executor.describe()
@@ -183,7 +184,7 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
         bound = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, traits=traits)
         space, left_out = supported_part(bound, topology)
         constraints = request.constraints(facts.backbone_parameters)
-        foresight = Foresight(space, objectives, known_costs(facts), constraints, data.floors())
+        foresight = Foresight(space, objectives, known_costs(facts), constraints, data.trivial_scores())
         start = start_points(request.start, foresight, topology)
         if is_new:  # the runs may be gone or have grown when this one is resumed, and its queue holds what they had
             start |= warm_points(request.warm_start, foresight)
@@ -315,10 +316,14 @@ def load_data(request: SearchRequest, *, with_test: bool = False) -> TaskData:
     if request.task is not None:
         return load(request.task, data_dir=request.data_dir, offline=request.offline, with_test=with_test)
     assert request.train is not None
-    assert request.label is not None
-    kind = cast(Kind | None, request.kind)
     return load_files(
-        request.train, request.validation, request.test, text=request.text, label=request.label, kind=kind, with_test=with_test
+        request.train,
+        request.validation,
+        request.test,
+        text=request.text,
+        label=request.label,
+        kind=request.kind,
+        with_test=with_test,
     )
 
 

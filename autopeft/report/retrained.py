@@ -15,7 +15,8 @@ from autopeft.budget import Budget
 from autopeft.inference import CONFIDENCE, Estimate, estimate, holm, welch
 from autopeft.report.leaderboard import Column, Table
 from autopeft.report.words import count, finite, listed, one_line, percentage, score, seconds
-from autopeft.study.retrained import Retrained, RetrainedFolder
+from autopeft.study.retrained import Retrained, RetrainedFolder, searched_metric
+from autopeft.tasks import Metric
 
 TEST = "Welch's t-test over seeds, two-sided, with Holm's correction"
 LEVEL = 1 - CONFIDENCE
@@ -60,16 +61,16 @@ class RetrainedTable:
         settings, found = folder.settings(), folder.read()
         entries = tuple(entry for entry in found if entry.results)
         without = tuple(entry for entry in found if not entry.results)
-        return cls(settings, entries, without, tuple(_compare(entries, settings["metric"])) if entries else ())
+        return cls(settings, entries, without, tuple(_compare(entries, searched_metric(settings))) if entries else ())
 
     @property
     def chosen(self) -> Retrained | None:
         """Of what the search found, the best on validation data, averaged over its seeds; None if only baselines have results."""
-        return _chosen(self.entries, self.settings["metric"])
+        return _chosen(self.entries, searched_metric(self.settings))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one JSON object per configuration."""
-        return [_row(entry, self.settings["metric"]) | {"collapsed_seeds": list(self._collapsed(entry))} for entry in self.entries]
+        return [_row(entry, searched_metric(self.settings)) | {"collapsed_seeds": list(self._collapsed(entry))} for entry in self.entries]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of retrained.json: settings.json, then
@@ -146,9 +147,10 @@ class RetrainedTable:
         metric, floor = self.settings["metric"], self.settings.get("floor")  # folders of earlier versions have no floor
         if floor is None:
             return {}
+        sign = searched_metric(self.settings).sign
         values = {result.seed: result.validation[metric] for result in entry.results}
-        least = floor + COLLAPSED_SHARE * (max(values.values()) - floor)
-        return {seed: value for seed, value in values.items() if value < least}
+        least = sign * floor + COLLAPSED_SHARE * (max(sign * value for value in values.values()) - sign * floor)
+        return {seed: value for seed, value in values.items() if sign * value < least}
 
     def _cells(self, entry: Retrained, names: Sequence[str]) -> tuple[str, ...]:
         metric, parameters = self.settings["metric"], entry.results[0].trainable_parameters
@@ -172,13 +174,13 @@ def summarise(folder: RetrainedFolder) -> RetrainedTable:
     return table
 
 
-def _compare(entries: Sequence[Retrained], metric: str) -> list[Comparison]:
+def _compare(entries: Sequence[Retrained], metric: Metric) -> list[Comparison]:
     baselines = [entry for entry in entries if entry.candidate.kind == "baseline"]
     chosen = _chosen(entries, metric)
     if chosen is None:
         return []
-    own = over_seeds(chosen, "test", metric)
-    others = [over_seeds(entry, "test", metric) for entry in baselines]
+    own = over_seeds(chosen, "test", metric.name)
+    others = [over_seeds(entry, "test", metric.name) for entry in baselines]
     p_values = [welch(own.values, other.values) for other in others]
     return [
         Comparison(chosen.candidate.name, entry.candidate.name, own.mean - other.mean, p, corrected)
@@ -186,9 +188,9 @@ def _compare(entries: Sequence[Retrained], metric: str) -> list[Comparison]:
     ]
 
 
-def _chosen(entries: Sequence[Retrained], metric: str) -> Retrained | None:
+def _chosen(entries: Sequence[Retrained], metric: Metric) -> Retrained | None:
     found = [entry for entry in entries if entry.candidate.kind == "trial"]
-    return max(found, key=lambda entry: over_seeds(entry, "validation", metric).mean, default=None)
+    return max(found, key=lambda entry: metric.sign * over_seeds(entry, "validation", metric.name).mean, default=None)
 
 
 def over_seeds(entry: Retrained, role: str, metric: str) -> Estimate:
@@ -196,7 +198,7 @@ def over_seeds(entry: Retrained, role: str, metric: str) -> Estimate:
     return estimate([getattr(result, role)[metric] for result in entry.results])
 
 
-def _row(entry: Retrained, metric: str) -> dict[str, Any]:
+def _row(entry: Retrained, metric: Metric) -> dict[str, Any]:
     first = entry.results[0]
     return {
         "configuration_id": entry.candidate.id,

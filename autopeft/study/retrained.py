@@ -18,6 +18,7 @@ from typing import Any, Literal
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError
 from autopeft.study.directory import write_atomically
+from autopeft.tasks import Metric, rank
 
 Kind = Literal["trial", "baseline"]
 
@@ -72,9 +73,14 @@ class Retrained:
     errors: Mapping[int, str]
     """Why a seed failed, by seed."""
 
-    def best_seed(self, metric: str) -> int:
+    def best_seed(self, metric: Metric) -> int:
         """Return the seed whose kept epoch is best on validation data: its adapter is the one to export. There must be a result."""
-        return max(self.results, key=lambda result: (result.validation[metric], -result.validation.get("loss", 0.0))).seed
+        return max(self.results, key=lambda result: rank(metric, result.validation)).seed
+
+
+def searched_metric(settings: Mapping[str, Any]) -> Metric:
+    """Return the metric that a folder's settings name as the task's."""
+    return Metric(settings["metric"], settings.get("direction", "maximize"))  # folders of earlier versions have no direction
 
 
 class RetrainedFolder:

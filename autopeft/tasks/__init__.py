@@ -3,24 +3,33 @@
 Importing this is cheap: readers, the hub and everything heavy are imported by the functions that use them.
 """
 
+from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.entry import HubDataset
+from autopeft.tasks.families import family_class, family_names, family_of
+from autopeft.tasks.family import Family, Metric, rank
 from autopeft.tasks.files import load_files
 from autopeft.tasks.registry import get_task, register_task, task_names
 from autopeft.tasks.sources import load
 from autopeft.tasks.table import Table
-from autopeft.tasks.task import Kind, Split, Task, TaskData, compute_metrics
+from autopeft.tasks.task import Split, Task, TaskData
 
 __all__ = [
+    "Batch",
+    "Encoded",
+    "Family",
     "HubDataset",
-    "Kind",
+    "Metric",
     "Split",
     "Table",
     "Task",
     "TaskData",
-    "compute_metrics",
+    "family_class",
+    "family_names",
+    "family_of",
     "get_task",
     "load",
     "load_files",
+    "rank",
     "register_task",
     "task_names",
 ]

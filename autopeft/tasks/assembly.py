@@ -1,12 +1,12 @@
-"""Makes a task's data out of the tables that were found, and cuts from the training data what was not."""
+"""Makes a task's data out of its tables, and cuts from the training data the splits that have none."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from autopeft.errors import InvalidInputError
-from autopeft.tasks.columns import class_ids, numbers, texts
 from autopeft.tasks.entry import Role
+from autopeft.tasks.families import family_of
 from autopeft.tasks.table import Table
 from autopeft.tasks.task import Split, Task, TaskData
 
@@ -36,20 +36,18 @@ def assemble(
         train: The training rows.
         held_out: The rows of "validation" and of "test". A role that is missing is cut from the training data, and the test data
             also without `with_test`, so that both leave the same training data.
-        ids: The id of each accepted spelling of a class; empty for regression.
+        ids: The id of each accepted spelling of a label.
         why_missing: For every role that may be missing, why; a clause for the notes.
         with_test: Whether to return the test split. It is checked either way: better now than after the search.
 
     Raises:
-        InvalidInputError: A cell is no text or no label of the task, or too few rows or classes are left for training.
+        InvalidInputError: A cell is none that the task can use, or too few rows or different labels are left for training.
     """
+    family = family_of(task)
     missing = [role for role in _HELD_OUT if role not in held_out]
-    rest, cuts = _cut(read_split(task, train, ids), missing, train.source)
-    if len(np.unique(rest.labels)) < 2:
-        raise InvalidInputError(
-            f"{train.source}: the training labels must differ", value=rest.labels[0].item(), remedy="Add examples with other labels."
-        )
-    splits = cuts | {role: read_split(task, table, ids) for role, table in held_out.items()}
+    rest, cuts = _cut(family.read(train, ids), missing, train.source)
+    family.require_trainable(rest, train.source)
+    splits = cuts | {role: family.read(table, ids) for role, table in held_out.items()}
     notes = [f"train: {len(rest):,} examples of {train.source}"]
     notes += [f"{role}: {held_out[role].source}" for role in _HELD_OUT if role not in cuts]
     notes += [
@@ -59,18 +57,6 @@ def assemble(
     return TaskData(task, rest, splits["validation"], splits["test"] if with_test else None, tuple(notes))
 
 
-def read_split(task: Task, table: Table, ids: Mapping[str, int]) -> Split:
-    """Return a table's texts and labels.
-
-    Raises:
-        InvalidInputError: A column is missing, or a cell is no text or no label of the task.
-    """
-    columns = tuple(texts(table, column) for column in task.text_columns)
-    if task.kind == "regression":
-        return Split(columns, numbers(table, task.label_column))
-    return Split(columns, class_ids(table, task.label_column, ids))
-
-
 def _cut(whole: Split, roles: list[Role], source: str) -> tuple[Split, dict[Role, Split]]:
     """Return what is left of a split, in its order, and one cut of it per role."""
     size = min(max(1, int(len(whole) * CUT_FRACTION)), CUT_LIMIT)
@@ -78,7 +64,7 @@ def _cut(whole: Split, roles: list[Role], source: str) -> tuple[Split, dict[Role
     if len(whole) < needed:
         remedy = f"One row each is cut for {' and '.join(roles)}." if roles else "Add examples."
         raise InvalidInputError(f"{source} must have at least {needed} rows", value=len(whole), remedy=remedy)
-    # RandomState's stream is frozen for good, that of the newer generators is not.
+    # RandomState's stream never changes, that of the newer generators is not.
     order = np.random.RandomState(CUT_SEED).permutation(len(whole))
     cuts = {role: whole.take(order[index * size : (index + 1) * size]) for index, role in enumerate(roles)}
     return whole.take(np.sort(order[len(roles) * size :])), cuts

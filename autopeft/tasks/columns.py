@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.table import Table
-from autopeft.tasks.task import Kind
 
 MAX_INTEGER_CLASSES = 100
 """Whole numbers with more distinct values than this are scores and not classes, unless said otherwise."""
@@ -95,11 +94,10 @@ def numbers(table: Table, column: str) -> NDArray[np.float64]:
     return found
 
 
-def infer_kind(table: Table, column: str) -> Kind:
-    """Guess what a label column predicts.
+def looks_like_classes(table: Table, column: str) -> bool:
+    """Return whether a label column holds classes: booleans, names, or whole numbers with few distinct values. Else it holds scores.
 
-    Booleans, names and whole numbers with few distinct values are classes; other numbers are scores. Mostly numbers with some
-    text among them is a mistake, not a column of names.
+    Mostly numbers with some text among them is a mistake, not a column of names.
 
     Raises:
         InvalidInputError: There is no such column, a label is missing, or a mostly numeric column holds something else.
@@ -108,11 +106,50 @@ def infer_kind(table: Table, column: str) -> Kind:
     found = [_number(cell) for cell in cells]
     values = [value for value in found if value is not None]
     if 2 * len(values) <= len(cells):
-        return "classification"
+        return True
     if len(values) < len(cells):
         numbers(table, column)
-    whole = all(value.is_integer() for value in values)
-    return "classification" if whole and len(set(values)) <= MAX_INTEGER_CLASSES else "regression"
+    return all(value.is_integer() for value in values) and len(set(values)) <= MAX_INTEGER_CLASSES
+
+
+def is_sequence(cell: object) -> bool:
+    """Return whether a cell is a list, as JSON and Parquet have them."""
+    return isinstance(cell, Sequence) and not isinstance(cell, str | bytes)
+
+
+def sequences(table: Table, column: str, what: str) -> list[list[Any]]:
+    """Return a column of lists.
+
+    Args:
+        table: The rows.
+        column: The column.
+        what: What the lists hold, for the message.
+
+    Raises:
+        InvalidInputError: There is no such column, or a cell is no list.
+    """
+    cells = table.column(column)
+    for row, cell in enumerate(cells):
+        if not is_sequence(cell):
+            raise InvalidInputError(f"{table.where(row)}: the column {column!r} must hold lists of {what}", value=cell)
+    return [list(cell) for cell in cells]  # type: ignore[call-overload]
+
+
+def label_sets(table: Table, column: str) -> list[list[str]]:
+    """Return each row's labels: of a list its entries, of a text its parts between semicolons or bars; there may be none.
+
+    Raises:
+        InvalidInputError: There is no such column, or a cell is neither.
+    """
+    found = []
+    for row, cell in enumerate(table.column(column)):
+        if not is_sequence(cell) and not isinstance(cell, str):
+            raise InvalidInputError(
+                f"{table.where(row)}: the label column {column!r} must hold a list, or names with ; or | between them", value=cell
+            )
+        parts = re.split(r"[;|]", cell) if isinstance(cell, str) else [str(part) for part in cell]  # type: ignore[attr-defined]
+        found.append(list(dict.fromkeys(part.strip() for part in parts if part.strip())))
+    return found
 
 
 def is_hidden(table: Table, column: str) -> bool:

@@ -4,15 +4,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from autopeft.budget import Budget
+from autopeft.errors import InvalidInputError
 from autopeft.tasks.assembly import assemble
-from autopeft.tasks.columns import class_names, infer_kind
+from autopeft.tasks.families import family_class, family_names
+from autopeft.tasks.family import Columns, Family
 from autopeft.tasks.reading import read_table
 from autopeft.tasks.table import Table
-from autopeft.tasks.task import Kind, Task, TaskData
+from autopeft.tasks.task import TaskData
 
 PathLike = str | os.PathLike[str]
-_LOW_COST = Budget(train_examples=2000, epochs=2, evaluation_examples=500, batch_size=16)
 
 
 def load_files(
@@ -20,33 +20,34 @@ def load_files(
     validation: PathLike | None = None,
     test: PathLike | None = None,
     *,
-    text: str | Sequence[str],
-    label: str,
-    kind: Kind | None = None,
+    text: str | Sequence[str] = (),
+    label: str | None = None,
+    kind: str | None = None,
     name: str | None = None,
     with_test: bool = False,
 ) -> TaskData:
-    """Load CSV, TSV, JSON, JSON Lines or Parquet files as a task.
+    """Load CSV, TSV, JSON, JSON Lines, Parquet or CoNLL files as a task.
 
     Args:
         train: The training data.
         validation: What to select by. None: a tenth of the training data, cut by a fixed seed.
         test: What to report on. None: another tenth of the training data.
-        text: The one or two text columns.
-        label: The column to predict.
-        kind: "classification" or "regression". None: inferred from the training labels; booleans, names and whole numbers with
-            few distinct values are classes.
+        text: The columns that are read. Empty: those of the usual names, such as "text", "prompt" or "tokens".
+        label: The column to predict. None: one of the usual names, such as "label", "completion" or "tags".
+        kind: What kind of task it is, one of `family_names()`. None: inferred from columns and labels.
         name: What to call the task. None: the training file's name without its suffix.
         with_test: Whether to return the test data. The training data is the same either way.
 
     Raises:
         InvalidInputError: A file, column, text or label is missing or wrong; names the file, the line and the value.
+        UnknownNameError: There is no such kind.
     """
     table = read_table(train)
-    texts = (text,) if isinstance(text, str) else tuple(text)
-    for column in (*texts, label):
+    given = Columns((text,) if isinstance(text, str) else tuple(text), label)
+    for column in (*given.inputs, *([label] if label else [])):
         table.column(column)
-    task = _task(table, texts, label, kind, name or Path(train).stem)
+    family, columns = _family(table, given, kind)
+    task = family.make_task(table, name or Path(train).stem, columns)
     files = {role: path for role, path in (("validation", validation), ("test", test)) if path is not None}
     return assemble(
         task,
@@ -58,11 +59,16 @@ def load_files(
     )
 
 
-def _task(table: Table, texts: tuple[str, ...], label: str, kind: Kind | None, name: str) -> Task:
-    kind = kind or infer_kind(table, label)
-    if kind == "regression":
-        return Task(name, kind, texts, label, (), "spearman", ("spearman", "pearson", "loss"), _LOW_COST)
-    labels = class_names(table, label)
-    # Neither class of an own file is known to be the positive one: macro F1 treats them alike.
-    extra = ("average_precision",) if len(labels) == 2 else ()
-    return Task(name, kind, texts, label, labels, "accuracy", ("accuracy", "macro_f1", *extra, "loss"), _LOW_COST)
+def _family(table: Table, given: Columns, kind: str | None) -> tuple[type[Family], Columns]:
+    """Return what kind of task a table is, and the columns of it."""
+    families = [family_class(name) for name in ([kind] if kind else family_names())]
+    for family in families:
+        columns = family.find_columns(table, given)
+        if columns is not None and (kind or family.claims(table, columns)):
+            return family, columns
+    need = families[0].columns_in_words if kind else "columns of usual names"
+    raise InvalidInputError(
+        f"{table.source}: which columns to read and what to predict isn't clear without {need}",
+        value=", ".join(table.columns),
+        remedy="Say which: --text COLUMN (or two: a,b) is read, and --label COLUMN is predicted.",
+    )

@@ -16,14 +16,14 @@ _ENTAILMENT = ("entailment", "not_entailment")
 
 def _classification(
     name: str,
-    text_columns: tuple[str, ...],
+    columns: tuple[str, ...],
     labels: tuple[str, ...],
     official: tuple[str, ...] = ("accuracy",),
     budget: Budget = _CAPPED,
     suffix: str = "",
 ) -> Entry:
     extra = ("average_precision", "loss") if len(labels) == 2 else ("loss",)
-    task = Task(name, "classification", text_columns, "label", labels, official[0], (*official, *extra), budget)
+    task = Task(name, "classification", columns, "label", labels, official[0], (*official, *extra), budget)
     splits = {"train": "train", "validation": f"validation{suffix}", "test": f"test{suffix}"}
     return Entry(task, HubDataset("nyu-mll/glue", name, splits))
 

@@ -3,7 +3,7 @@
 | symbol | meaning | shape |
 |---|---|---|
 | s | scores: logits, or predicted numbers | n x c, or n |
-| y | labels: class ids, or numbers | n |
+| y | labels: class ids, or numbers; of several labels an example, zeros and ones | n, or n x c |
 | p | predicted class, the first of the largest logits | n |
 | C | confusion matrix: C[i, j] examples of class i were predicted as j | c x c |
 
@@ -17,26 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Metric = Callable[[Floats, NDArray[Any]], float]
-
-
-def compute(kind: str, name: str, scores: Floats, labels: NDArray[Any]) -> float:
-    """Return one metric of finite scores.
-
-    Args:
-        kind: "classification" or "regression".
-        name: One of `metric_names`.
-        scores: s.
-        labels: y.
-    """
-    return float((_CLASSIFICATION if kind == "classification" else _REGRESSION)[name](scores, labels))
-
-
-def metric_names(kind: str, n_labels: int) -> tuple[str, ...]:
-    """Return what a task of this kind can report."""
-    if kind == "regression":
-        return tuple(_REGRESSION)
-    return tuple(name for name in _CLASSIFICATION if n_labels == 2 or name not in _BINARY)
+Score = Callable[[Floats, NDArray[Any]], float]
 
 
 def _confusion(scores: Floats, labels: NDArray[np.int64]) -> Floats:
@@ -127,8 +108,36 @@ def _divide(numerator: Any, denominator: Any) -> Floats:
     return np.divide(top, bottom, out=np.zeros_like(top), where=bottom != 0)
 
 
-_BINARY = ("f1", "average_precision")
-_CLASSIFICATION: dict[str, Metric] = {
+def _micro_f1(scores: Floats, labels: Floats) -> float:
+    """F1 of all pairs of example and label together."""
+    return _f1_of_labels(scores, labels, "micro")
+
+
+def _macro_f1_of_labels(scores: Floats, labels: Floats) -> float:
+    """Mean F1 over the labels; 0 for one neither seen nor predicted."""
+    return _f1_of_labels(scores, labels, "macro")
+
+
+def _f1_of_labels(scores: Floats, labels: Floats, average: str) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels > 0, scores > 0, average=average, zero_division=0.0))
+
+
+def _mean_average_precision(scores: Floats, labels: Floats) -> float:
+    """Mean average precision over the labels that an example has; 0.0 if there is none."""
+    from sklearn.metrics import average_precision_score
+
+    seen = [column for column in range(labels.shape[1]) if labels[:, column].any()]
+    return float(np.mean([average_precision_score(labels[:, column], scores[:, column]) for column in seen])) if seen else 0.0
+
+
+def _binary_cross_entropy(scores: Floats, labels: Floats) -> float:
+    """Mean of log(1 + exp(s)) - y s over examples and labels."""
+    return float(np.mean(np.logaddexp(0.0, scores) - labels * scores))
+
+
+CLASSIFICATION: dict[str, Score] = {
     "accuracy": _accuracy,
     "f1": _f1,
     "macro_f1": _macro_f1,
@@ -136,4 +145,13 @@ _CLASSIFICATION: dict[str, Metric] = {
     "average_precision": _average_precision,
     "loss": _cross_entropy,
 }
-_REGRESSION: dict[str, Metric] = {"pearson": _pearson, "spearman": _spearman, "loss": _squared_error}
+"""By name, of logits n x c and n class ids; F1 and average precision only of two classes, the second of which is the positive one."""
+REGRESSION: dict[str, Score] = {"pearson": _pearson, "spearman": _spearman, "loss": _squared_error}
+"""By name, of n predicted and n true numbers."""
+MULTI_LABEL: dict[str, Score] = {
+    "micro_f1": _micro_f1,
+    "macro_f1": _macro_f1_of_labels,
+    "mean_average_precision": _mean_average_precision,
+    "loss": _binary_cross_entropy,
+}
+"""By name, of logits n x c and an n x c matrix of zeros and ones."""

@@ -24,7 +24,7 @@ MAX_BYTES = 2**30
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:
-    """Read a CSV, TSV, JSON, JSON Lines or Parquet file; its suffix says which.
+    """Read a CSV, TSV, JSON, JSON Lines, Parquet or CoNLL file; its suffix says which.
 
     CSV is quoted as usual; TSV has no quoting at all, as in GLUE's own files. Both start with a header. A JSON file holds a list
     of objects or one object a line. Text is UTF-8.
@@ -185,12 +185,41 @@ def _read_parquet(file: Path) -> Table:
     return Table(str(file), columns, range(1, table.num_rows + 1))
 
 
+def _read_conll(file: Path) -> Table:
+    """Read words and tags, one word a line: its first and last field. A blank line ends a sentence."""
+    words: list[list[str]] = []
+    tags: list[list[str]] = []
+    lines: list[int] = []
+    is_open = False
+    for number, line in enumerate(_read_text(file).split("\n"), 1):
+        fields = line.split("\t") if "\t" in line else line.split()
+        if not line.strip() or fields[0] == "-DOCSTART-":
+            is_open = False
+            continue
+        if not is_open and line.startswith("# ") and " = " in line:  # a comment of CoNLL-U
+            continue
+        if len(fields) < 2:
+            remedy = "Write a word and its tag, with a blank line after each sentence."
+            raise InvalidInputError(f"{file}, line {number}: a line must hold a word and a tag", value=line, remedy=remedy)
+        if not is_open:
+            words.append([])
+            tags.append([])
+            lines.append(number)
+            is_open = True
+        words[-1].append(fields[0].strip())
+        tags[-1].append(fields[-1].strip())
+    return Table(str(file), {"tokens": words, "tags": tags}, lines, "line")
+
+
 _READERS: dict[str, Callable[[Path], Table]] = {
     ".parquet": _read_parquet,
     ".csv": _read_csv,
     ".tsv": _read_tsv,
     ".jsonl": _read_json_lines,
     ".json": _read_json,
+    ".conll": _read_conll,
+    ".iob2": _read_conll,
+    ".bio": _read_conll,
 }
 SUFFIXES = tuple(_READERS)
 """File types that can be read, in the order in which a folder is searched for them."""

@@ -39,7 +39,7 @@ def load(name: str, *, data_dir: str | os.PathLike[str] | None = None, offline: 
     for role in ("validation", "test"):
         if role not in tables:
             why_missing[role] = f"there is no {role} split"
-        elif is_hidden(tables[role], entry.task.label_column):
+        elif is_hidden(tables[role], entry.task.target_column):
             del tables[role]
             why_missing[role] = f"the public {role} labels are hidden"
     return assemble(entry.task, train, tables, ids=_accepted_ids(entry.task), why_missing=why_missing, with_test=with_test)

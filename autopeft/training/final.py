@@ -1,4 +1,4 @@
-"""Training for good: of all epochs the one is kept that is best on validation data."""
+"""Training at full budget: of all epochs the one is kept that is best on validation data."""
 
 import math
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from autopeft.tasks import Family
 from autopeft.training.loop import DivergedError
 from autopeft.training.measurement import CurvePoint
 
@@ -15,18 +16,18 @@ class BestEpoch:
 
     Args:
         parameters: What is trained, by name.
-        metric: What decides, larger is better; of equals, the lower loss, where it is known: on the majority class all are equal.
+        family: Says which of two measurements is better.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], metric: str) -> None:
-        self._parameters, self._metric = parameters, metric
+    def __init__(self, parameters: Mapping[str, nn.Parameter], family: Family) -> None:
+        self._parameters, self._family = parameters, family
         self._rank = (-math.inf, -math.inf)
         self._point: CurvePoint | None = None
         self._tensors: dict[str, torch.Tensor] = {}
 
     def offer(self, point: CurvePoint) -> None:
         """Look at a measurement of the parameters as they are now."""
-        rank = (point.metrics[self._metric], -point.metrics.get("loss", 0.0))
+        rank = self._family.rank(point.metrics)
         if rank > self._rank:
             self._rank, self._point = rank, point
             self._tensors = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}

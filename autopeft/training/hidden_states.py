@@ -23,9 +23,10 @@ from autopeft.hub import one_line
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.outputs import first_tensor
 from autopeft.methods.topology import Topology
+from autopeft.tasks import Batch, Encoded
 from autopeft.training.arithmetic import CpuArithmetic
+from autopeft.training.batches import EVALUATION_BATCH, evaluation_batches
 from autopeft.training.recordings import Key, Recording, Shelf
-from autopeft.training.tokens import EVALUATION_BATCH, Batch, TokenisedSplit, collate, evaluation_batches
 
 TOLERANCE = 1e-4
 """By what share of the largest value played hidden states and logits may differ from computed ones in float32. Rounding makes a
@@ -37,7 +38,6 @@ class FrozenPart:
 
     Args:
         model: The model with the modules on it.
-        tokenizer: Its tokenizer.
         blocks: The frozen blocks, from the input on.
         before: Modules that run before the first block.
         shelf: Where recordings are kept.
@@ -48,14 +48,13 @@ class FrozenPart:
     def __init__(
         self,
         model: nn.Module,
-        tokenizer: Any,
         blocks: Sequence[nn.Module],
         before: Sequence[nn.Module],
         shelf: Shelf,
         reason: str = "",
         batch_size: int = EVALUATION_BATCH,
     ) -> None:
-        self._model, self._tokenizer = model, tokenizer
+        self._model = model
         self._blocks, self._before, self._shelf = tuple(blocks), tuple(before), shelf
         self._is_usable, self._batch_size = not reason, batch_size
         self._used: dict[Key, Recording | None] = {}
@@ -68,14 +67,14 @@ class FrozenPart:
             module.eval()
 
     @contextmanager
-    def reused(self, split: TokenisedSplit, indices: Sequence[int]) -> Iterator[None]:
+    def reused(self, split: Encoded, indices: Sequence[int]) -> Iterator[None]:
         """Within this context, a forward pass of these examples plays what is recorded. The first call for a split records it."""
         with ExitStack() as stack:
             if self._is_usable and (recording := self.recording_of(split)) is not None:
                 self._play(stack, len(self._blocks), recording, indices)
             yield
 
-    def recording_of(self, split: TokenisedSplit) -> Recording | None:
+    def recording_of(self, split: Encoded) -> Recording | None:
         """Return what is recorded of a split, recording it first if need be; None, with `reason` set, where it can't be kept."""
         device = self._device.type
         key = Key(id(split), len(self._blocks), torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None)
@@ -83,7 +82,7 @@ class FrozenPart:
             self._used[key] = self._shelf.get(key) or self._record(key, split)
         return self._used[key]
 
-    def _record(self, key: Key, split: TokenisedSplit) -> Recording | None:
+    def _record(self, key: Key, split: Encoded) -> Recording | None:
         """Return a new recording, or None with `reason` set."""
         self.eval()
         lower = self._shelf.highest_below(key)
@@ -92,8 +91,8 @@ class FrozenPart:
             with torch.no_grad(), CpuArithmetic(), ExitStack() as stack:
                 if lower is not None:
                     self._play(stack, *lower, indices)
-                batch = self.batch(split, indices)
-                output = _output_of(self._blocks[-1], self._model, batch)
+                batch = split.batch(indices).to(self._device)
+                output = _output_of(self._blocks[-1], self._model, batch.inputs)
             if recording is None:
                 recording = self._new_recording(split, batch, output)
                 if recording is None:
@@ -103,8 +102,8 @@ class FrozenPart:
             self._shelf.put(key, recording)
         return recording
 
-    def _new_recording(self, split: TokenisedSplit, batch: Batch, output: Any) -> Recording | None:
-        if first_tensor(output).shape[:2] != batch["input_ids"].shape:
+    def _new_recording(self, split: Encoded, batch: Batch, output: Any) -> Recording | None:
+        if first_tensor(output).shape[:2] != _rows_and_positions(batch):
             self.reason = "the layers' output is not one row a token"
             return None
         if isinstance(output, tuple) and any(entry is not None for entry in output[1:]):
@@ -127,10 +126,6 @@ class FrozenPart:
             stack.enter_context(_forward_replaced(block, pass_on))
         stack.enter_context(_forward_replaced(self._blocks[boundary - 1], play))
 
-    def batch(self, split: TokenisedSplit, indices: Sequence[int]) -> Batch:
-        """Return examples as the model takes them."""
-        return {name: tensor.to(self._device) for name, tensor in collate(self._tokenizer, split, indices).items()}
-
     @property
     def _device(self) -> torch.device:
         return next(self._model.parameters()).device
@@ -151,13 +146,12 @@ class HiddenStates:
     Args:
         model: A transformers model without PEFT modules.
         topology: Its topology.
-        tokenizer: Its tokenizer.
         example_batch: A tiny real batch.
         cache_bytes: Memory that recordings may take; the one not used for longest goes first.
     """
 
-    def __init__(self, model: nn.Module, topology: Topology, tokenizer: Any, example_batch: Mapping[str, Tensor], cache_bytes: int) -> None:
-        self._model, self._tokenizer = model, tokenizer
+    def __init__(self, model: nn.Module, topology: Topology, example_batch: Mapping[str, Tensor], cache_bytes: int) -> None:
+        self._model = model
         # Of several stacks only the first: what lies above an encoder needs all of it.
         self._blocks = [model.get_submodule(block.name) for block in topology.blocks if block.stack == topology.blocks[0].stack]
         self._before = _called_before(self._blocks, model, example_batch)
@@ -169,7 +163,7 @@ class HiddenStates:
         """Memory that recordings take."""
         return self._shelf.held_bytes
 
-    def below(self, applied: AppliedModules, split: TokenisedSplit) -> FrozenPart:
+    def below(self, applied: AppliedModules, split: Encoded) -> FrozenPart:
         """Return what lies below the modules on the model.
 
         Whether it can be played is tried out, once per boundary and set of methods.
@@ -191,22 +185,22 @@ class HiddenStates:
 
     def _part(self, boundary: int, reason: str = "", *, is_frozen: bool = True) -> FrozenPart:
         if not is_frozen:
-            return FrozenPart(self._model, self._tokenizer, (), (), self._shelf, reason)
-        return FrozenPart(self._model, self._tokenizer, self._blocks[:boundary], self._before, self._shelf, reason)
+            return FrozenPart(self._model, (), (), self._shelf, reason)
+        return FrozenPart(self._model, self._blocks[:boundary], self._before, self._shelf, reason)
 
-    def _try(self, boundary: int, split: TokenisedSplit) -> _Verdict:
+    def _try(self, boundary: int, split: Encoded) -> _Verdict:
         """Compare a batch of two lengths with what is played from recordings of one example each."""
         if boundary == 0:
             return _Verdict(True, "nothing lies below the first layer")
         ends = [int(split.lengths.argmin()), int(split.lengths.argmax())]
-        few = TokenisedSplit(tuple(split.examples[index] for index in ends), split.labels[ends])
-        part = FrozenPart(self._model, self._tokenizer, self._blocks[:boundary], self._before, Shelf(2**63), batch_size=1)
-        batch = part.batch(few, [0, 1])
+        few = split.take(ends)
+        part = FrozenPart(self._model, self._blocks[:boundary], self._before, Shelf(2**63), batch_size=1)
+        batch = few.batch([0, 1]).to(next(self._model.parameters()).device)
         was_training = self._model.training
         self._model.train()
         part.eval()
         try:
-            hidden = first_tensor(_output_of(self._blocks[boundary - 1], self._model, batch))
+            hidden = first_tensor(_output_of(self._blocks[boundary - 1], self._model, batch.inputs))
             if hidden.requires_grad:
                 return _Verdict(False, f"something below layer {boundary} is trained")
             recording = part.recording_of(few)
@@ -215,10 +209,10 @@ class HiddenStates:
             recorded = first_tensor(recording.read([0, 1], hidden.shape[1], hidden.device))
             if not _agree(recorded, hidden * (recorded != 0)):
                 return _Verdict(True, "hidden states of an example differ from pass to pass")
-            computed = self._logits(batch)
+            computed = self._logits(few, batch)
             try:
                 with part.reused(few, [0, 1]):
-                    played = self._logits(batch)
+                    played = self._logits(few, batch)
             except Exception as error:  # whatever a model's code raises where layers did not do all that they do
                 if hides_a_stop(error):
                     raise KeyboardInterrupt from error
@@ -227,11 +221,17 @@ class HiddenStates:
             self._model.train(was_training)
         return _Verdict(True, "" if _agree(played, computed) else "played hidden states do not give the logits that computed ones give")
 
-    def _logits(self, batch: Batch) -> Tensor:
+    def _logits(self, split: Encoded, batch: Batch) -> Tensor:
         with torch.random.fork_rng():
             torch.manual_seed(0)  # layers above the boundary have dropout
-            logits: Tensor = self._model(**batch).logits
-        return logits.detach()
+            outputs = split.family.forward(self._model, batch)
+        return first_tensor(outputs.to_tuple()).detach()
+
+
+def _rows_and_positions(batch: Batch) -> tuple[int, ...] | None:
+    """Return the shape of a batch of token ids; None of any other."""
+    ids = batch.inputs.get("input_ids")
+    return None if ids is None or ids.dim() != 2 else tuple(ids.shape)
 
 
 def _agree(one: Tensor, other: Tensor) -> bool:

@@ -3,19 +3,19 @@
 import time
 from contextlib import suppress
 from statistics import median
-from typing import Any
 
 import torch
 
 from autopeft.errors import UnsupportedError
 from autopeft.methods.applied import AppliedModules
-from autopeft.training.tokens import TokenisedSplit, collate, evaluation_batches
+from autopeft.tasks import Batch, Encoded
+from autopeft.training.batches import evaluation_batches
 
 N_WARM_UP = 3
 N_TIMED = 20
 
 
-def latency_seconds(applied: AppliedModules, tokenizer: Any, split: TokenisedSplit) -> float:
+def latency_seconds(applied: AppliedModules, split: Encoded) -> float:
     """Return the median seconds of a forward pass over one example, the one of median length, in float32.
 
     Modules are merged first if the configuration merges, as they would be where speed counts; nothing but `eject` is left to do with
@@ -26,15 +26,15 @@ def latency_seconds(applied: AppliedModules, tokenizer: Any, split: TokenisedSpl
     model = applied.model
     device = next(model.parameters()).device
     by_length = [index for batch in evaluation_batches(split, len(split)) for index in batch]
-    batch = {name: tensor.to(device) for name, tensor in collate(tokenizer, split, [by_length[len(by_length) // 2]]).items()}
+    batch = split.batch([by_length[len(by_length) // 2]]).to(device)
     model.eval()
     with torch.inference_mode():
-        return median([_seconds(model, batch, device) for _ in range(N_WARM_UP + N_TIMED)][N_WARM_UP:])
+        return median([_seconds(model, split, batch, device) for _ in range(N_WARM_UP + N_TIMED)][N_WARM_UP:])
 
 
-def _seconds(model: torch.nn.Module, batch: dict[str, torch.Tensor], device: torch.device) -> float:
+def _seconds(model: torch.nn.Module, split: Encoded, batch: Batch, device: torch.device) -> float:
     began = time.perf_counter()
-    model(**batch)
+    split.family.forward(model, batch)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - began

@@ -3,19 +3,17 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from autopeft.errors import AutopeftError, VerificationError
-from autopeft.tasks import Task
+from autopeft.tasks import Encoded
 from autopeft.training.arithmetic import CpuArithmetic
+from autopeft.training.batches import training_batches
 from autopeft.training.hidden_states import FrozenPart
 from autopeft.training.hooks import FACTOR, TrainingHooks
-from autopeft.training.tokens import Batch, TokenisedSplit, collate, training_batches
 from autopeft.training.tree import pack_tree, unpack_tree
 
 MAX_GRADIENT_NORM = 1.0
@@ -45,12 +43,10 @@ class Training:
     Dropout draws from torch's global generator: seed it before a training starts.
 
     Args:
-        model: A sequence classifier with its modules injected.
+        model: A model with its modules injected.
         trainable: The parameters to update, by name.
         hooks: What the modules do to the training.
-        tokenizer: Pads batches.
-        task: Decides the loss: cross-entropy, or mean squared error for regression.
-        split: Training examples.
+        split: Training examples; their family computes the loss.
         hyper_parameters: Any of `DEFAULTS`'s keys.
         epochs: Passes over the examples.
         batch_size: Examples in one step.
@@ -65,9 +61,7 @@ class Training:
         model: nn.Module,
         trainable: Mapping[str, nn.Parameter],
         hooks: TrainingHooks,
-        tokenizer: Any,
-        task: Task,
-        split: TokenisedSplit,
+        split: Encoded,
         *,
         hyper_parameters: Mapping[str, float],
         epochs: int,
@@ -77,7 +71,7 @@ class Training:
         frozen: FrozenPart,
         micro_batch: int | None = None,
     ) -> None:
-        self._model, self._tokenizer, self._task, self._split = model, tokenizer, task, split
+        self._model, self._split = model, split
         self._trainable = {name: parameter for name, parameter in trainable.items() if parameter.requires_grad}
         self._settings = {**DEFAULTS, **hyper_parameters}
         self._hooks = hooks
@@ -157,9 +151,9 @@ class Training:
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group[FACTOR]
         self._hooks.before_step(self.step)
+        n_terms = int(self._split.weights[indices].sum())
         value = sum(
-            self._add_gradients(indices[first : first + self._micro_batch], len(indices))
-            for first in range(0, len(indices), self._micro_batch)
+            self._add_gradients(indices[first : first + self._micro_batch], n_terms) for first in range(0, len(indices), self._micro_batch)
         )
         if (extra := self._hooks.extra_loss()) is not None:
             self._require_finite(float(extra.detach()))
@@ -171,12 +165,10 @@ class Training:
         self._optimizer.zero_grad()
         return value
 
-    def _add_gradients(self, indices: list[int], n_examples: int) -> float:
-        """Add some examples' part to the gradients of a step over so many; return their part of its mean loss."""
-        batch = {name: tensor.to(self._device) for name, tensor in collate(self._tokenizer, self._split, indices).items()}
-        labels = torch.as_tensor(self._split.labels[indices]).to(self._device)
+    def _add_gradients(self, indices: list[int], n_terms: int) -> float:
+        """Add some rows' part to the gradients of a step over so many terms of the loss; return their part of its mean."""
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bfloat16), self._frozen.reused(self._split, indices):
-            loss = task_loss(self._model, self._task, batch, labels) * (len(indices) / n_examples)
+            loss = summed_loss(self._model, self._split, indices) / n_terms
         value = float(loss.detach())
         self._require_finite(value)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -191,26 +183,19 @@ class Training:
             )
 
 
-def _batches(split: TokenisedSplit, batch_size: int, seed: int) -> Iterator[list[int]]:
+def _batches(split: Encoded, batch_size: int, seed: int) -> Iterator[list[int]]:
     """Yield the batches of one epoch after another."""
     rng = np.random.default_rng(seed)
     while True:
         yield from training_batches(split, batch_size, rng)
 
 
-def task_loss(model: nn.Module, task: Task, batch: Batch, labels: Tensor) -> Tensor:
-    """Return the mean loss of a batch, in float32."""
+def summed_loss(model: nn.Module, split: Encoded, indices: list[int]) -> torch.Tensor:
+    """Return the sum of the losses of some rows, in float32; it has as many terms as their weights add up to."""
+    batch = split.batch(indices).to(next(model.parameters()).device)
     with CpuArithmetic():
-        logits = model(**batch).logits
-    return loss_of(logits, task, labels)
-
-
-def loss_of(logits: Tensor, task: Task, labels: Tensor) -> Tensor:
-    """Return the mean loss of n examples, in float32: cross-entropy of n x n_labels logits, or mean squared error for regression."""
-    logits = logits.float()
-    if task.kind == "regression":
-        return functional.mse_loss(logits[:, 0], labels.float())
-    return functional.cross_entropy(logits, labels)
+        outputs = split.family.forward(model, batch)
+    return split.family.loss(outputs, batch)
 
 
 def linear_schedule(step: int, n_steps: int, warmup_fraction: float) -> float:

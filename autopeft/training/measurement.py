@@ -28,7 +28,7 @@ class RunnerSettings:
     latency: bool = False
     """Whether to time a forward pass after training."""
     test: Split | None = None
-    """Examples to report on. With them training is for good: the best epoch is kept and measured on them. None while searching."""
+    """Examples to report on. With them training is at full budget: the best epoch is kept and measured on them. None while searching."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class FinalMeasurement:
-    """What training for good adds to a measurement."""
+    """What training at full budget adds to a measurement."""
 
     epoch: float
     """The epoch that was kept: the best on validation data."""

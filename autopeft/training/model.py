@@ -1,29 +1,32 @@
-"""Loading a backbone with a task head, and its tokenizer."""
+"""Loading a backbone with a task head, and its tokenizer or feature extractor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
+import transformers
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig
 from transformers.utils import logging as transformers_logging
 
 from autopeft.errors import UnavailableError
 from autopeft.methods.head import head_parameter_names
-from autopeft.tasks import Task
+from autopeft.tasks import Encoded, Family
 from autopeft.training.backbone import BackboneSource
+
+EXAMPLE_LENGTH, EXAMPLE_ROWS = 64, 2
+"""Size of the batch that a model is looked at with."""
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A backbone under a fresh task head."""
+    """A backbone under a task head."""
 
     model: nn.Module
-    tokenizer: Any
-    """A transformers tokenizer."""
+    processor: Any
+    """A transformers tokenizer or feature extractor."""
     fresh: tuple[str, ...]
     """Names of the parameters that every trial draws anew and trains: those that the checkpoint did not have, and the pooler.
 
@@ -33,8 +36,8 @@ class LoadedModel:
     """
 
 
-def load_model(source: BackboneSource, task: Task, device: torch.device | str = "cpu") -> LoadedModel:
-    """Load the backbone in float32, with a head of as many outputs as the task has labels, or one for regression.
+def load_model(source: BackboneSource, family: Family, device: torch.device | str = "cpu") -> LoadedModel:
+    """Load the backbone in float32, under the head that a task needs.
 
     Raises:
         UnavailableError: The folder's files can't be read as a model.
@@ -43,10 +46,10 @@ def load_model(source: BackboneSource, task: Task, device: torch.device | str = 
     previous = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it warns of every fresh head, which is the point here
     try:
-        config = AutoConfig.from_pretrained(source.path, num_labels=max(1, len(task.labels)), local_files_only=True)
-        config.problem_type = "regression" if task.kind == "regression" else "single_label_classification"
+        config = AutoConfig.from_pretrained(source.path, local_files_only=True)
+        family.configure(config)
         # Half-precision checkpoints load as they are stored by default; small updates would be lost in them.
-        model, report = AutoModelForSequenceClassification.from_pretrained(
+        model, report = getattr(transformers, family.auto_model).from_pretrained(
             source.path,
             config=config,
             dtype=torch.float32,
@@ -55,7 +58,9 @@ def load_model(source: BackboneSource, task: Task, device: torch.device | str = 
             use_safetensors=True,
             ignore_mismatched_sizes=True,  # a head for other labels; anything else is refused below
         )
-        tokenizer = AutoTokenizer.from_pretrained(source.path, local_files_only=True)
+        processor = getattr(transformers, family.processor).from_pretrained(
+            source.path, local_files_only=True, **family.processor_arguments
+        )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UnavailableError(f"the model can't be loaded: {reason}", value=source.path) from error
@@ -67,11 +72,12 @@ def load_model(source: BackboneSource, task: Task, device: torch.device | str = 
             f"the model can't be loaded: {len(damaged)} of its tensors have other shapes than config.json says, {min(damaged)} among them",
             value=source.path,
         )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token_id = _stand_in_for_padding(tokenizer, model.config, source)
-    model.config.pad_token_id = tokenizer.pad_token_id
+    if hasattr(processor, "pad_token_id"):
+        if processor.pad_token_id is None:
+            processor.pad_token_id = _stand_in_for_padding(processor, model.config, source)
+        model.config.pad_token_id = processor.pad_token_id
     fresh = set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}
-    return LoadedModel(model.to(device), tokenizer, tuple(sorted(fresh | _pooler(model))))
+    return LoadedModel(model.to(device), processor, tuple(sorted(fresh | _pooler(model))))
 
 
 def _stand_in_for_padding(tokenizer: Any, config: Any, source: BackboneSource) -> int:
@@ -96,25 +102,24 @@ def _pooler(model: nn.Module) -> set[str]:
     return {f"{model.base_model_prefix}.pooler.{name}" for name, _ in pooler.named_parameters()} if isinstance(pooler, nn.Module) else set()
 
 
-def start_head(model: nn.Module, names: Sequence[str], seed: int, task: Task, labels: NDArray[Any]) -> None:
-    """Draw a task head anew, from a seed.
+def example_inputs(loaded: LoadedModel, family: Family) -> dict[str, torch.Tensor]:
+    """Return a tiny batch as arguments of the model's forward pass: it shows what the model is made of."""
+    few = family.encode(loaded.processor, family.example, EXAMPLE_LENGTH)
+    batch = few.batch(range(min(len(few), EXAMPLE_ROWS)))
+    return batch.to(next(loaded.model.parameters()).device).inputs
 
-    The bias of a regression head starts at the mean of the training targets: from 0, at a small learning rate, Adam would take
-    hundreds of steps to get there, and learn nothing else meanwhile.
+
+def start_head(model: nn.Module, names: Sequence[str], seed: int, training: Encoded) -> None:
+    """Draw a task head anew, from a seed.
 
     Args:
         model: The model.
         names: Names of the head's parameters.
         seed: Seeds the draw.
-        task: What the head is for.
-        labels: The training targets.
+        training: The training examples; some heads start at their mean.
     """
     reset_parameters(model, names, seed)
-    if task.kind == "regression":
-        with torch.no_grad():
-            for name in names:
-                if name.endswith("bias") and (bias := model.get_parameter(name)).numel() == 1:
-                    bias.fill_(float(labels.mean()))
+    training.family.start_head(model, names, training)
 
 
 def reset_parameters(model: nn.Module, names: Sequence[str], seed: int) -> None:

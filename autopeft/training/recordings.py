@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autopeft.training.tokens import TokenisedSplit
+from autopeft.tasks import Encoded
 
 
 class Key(NamedTuple):
     """What a recording is of."""
 
     split: int
-    """Identity of the split: every worker tokenises a split once and keeps it."""
+    """Identity of the split: every worker encodes a split once and keeps it."""
     boundary: int
     """How many blocks lie below the recorded hidden states."""
     precision: torch.dtype | None
@@ -30,7 +30,7 @@ class Recording:
         output: What the block returned for some of its examples: examples x positions x width, or a tuple that begins with it.
     """
 
-    def __init__(self, split: TokenisedSplit, output: Any) -> None:
+    def __init__(self, split: Encoded, output: Any) -> None:
         hidden = output[0] if isinstance(output, tuple) else output
         self._n_others = len(output) - 1 if isinstance(output, tuple) else None
         self._starts = np.concatenate([[0], np.cumsum(split.lengths)])

@@ -13,6 +13,8 @@ from autopeft.errors import AutopeftError, hides_a_stop
 from autopeft.methods.checkpoint import pack
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
+from autopeft.tasks import Encoded, Split, family_of
+from autopeft.training.batches import draw
 from autopeft.training.device import (
     Clock,
     has_bfloat16,
@@ -29,14 +31,11 @@ from autopeft.training.hooks import TrainingHooks
 from autopeft.training.latency import latency_seconds
 from autopeft.training.loop import Training
 from autopeft.training.measurement import Assignment, BackboneFacts, CurvePoint, FinalMeasurement, Measurement, Outcome, RunnerSettings
-from autopeft.training.model import load_model, start_head
-from autopeft.training.tokens import TokenisedSplit, collate, tokenise
-
-N_DISCOVERY_EXAMPLES = 2
+from autopeft.training.model import example_inputs, load_model, start_head
 
 
 class TrialRunner:
-    """A backbone, its tokenizer and tokenised data, loaded once; each trial injects its modules, trains, and ejects them.
+    """A backbone, its tokenizer and encoded data, loaded once; each trial injects its modules, trains, and ejects them.
 
     Args:
         settings: What to load.
@@ -50,12 +49,13 @@ class TrialRunner:
             torch.set_num_threads(settings.threads)
         self._settings = settings
         self._device = pick_device()
-        self._loaded = load_model(settings.backbone, settings.task, self._device)
-        self._splits: dict[Budget, tuple[TokenisedSplit, TokenisedSplit]] = {}
+        self._family = family_of(settings.task)
+        self._loaded = load_model(settings.backbone, self._family, self._device)
+        self._splits: dict[Budget, tuple[Encoded, Encoded]] = {}
         self._bfloat16: bool = has_bfloat16(self._device)
-        example_batch = self._example_batch()
+        example_batch = example_inputs(self._loaded, self._family)
         self._topology = discover(self._loaded.model, example_batch, extra_trainable=self._loaded.fresh)
-        self._hidden_states = HiddenStates(self._loaded.model, self._topology, self._loaded.tokenizer, example_batch, settings.cache_bytes)
+        self._hidden_states = HiddenStates(self._loaded.model, self._topology, example_batch, settings.cache_bytes)
 
     def describe(self) -> BackboneFacts:
         """Return what the driver needs to know of the backbone."""
@@ -87,8 +87,8 @@ class TrialRunner:
             release_memory(self._device)
 
     def _run(self, assignment: Assignment, micro_batch: int) -> Outcome:
-        model, task, budget = self._loaded.model, self._settings.task, assignment.budget
-        train_split, validation = self._data(budget)  # tokenised once, and not by the first trial's clock
+        model, budget = self._loaded.model, assignment.budget
+        train_split, validation = self._data(budget)  # encoded once, and not by the first trial's clock
         clock = Clock(self._device)
         reset_peak_memory(self._device)
         with torch.random.fork_rng():
@@ -96,14 +96,12 @@ class TrialRunner:
             applied = apply(model, assignment.configuration, topology=self._topology)
             try:
                 trainable_parameters = applied.parameter_count
-                start_head(model, self._topology.head, assignment.seed, task, train_split.labels)
+                start_head(model, self._topology.head, assignment.seed, train_split)
                 frozen = self._hidden_states.below(applied, train_split)
                 training = Training(
                     model,
                     applied.trainable_parameters(),
                     TrainingHooks(applied),
-                    self._loaded.tokenizer,
-                    task,
                     train_split,
                     hyper_parameters=assignment.configuration.training,
                     epochs=budget.epochs,
@@ -115,14 +113,14 @@ class TrialRunner:
                 )
                 if assignment.paused is not None:
                     training.restore(assignment.paused.state)
-                best = None if self._settings.test is None else BestEpoch(applied.trainable_parameters(), task.metric)
+                best = None if self._settings.test is None else BestEpoch(applied.trainable_parameters(), self._family)
                 curve, train_seconds = self._train(training, assignment, validation, frozen, best)
                 done = curve[-1].progress == 1
                 kept = curve[-1] if best is None else best.restore()
                 final = None if best is None else FinalMeasurement(kept.epoch, self._test(budget))
                 adapter = pack(applied, self._metadata(assignment, kept.metrics)) if done else {}
                 state = b"" if done else training.state()
-                latency = latency_seconds(applied, self._loaded.tokenizer, validation) if done and self._settings.latency else None
+                latency = latency_seconds(applied, validation) if done and self._settings.latency else None
             finally:
                 applied.eject()
         measurement = Measurement(
@@ -144,7 +142,7 @@ class TrialRunner:
         return Outcome(assignment, _joined(assignment.paused, measurement), adapter, state=state)
 
     def _train(
-        self, training: Training, assignment: Assignment, validation: TokenisedSplit, frozen: FrozenPart, best: BestEpoch | None
+        self, training: Training, assignment: Assignment, validation: Encoded, frozen: FrozenPart, best: BestEpoch | None
     ) -> tuple[list[CurvePoint], float]:
         """Train and measure as the assignment says; return a point per measurement, and the seconds of the steps alone."""
         curve, seconds = [], 0.0
@@ -156,8 +154,6 @@ class TrialRunner:
             # The numbers that are kept must come out the same anywhere; those on the way need only be cheap.
             metrics = evaluate(
                 self._loaded.model,
-                self._loaded.tokenizer,
-                self._settings.task,
                 validation,
                 bfloat16=self._bfloat16 and progress < 1 and best is None,
                 frozen=frozen,
@@ -170,22 +166,18 @@ class TrialRunner:
 
     def _test(self, budget: Budget) -> dict[str, float]:
         assert self._settings.test is not None
-        split = tokenise(self._loaded.tokenizer, self._settings.test, budget.max_length)
-        return evaluate(self._loaded.model, self._loaded.tokenizer, self._settings.task, split)
+        return evaluate(self._loaded.model, self._encode(self._settings.test, budget.max_length))
 
-    def _data(self, budget: Budget) -> tuple[TokenisedSplit, TokenisedSplit]:
+    def _data(self, budget: Budget) -> tuple[Encoded, Encoded]:
         if budget not in self._splits:
-            tokenizer, length = self._loaded.tokenizer, budget.max_length
             self._splits[budget] = (
-                tokenise(tokenizer, self._settings.train, length, budget.train_examples),
-                tokenise(tokenizer, self._settings.validation, length, budget.evaluation_examples),
+                self._encode(draw(self._settings.train, budget.train_examples), budget.max_length, training=True),
+                self._encode(draw(self._settings.validation, budget.evaluation_examples), budget.max_length),
             )
         return self._splits[budget]
 
-    def _example_batch(self) -> dict[str, torch.Tensor]:
-        few = tokenise(self._loaded.tokenizer, self._settings.train, 16, N_DISCOVERY_EXAMPLES)
-        batch = collate(self._loaded.tokenizer, few, range(len(few)))
-        return {name: tensor.to(self._device) for name, tensor in batch.items()}
+    def _encode(self, split: Split, max_length: int, *, training: bool = False) -> Encoded:
+        return self._family.encode(self._loaded.processor, split, max_length, training=training)
 
     def _metadata(self, assignment: Assignment, metrics: Mapping[str, float]) -> dict[str, Any]:
         return {

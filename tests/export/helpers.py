@@ -3,6 +3,7 @@
 import torch
 
 from autopeft.methods.checkpoint import load
+from autopeft.tasks import family_of
 from autopeft.training.model import load_model
 
 BATCH = {"input_ids": torch.tensor([[4, 5, 6, 7, 8], [9, 4, 10, 0, 0]]), "attention_mask": torch.tensor([[1] * 5, [1] * 3 + [0] * 2])}
@@ -10,7 +11,7 @@ BATCH = {"input_ids": torch.tensor([[4, 5, 6, 7, 8], [9, 4, 10, 0, 0]]), "attent
 
 def trained(trial):
     """Return our model with the trial's adapter, ready to predict."""
-    model = load_model(trial.backbone, trial.task).model
+    model = load_model(trial.backbone, family_of(trial.task)).model
     load(model, trial.adapter, BATCH)
     return model.eval()
 

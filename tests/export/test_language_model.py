@@ -8,8 +8,8 @@ from transformers import AutoTokenizer
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import UnsupportedError
 from autopeft.export import axolotl_recipe, llamafactory_recipe, trl_recipe, unsloth_recipe
-from autopeft.export.language_model import LABEL_TOKENS, prompts
-from autopeft.tasks import Split, get_task
+from autopeft.export.language_model import LABEL_TOKENS
+from autopeft.tasks import Split, family_of, get_task
 
 RECIPES = {"trl": trl_recipe, "axolotl": axolotl_recipe, "llamafactory": llamafactory_recipe, "unsloth": unsloth_recipe}
 TRAINING = {"learning_rate": 1e-5, "warmup_fraction": 0.1}
@@ -74,7 +74,7 @@ def test_the_task_becomes_prompts_without_test_examples(several, tmp_path):
 def test_texts_are_cut_where_the_trial_cut_them(model_folder):
     tokenizer = AutoTokenizer.from_pretrained(model_folder("llama"))
     split = Split((["good film good film", "bad"], ["very long and dull", "bad film"]), np.array([1, 0]))
-    rows = list(prompts(get_task("mrpc"), split, tokenizer, max_length=5))
+    rows = list(family_of(get_task("mrpc")).prompts(tokenizer, split, max_length=5))
     assert [row["completion"] for row in rows] == [" equivalent", " not_equivalent"]
     assert rows[0]["prompt"] == "sentence1: good film\nsentence2: very long and\nlabel:"
     assert rows[1]["prompt"] == "sentence1: bad\nsentence2: bad film\nlabel:"

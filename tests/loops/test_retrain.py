@@ -22,12 +22,11 @@ from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
 from autopeft.study.retrained import Candidate, RetrainedFolder
 from autopeft.study.study import Study
-from autopeft.tasks import load_files
+from autopeft.tasks import family_of, load_files
 from autopeft.training.backbone import find_backbone
 from autopeft.training.evaluate import evaluate
 from autopeft.training.measurement import RunnerSettings
-from autopeft.training.model import load_model
-from autopeft.training.tokens import collate, tokenise
+from autopeft.training.model import example_inputs, load_model
 from tests.conftest import write_pairs
 from tests.loops.retraining import Ear
 
@@ -59,12 +58,12 @@ def test_the_best_epoch_is_kept_saved_and_measured(small_run: RunDirectory, smal
         curve = [json.loads(line) for line in (folder.seed_path(one.candidate.id, result.seed) / "curve.jsonl").read_text().splitlines()]
         best = max(curve, key=lambda point: (point["metrics"]["accuracy"], -point["metrics"]["loss"]))
         assert (result.epoch, result.validation) == (best["epoch"], best["metrics"])
-        loaded = load_model(find_backbone(small_request.model), data.task)
-        example = collate(loaded.tokenizer, tokenise(loaded.tokenizer, data.train, 24, 2), [0, 1])
-        load(loaded.model, folder.adapter_path(one.candidate.id, result.seed), example)
+        family = family_of(data.task)
+        loaded = load_model(find_backbone(small_request.model), family)
+        load(loaded.model, folder.adapter_path(one.candidate.id, result.seed), example_inputs(loaded, family))
         assert data.test is not None
         for split, metrics in ((data.validation, result.validation), (data.test, result.test)):
-            found = evaluate(loaded.model, loaded.tokenizer, data.task, tokenise(loaded.tokenizer, split, 24))
+            found = evaluate(loaded.model, family.encode(loaded.processor, split, 24))
             assert found == pytest.approx(metrics, abs=1e-6)
 
 
@@ -144,7 +143,7 @@ def test_neither_search_nor_the_choice_of_an_epoch_reads_test_rows(small_request
     files = {"train": str(train), "validation": clean.validation, "test": clean.test}
     held_out = load_files(**files, text=("a", "b"), label="label", with_test=True).test
     assert held_out is not None
-    rows = set(held_out.texts[0])
+    rows = set(held_out.inputs[0])
     if clean.test:
         dirty = replace(clean, test=str(poisoned(test, rows, tmp_path / "dirty.csv")))
     else:

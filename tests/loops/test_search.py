@@ -374,8 +374,7 @@ def test_methods_that_the_model_can_t_take_are_left_out_with_the_reason(request_
     [
         ({"train": None}, "either a task or own files"),
         ({"task": "mrpc"}, "either a task or own files"),
-        ({"text": ()}, "need their columns named"),
-        ({"label": None}, "need their columns named"),
+        ({"text": ("a", "b"), "label": None, "kind": "clasification"}, "kind of task"),
         ({"trials": 0}, "--trials must be a whole number of 1 or more"),
         ({"workers": -1}, "--workers must be a whole number of 0 or more"),
         ({"time_limit": 0.0}, "--time-limit must be more than 0"),

@@ -28,4 +28,4 @@ def write(path: Path, columns: Mapping[str, Sequence[Any]]) -> Path:
 
 def examples(split: Split) -> list[tuple[Any, ...]]:
     """Return a split as comparable rows."""
-    return [(*texts, label.item()) for *texts, label in zip(*split.texts, split.labels, strict=True)]
+    return [(*texts, label.item()) for *texts, label in zip(*split.inputs, split.targets, strict=True)]

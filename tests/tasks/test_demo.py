@@ -23,7 +23,7 @@ def test_sizes_and_balance(demo: TaskData) -> None:
     assert len(demo.train) >= 2000
     assert min(len(demo.validation), len(demo.test)) >= 500
     for split in (demo.train, demo.validation, demo.test):
-        assert split.labels.mean() == 0.5
+        assert split.targets.mean() == 0.5
     assert demo.task.labels == ("different", "same")
 
 
@@ -41,7 +41,7 @@ def test_the_data_is_the_same_everywhere() -> None:
 
 
 def test_sentences_are_sentences(demo: TaskData) -> None:
-    for text in (*demo.train.texts[0], *demo.train.texts[1]):
+    for text in (*demo.train.inputs[0], *demo.train.inputs[1]):
         assert text[0].isupper() or text[0].isdigit()
         assert text.endswith(".")
         assert "{" not in text
@@ -95,11 +95,13 @@ def test_labels_follow_from_what_the_sentences_mean(
 def test_bags_of_words_and_overlap_do_not_give_the_label_away(demo: TaskData) -> None:
     from sklearn.linear_model import LogisticRegression
 
-    vocabulary = {word: index for index, word in enumerate(sorted({word for text in demo.train.texts for t in text for word in _words(t)}))}
+    vocabulary = {
+        word: index for index, word in enumerate(sorted({word for text in demo.train.inputs for t in text for word in _words(t)}))
+    }
 
     def features(split) -> np.ndarray:  # type: ignore[no-untyped-def]
         bags = np.zeros((2, len(split), len(vocabulary)))
-        for side, texts in enumerate(split.texts):
+        for side, texts in enumerate(split.inputs):
             for row, text in enumerate(texts):
                 for word, n in Counter(_words(text)).items():
                     if word in vocabulary:
@@ -110,8 +112,8 @@ def test_bags_of_words_and_overlap_do_not_give_the_label_away(demo: TaskData) ->
 
     train, validation = features(demo.train), features(demo.validation)
     for strength in (0.01, 0.1, 1.0):
-        model = LogisticRegression(C=strength, max_iter=1000).fit(train, demo.train.labels)
-        assert model.score(validation, demo.validation.labels) < 0.65
+        model = LogisticRegression(C=strength, max_iter=1000).fit(train, demo.train.targets)
+        assert model.score(validation, demo.validation.targets) < 0.65
 
 
 def _words(text: str) -> list[str]:

@@ -28,13 +28,13 @@ def test_every_format_gives_the_same(tmp_path: Path, suffix: str) -> None:
     expected = list(zip(rows["a"], rows["b"], [0, 1, 0, 1], strict=True))
     assert data.test is not None
     assert examples(data.train) == examples(data.validation) == examples(data.test) == expected
-    assert data.train.labels.dtype == np.int64
+    assert data.train.targets.dtype == np.int64
 
 
 def test_tab_separated_files_have_no_quoting(tmp_path: Path) -> None:
     (tmp_path / "t.tsv").write_text('text\tlabel\n"Quoted," he said\ta\n"\tb\n')
     data = load_files(tmp_path / "t.tsv", tmp_path / "t.tsv", tmp_path / "t.tsv", text="text", label="label")
-    assert data.train.texts == (['"Quoted," he said', '"'],)
+    assert data.train.inputs == (['"Quoted," he said', '"'],)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv"])
@@ -42,7 +42,7 @@ def test_a_cell_may_be_long(tmp_path: Path, suffix: str) -> None:
     limit = csv.field_size_limit()
     file = write(tmp_path / f"train{suffix}", {"text": ["x" * 200_000, "short"], "label": ["a", "b"]})
     data = load_files(file, file, file, text="text", label="label")
-    assert [len(text) for text in data.train.texts[0]] == [200_000, 5]
+    assert [len(text) for text in data.train.inputs[0]] == [200_000, 5]
     assert csv.field_size_limit() == limit
 
 
@@ -80,7 +80,7 @@ def test_the_kind_can_be_set(tmp_path: Path) -> None:
     file = write(tmp_path / "stars.csv", {"text": ["a", "b", "c"], "label": [1, 2, 5]})
     data = load_files(file, file, file, text="text", label="label", kind="regression")
     assert data.task.kind == "regression"
-    assert data.train.labels.tolist() == [1.0, 2.0, 5.0]
+    assert data.train.targets.tolist() == [1.0, 2.0, 5.0]
     assert (data.task.metric, data.task.metrics) == ("spearman", ("spearman", "pearson", "loss"))
     assert data.task.name == "stars"
     assert load_files(file, file, file, text="text", label="label", name="own").task.name == "own"
@@ -137,7 +137,7 @@ def test_test_rows_never_reach_training_or_validation(tmp_path: Path) -> None:
     assert b"POISON" not in pickle.dumps(after)
     with_test = load_files(train, test=test, text="text", label="label", with_test=True)
     assert with_test.test is not None
-    assert set(with_test.test.texts[0]) == {"POISON"}
+    assert set(with_test.test.inputs[0]) == {"POISON"}
 
 
 def test_a_changed_file_is_read_afresh(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ BAD_FILES: Mapping[str, tuple[str, bytes, str]] = {
     "null label": ("t.jsonl", b'{"text": "a", "label": 1}\n{"text": "b", "label": null}\n', r"line 2: the label .* is missing"),
     "label not a number": ("t.csv", b"text,label\na,0.5\nb,1.5\nc,n/a\n", r"line 4: the label .* must be a finite number.*got 'n/a'"),
     "label in text among classes": ("t.csv", b"text,label\na,0\nb,1\nc,one\n", r"line 4: the label .* must be a finite number.*got 'one'"),
-    "label is a list": ("t.jsonl", b'{"text": "a", "label": [1]}\n{"text": "b", "label": [2]}\n', r"line 1: the label .* name or a number"),
+    "label is a list": ("t.jsonl", b'{"text": "a", "label": [1]}\n{"text": "b", "label": 2}\n', r"line 1: the label .* name or a number"),
     "infinite label": ("t.csv", b"text,label\na,0.5\nb,1.5\nc,inf\n", r"line 4: .*finite number.*got 'inf'"),
     "one class": ("t.csv", b"text,label\na,yes\nb,yes\nc,yes\n", r"must hold two or more classes .got \['yes'\]"),
     "one row": ("t.csv", b"text,label\na,0.5\n", r"must have at least 4 rows .got 1"),
@@ -247,4 +247,4 @@ def test_trec_from_own_files(shared_data: Path) -> None:
     assert data.test is not None
     assert (len(data.train), len(data.validation), len(data.test)) == (5452 - 545, 545, 500)
     assert data.task.labels == tuple("012345")
-    assert set(data.test.labels) == set(range(6))
+    assert set(data.test.targets) == set(range(6))

@@ -21,7 +21,7 @@ import autopeft.tasks as tasks
 start = time.perf_counter()
 try:
     data = tasks.load(sys.argv[1], offline=len(sys.argv) > 2, with_test=True)
-    print("loaded", len(data.train), len(data.validation), len(data.test), data.train.texts[0][0])
+    print("loaded", len(data.train), len(data.validation), len(data.test), data.train.inputs[0][0])
 except tasks.sources.UnavailableError as error:
     print(error)
 print(time.perf_counter() - start)

@@ -7,7 +7,7 @@ from sklearn import metrics as sk
 
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
-from autopeft.tasks import Task, compute_metrics
+from autopeft.tasks import Encoded, Task, family_of
 
 BINARY = ("accuracy", "f1", "macro_f1", "matthews_correlation", "average_precision", "loss")
 MANY = ("accuracy", "macro_f1", "matthews_correlation", "loss")
@@ -17,6 +17,13 @@ def task(n_labels: int, metrics: tuple[str, ...] = BINARY) -> Task:
     kind = "classification" if n_labels else "regression"
     labels = tuple(f"label{index}" for index in range(n_labels))
     return Task("t", kind, ("text",), "label", labels, metrics[0], metrics, Budget())
+
+
+def compute_metrics(task: Task, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Score n x c logits, or n numbers."""
+    ones = np.ones(len(labels), dtype=np.int64)
+    encoded = Encoded(family_of(task), None, [{}] * len(labels), labels, ones, ones)
+    return encoded.family.score(list(scores if scores.ndim == 2 else scores[:, None]), encoded)
 
 
 REGRESSION = task(0, ("spearman", "pearson", "loss"))
@@ -120,10 +127,10 @@ def test_half_precision_scores_are_computed_in_float64() -> None:
 
 @pytest.mark.parametrize("scores", [np.zeros((3, 3)), np.zeros(3), np.zeros((2, 2))], ids=["classes", "one-dimensional", "examples"])
 def test_scores_of_a_wrong_shape_are_refused(scores: np.ndarray) -> None:
-    with pytest.raises(InvalidInputError, match=r"must have the shape \(3, 2\)"):
+    with pytest.raises(InvalidInputError, match=r"must have 2 scores|a prediction for each of 3 rows"):
         compute_metrics(task(2), scores, np.array([0, 1, 0]))
 
 
 def test_no_examples_are_refused() -> None:
-    with pytest.raises(InvalidInputError, match="at least one example"):
+    with pytest.raises(InvalidInputError, match="at least one row"):
         compute_metrics(task(2), np.zeros((0, 2)), np.zeros(0, dtype=np.int64))

@@ -38,7 +38,7 @@ def test_the_names_are_glue_and_demo() -> None:
 def test_glue_columns_labels_and_official_metrics(name: str) -> None:
     columns, n_labels, metric, official = GLUE[name]
     task = get_task(name)
-    assert (task.text_columns, task.label_column, len(task.labels), task.metric) == (columns, "label", n_labels, metric)
+    assert (task.input_columns, task.target_column, len(task.labels), task.metric) == (columns, "label", n_labels, metric)
     assert official <= set(task.metrics)
     assert "loss" in task.metrics
 

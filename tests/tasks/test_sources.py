@@ -46,7 +46,7 @@ def test_the_environment_names_the_folder_and_the_argument_wins(folder: Path, tm
 
 def test_labels_may_be_names(folder: Path) -> None:
     write(folder / "mrpc" / "validation.csv", rows(4, "validation", ["equivalent", "not_equivalent", "1", "0"]))
-    assert load("mrpc", data_dir=folder).validation.labels.tolist() == [1, 0, 1, 0]
+    assert load("mrpc", data_dir=folder).validation.targets.tolist() == [1, 0, 1, 0]
 
 
 @pytest.mark.parametrize("hidden", [[-1] * 8, None], ids=["-1", "no column"])
@@ -146,7 +146,7 @@ def test_real_data(shared_data: Path, name: str, sizes: tuple[int, int, int], po
     assert (len(data.train), len(data.validation), len(data.test)) == sizes
     assert pickle.dumps(without.train) == pickle.dumps(data.train)
     if positive is None:
-        assert (data.train.labels.min(), data.train.labels.max()) == (0.0, 5.0)
-        assert data.test.labels.min() >= 0
+        assert (data.train.targets.min(), data.train.targets.max()) == (0.0, 5.0)
+        assert data.test.targets.min() >= 0
     else:
-        assert data.train.labels.mean() == pytest.approx(positive, abs=0.001)
+        assert data.train.targets.mean() == pytest.approx(positive, abs=0.001)

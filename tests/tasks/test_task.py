@@ -8,7 +8,7 @@ import pytest
 
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnknownNameError
-from autopeft.tasks import Split, Task, TaskData, get_task, task_names
+from autopeft.tasks import Split, Task, TaskData, family_of, get_task, task_names
 from tests.tasks.helpers import examples
 
 TASK = Task("mood", "classification", ("text",), "label", ("sad", "glad"), "accuracy", ("accuracy", "loss"), Budget())
@@ -22,29 +22,32 @@ def test_every_task_survives_json(name: str) -> None:
 
 
 def test_number_of_outputs() -> None:
-    assert get_task("mnli").n_outputs == 3
-    assert get_task("stsb").n_outputs == 1
+    assert family_of(get_task("mnli")).model_arguments == {"num_labels": 3}
+    assert family_of(get_task("stsb")).model_arguments == {"num_labels": 1}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "ranking"}, "kind must be one of"),
-        ({"text_columns": ()}, "one or two text columns"),
-        ({"text_columns": ("a", "b", "c")}, "one or two text columns"),
-        ({"text_columns": ("a", "a")}, "one or two text columns"),
-        ({"text_columns": ("label",)}, "another column as label"),
-        ({"labels": ()}, "two or more distinct label names"),
-        ({"labels": ("one",)}, "two or more distinct label names"),
-        ({"labels": ("one", "one")}, "two or more distinct label names"),
+        ({"input_columns": ()}, "reads at least one column"),
+        ({"input_columns": ("a", "b", "c")}, "one or two text columns"),
+        ({"input_columns": ("a", "a")}, "reads at least one column and predicts another"),
+        ({"input_columns": ("label",)}, "predicts another one, here 'label'"),
+        ({"labels": ()}, "two or more label names"),
+        ({"labels": ("one",)}, "two or more label names"),
+        ({"labels": ("one", "one")}, "labels must differ"),
         ({"metric": "f1"}, "the searched metric must be one of"),
-        ({"metric": "loss"}, "not the loss"),
     ],
     ids=str,
 )
 def test_a_contradictory_task_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         replace(TASK, **change)
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown kind of task .*Did you mean 'classification'"):
+        replace(TASK, kind="clasification")
 
 
 @pytest.mark.parametrize(
@@ -75,14 +78,18 @@ def test_data_travels_by_pickle() -> None:
     data = pickle.loads(pickle.dumps(TaskData(TASK, SPLIT, SPLIT, None, ("a note",))))
     assert (data.task, data.test, data.notes) == (TASK, None, ("a note",))
     assert examples(data.train) == examples(SPLIT)
-    assert data.train.labels.dtype == np.int64
+    assert data.train.targets.dtype == np.int64
 
 
-def test_floors_are_what_one_answer_for_all_reaches() -> None:
+def test_trivial_scores_are_what_one_answer_for_all_reaches() -> None:
     task = replace(TASK, metrics=("accuracy", "f1", "matthews_correlation", "loss"))
     labels = np.array([0, 1, 1, 1])
     split = Split((["a", "b", "c", "d"],), labels)
-    assert TaskData(task, split, split, None).floors() == {"accuracy": 0.75, "f1": pytest.approx(6 / 7), "matthews_correlation": 0.0}
+    assert TaskData(task, split, split, None).trivial_scores() == {
+        "accuracy": 0.75,
+        "f1": pytest.approx(6 / 7),
+        "matthews_correlation": 0.0,
+    }
     stsb = get_task("stsb")
     numbers = Split((["a", "b"], ["c", "d"]), np.array([1.0, 4.0]))
-    assert TaskData(stsb, numbers, numbers, None).floors() == {name: 0.0 for name in stsb.metrics if name != "loss"}
+    assert TaskData(stsb, numbers, numbers, None).trivial_scores() == {name: 0.0 for name in stsb.metrics if name != "loss"}

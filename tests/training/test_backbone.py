@@ -11,7 +11,7 @@ import pytest
 
 from autopeft.errors import InvalidInputError, UnavailableError
 from autopeft.methods.head import head_parameter_names
-from autopeft.tasks import TaskData
+from autopeft.tasks import TaskData, family_of
 from autopeft.training import backbone
 from autopeft.training.backbone import DEFAULT_MODEL, find_backbone
 from autopeft.training.model import load_model, reset_parameters, start_head
@@ -78,13 +78,13 @@ def test_broken_weights_are_one_clear_error(backbone_folder: Path, tmp_path: Pat
     shutil.copytree(backbone_folder, folder)
     (folder / "model.safetensors").write_bytes(b"\x00" * 100)
     with pytest.raises(UnavailableError, match="the model can't be loaded"):
-        load_model(find_backbone(str(folder)), data.task)
+        load_model(find_backbone(str(folder)), family_of(data.task))
 
 
 def test_fresh_parameters_are_pooler_and_head_and_are_redrawn_by_seed(backbone_folder: Path, data: TaskData) -> None:
     import torch
 
-    loaded = load_model(find_backbone(str(backbone_folder)), data.task)
+    loaded = load_model(find_backbone(str(backbone_folder)), family_of(data.task))
     assert loaded.fresh == ("bert.pooler.dense.bias", "bert.pooler.dense.weight", "classifier.bias", "classifier.weight")
     draws = []
     for seed in (1, 1, 2):
@@ -97,14 +97,15 @@ def test_fresh_parameters_are_pooler_and_head_and_are_redrawn_by_seed(backbone_f
 def test_a_regression_head_starts_at_the_mean_of_its_targets(backbone_folder: Path, data: TaskData) -> None:
     import numpy as np
 
-    from autopeft.tasks import get_task
+    from autopeft.tasks import Split, get_task
 
     task = get_task("stsb")
-    loaded = load_model(find_backbone(str(backbone_folder)), task)
-    start_head(loaded.model, loaded.fresh, 0, task, np.array([1.0, 4.0, 4.0]))
+    loaded = load_model(find_backbone(str(backbone_folder)), family_of(task))
+    numbers = Split((["a", "b", "c"], ["d", "e", "f"]), np.array([1.0, 4.0, 4.0]))
+    start_head(loaded.model, loaded.fresh, 0, family_of(task).encode(loaded.processor, numbers, 16))
     assert loaded.model.get_parameter("classifier.bias").item() == 3.0
-    classifier = load_model(find_backbone(str(backbone_folder)), data.task)
-    start_head(classifier.model, classifier.fresh, 0, data.task, data.train.labels)
+    classifier = load_model(find_backbone(str(backbone_folder)), family_of(data.task))
+    start_head(classifier.model, classifier.fresh, 0, family_of(data.task).encode(classifier.processor, data.train, 16))
     assert classifier.model.get_parameter("classifier.bias").tolist() == [0.0, 0.0]
 
 
@@ -120,7 +121,7 @@ def with_a_head_for(n_labels: int, backbone_folder: Path, folder: Path) -> Path:
 def test_a_checkpoint_with_a_head_of_any_size_gets_a_fresh_one(
     backbone_folder: Path, tmp_path: Path, data: TaskData, n_labels: int
 ) -> None:
-    loaded = load_model(find_backbone(str(with_a_head_for(n_labels, backbone_folder, tmp_path / "saved"))), data.task)
+    loaded = load_model(find_backbone(str(with_a_head_for(n_labels, backbone_folder, tmp_path / "saved"))), family_of(data.task))
     assert loaded.model.get_parameter("classifier.weight").shape == (2, 32)
     assert {"classifier.weight", "classifier.bias"} <= set(head_parameter_names(loaded.model))
 
@@ -130,21 +131,21 @@ def test_a_body_of_other_sizes_is_refused(backbone_folder: Path, tmp_path: Path,
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 40}))
     with pytest.raises(UnavailableError, match=r"other shapes than config\.json says, bert\.encoder"):
-        load_model(find_backbone(str(folder)), data.task)
+        load_model(find_backbone(str(folder)), family_of(data.task))
 
 
 @pytest.mark.parametrize(("config", "expected"), [({"pad_token_id": 7}, 7), ({"pad_token_id": None, "eos_token_id": [9, 8]}, 9)])
 def test_a_tokenizer_without_padding_takes_the_model_s(
     backbone_folder: Path, tmp_path: Path, data: TaskData, config: dict[str, Any], expected: int
 ) -> None:
-    loaded = load_model(find_backbone(str(without_special_tokens(backbone_folder, tmp_path, config))), data.task)
-    assert loaded.tokenizer.pad_token_id == loaded.model.config.pad_token_id == expected
+    loaded = load_model(find_backbone(str(without_special_tokens(backbone_folder, tmp_path, config))), family_of(data.task))
+    assert loaded.processor.pad_token_id == loaded.model.config.pad_token_id == expected
 
 
 def test_a_tokenizer_with_nothing_to_pad_with_is_refused(backbone_folder: Path, tmp_path: Path, data: TaskData) -> None:
     folder = without_special_tokens(backbone_folder, tmp_path, {"pad_token_id": None, "eos_token_id": None})
     with pytest.raises(UnavailableError, match="must have a padding, an end or an unknown token"):
-        load_model(find_backbone(str(folder)), data.task)
+        load_model(find_backbone(str(folder)), family_of(data.task))
 
 
 def without_special_tokens(backbone_folder: Path, tmp_path: Path, config: dict[str, Any]) -> Path:

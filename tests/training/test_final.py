@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from autopeft.tasks import family_of, get_task
 from autopeft.training.final import BestEpoch
 from autopeft.training.loop import DivergedError
 from autopeft.training.measurement import CurvePoint
@@ -12,7 +13,7 @@ from autopeft.training.measurement import CurvePoint
 def kept(metrics: list[dict[str, float]]) -> tuple[float, float]:
     """Return the epoch that is kept, and the parameter's value then; it is the epoch's number."""
     parameter = nn.Parameter(torch.zeros(1))
-    best = BestEpoch({"p": parameter}, "accuracy")
+    best = BestEpoch({"p": parameter}, family_of(get_task("mrpc")))
     for epoch, found in enumerate(metrics, start=1):
         parameter.data.fill_(epoch)
         best.offer(CurvePoint(epoch, epoch / len(metrics), 0, 0.0, found))

@@ -8,13 +8,13 @@ import pytest
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.methods.compose import apply
-from autopeft.tasks import TaskData
+from autopeft.tasks import TaskData, family_of
 from autopeft.training.backbone import find_backbone
 from autopeft.training.hidden_states import FrozenPart, HiddenStates
 from autopeft.training.measurement import Assignment, Measurement, RunnerSettings
+from autopeft.training.model import example_inputs
 from autopeft.training.recordings import Shelf
 from autopeft.training.runner import TrialRunner
-from autopeft.training.tokens import tokenise
 
 UPPER = (1, 2)
 N_STEPS = 50
@@ -90,10 +90,11 @@ def test_trials_share_what_was_recorded(backbone_folder: Path, data: TaskData) -
 
 def test_the_least_used_goes_first(backbone_folder: Path, data: TaskData) -> None:
     runner = TrialRunner(RunnerSettings(find_backbone(str(backbone_folder)), data.task, data.train, data.validation, threads=1))
-    split = tokenise(runner._loaded.tokenizer, data.train, 16)
+    family = family_of(data.task)
+    split = family.encode(runner._loaded.processor, data.train, 16)
     model, topology = runner._loaded.model, runner._topology
     one_boundary = int(split.lengths.sum()) * model.config.hidden_size * 4
-    states = HiddenStates(model, topology, runner._loaded.tokenizer, runner._example_batch(), one_boundary)
+    states = HiddenStates(model, topology, example_inputs(runner._loaded, family), one_boundary)
     for layer in (1, 2, 1):
         applied = apply(model, Configuration((PeftModule("lora", 2, (layer,)),)), topology=topology)
         assert states.below(applied, split).recording_of(split) is not None

@@ -1,7 +1,11 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.nn import functional
 
+from autopeft.budget import Budget
+from autopeft.tasks import Batch, Task, family_of
 from autopeft.training.loop import linear_schedule
 
 
@@ -15,19 +19,19 @@ def test_schedule_rises_over_the_warm_up_and_falls_to_nothing() -> None:
     assert linear_schedule(0, 1, 0.0) == 1.0
 
 
-@pytest.mark.parametrize("kind", ["classification", "regression"])
-def test_task_loss_is_the_textbook_one(kind: str) -> None:
-    from types import SimpleNamespace
-
-    from autopeft.training.loop import task_loss
-
+@pytest.mark.parametrize("kind", ["classification", "regression", "multi_label"])
+def test_the_loss_is_the_textbook_one(kind: str) -> None:
     logits = torch.tensor([[0.5, 1.5], [2.0, -1.0]])
-    model = SimpleNamespace(__call__=None)
-    model = lambda **batch: SimpleNamespace(logits=logits)  # noqa: E731
-    if kind == "classification":
-        labels = torch.tensor([1, 0])
-        expected = -functional.log_softmax(logits, -1)[[0, 1], labels].mean()
-    else:
-        labels = torch.tensor([1.0, 3.0])
-        expected = ((logits[:, 0] - labels) ** 2).mean()
-    assert task_loss(model, SimpleNamespace(kind=kind), {}, labels) == pytest.approx(float(expected))  # type: ignore[arg-type]
+    labels = {
+        "classification": torch.tensor([1, 0]),
+        "regression": torch.tensor([1.0, 3.0]),
+        "multi_label": torch.tensor([[1.0, 0.0], [1.0, 1.0]]),
+    }
+    expected = {
+        "classification": -functional.log_softmax(logits, -1)[[0, 1], labels["classification"]].sum(),
+        "regression": ((logits[:, 0] - labels["regression"]) ** 2).sum(),
+        "multi_label": -torch.where(labels["multi_label"] > 0, logits.sigmoid().log(), (-logits).sigmoid().log()).mean(1).sum(),
+    }
+    names, metric = (() if kind == "regression" else ("a", "b")), "loss"
+    family = family_of(Task("t", kind, ("text",), "label", names, metric, (metric,), Budget()))
+    assert family.loss(SimpleNamespace(logits=logits), Batch({}, labels[kind])) == pytest.approx(float(expected[kind]))

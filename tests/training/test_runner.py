@@ -3,7 +3,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,14 +13,13 @@ from autopeft.methods import registry
 from autopeft.methods.checkpoint import unpack
 from autopeft.methods.method import Method
 from autopeft.methods.topology import Topology
-from autopeft.tasks import TaskData
+from autopeft.tasks import Encoded, TaskData, family_of
 from autopeft.training import loop
 from autopeft.training.backbone import find_backbone
 from autopeft.training.evaluate import evaluate
-from autopeft.training.loop import task_loss
+from autopeft.training.loop import summed_loss
 from autopeft.training.measurement import Assignment, Outcome, RunnerSettings
 from autopeft.training.runner import TrialRunner
-from autopeft.training.tokens import tokenise
 
 BUDGET = Budget(epochs=2, batch_size=8, max_length=32)
 LAYERS = (0, 2)
@@ -100,10 +98,10 @@ def test_same_seed_same_numbers_other_seed_other_numbers(runner: TrialRunner) ->
 def test_the_adapter_gives_the_stored_metrics(runner: TrialRunner, configuration: Configuration, data: TaskData) -> None:
     outcome = run(runner, configuration)
     assert outcome.measurement is not None
-    model, tokenizer = runner._loaded.model, runner._loaded.tokenizer
+    model, validation = runner._loaded.model, family_of(data.task).encode(runner._loaded.processor, data.validation, BUDGET.max_length)
     applied = unpack(model, outcome.adapter, topology=runner._topology)
     try:
-        again = evaluate(model, tokenizer, data.task, tokenise(tokenizer, data.validation, BUDGET.max_length))
+        again = evaluate(model, validation)
     finally:
         applied.eject()
     assert again == dict(outcome.measurement.metrics)
@@ -229,13 +227,13 @@ def crowded(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch) -> Callable[[i
     def limit(room: int) -> list[int]:
         came: list[int] = []
 
-        def limited(model: Any, task: Any, batch: Any, labels: torch.Tensor) -> torch.Tensor:
-            came.append(len(labels))
-            if len(labels) > room:
+        def limited(model: torch.nn.Module, split: Encoded, indices: list[int]) -> torch.Tensor:
+            came.append(len(indices))
+            if len(indices) > room:
                 raise torch.OutOfMemoryError("no room")
-            return task_loss(model, task, batch, labels)
+            return summed_loss(model, split, indices)
 
-        monkeypatch.setattr(loop, "task_loss", limited)
+        monkeypatch.setattr(loop, "summed_loss", limited)
         return came
 
     return limit

@@ -44,8 +44,8 @@ DEMO = Entry(
     Task(
         name="demo",
         kind="classification",
-        text_columns=("sentence1", "sentence2"),
-        label_column="label",
+        input_columns=("sentence1", "sentence2"),
+        target_column="label",
         labels=("different", "same"),
         metric="accuracy",
         metrics=("accuracy", "f1", "average_precision", "loss"),

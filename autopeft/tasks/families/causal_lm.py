@@ -1,0 +1,338 @@
+"""Text that continues a prompt, by the language model's own output layer.
+
+| symbol | meaning |
+|---|---|
+| x | tokens of prompt and completion |
+| L | positions of the completion's tokens, its end token among them |
+| c | a choice: one of the few completions there are |
+
+loss = - sum over examples and t in L of log p(x_t | x_<t) / number of such tokens; perplexity = exp(loss). Where completions are among
+a few, the choice is the c of the largest sum of log p(c_t | x_<t), its end token left out as lm-evaluation-harness does, or of the
+largest sum per byte of c.
+"""
+
+import inspect
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from autopeft.budget import Budget
+from autopeft.errors import InvalidInputError
+from autopeft.tasks.columns import is_sequence, texts
+from autopeft.tasks.encoded import Batch, Encoded
+from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
+from autopeft.tasks.prompts import ANSWER, ASSISTANT, Encodable, Prompt, encode, put_together
+from autopeft.tasks.text import lengths, padded, padded_length
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from autopeft.tasks.table import Table
+    from autopeft.tasks.task import Split, Task
+
+MAX_CHOICES = 20
+"""Completions that are among so many, each of them often, are answers to choose from."""
+_IGNORED = -100
+_CONVERSATION = "messages"
+_PAIRS = (
+    (("prompt",), "completion"),
+    (("instruction", "input"), "output"),
+    (("instruction",), "output"),
+    (("instruction", "context"), "response"),
+    (("instruction",), "response"),
+    (("prompt",), "response"),
+)
+_CHOICE = Metric("choice_accuracy")
+_CHOICE_PER_BYTE = Metric("choice_accuracy_per_byte")
+_PERPLEXITY = Metric("perplexity", "minimize")
+
+
+class CausalLM(Family):
+    """Cross-entropy over the tokens of completions."""
+
+    name: ClassVar[str] = "causal_lm"
+    summary: ClassVar[str] = "the text that follows a prompt, by a language model"
+    columns_in_words: ClassVar[str] = "messages; or prompt and completion; or instruction and output; or text alone"
+    auto_model: ClassVar[str] = "AutoModelForCausalLM"
+    has_fresh_head: ClassVar[bool] = False
+    low_cost: ClassVar[Budget] = Budget(train_examples=1000, epochs=1, evaluation_examples=200, batch_size=16, max_length=512)
+    evaluation_positions: ClassVar[int | None] = 2048
+    peft_task_type: ClassVar[str] = "CAUSAL_LM"
+    pipeline: ClassVar[str] = "text-generation"
+
+    @classmethod
+    def find_columns(cls, table: "Table", given: Columns) -> Columns | None:
+        """Take what is given; else messages, usual pairs, or one column of text."""
+        if given.inputs or given.target:
+            if given.target is None and len(given.inputs) == 1:  # the text itself is to be learnt, or a conversation
+                return Columns(given.inputs, _own(given.inputs[0]))
+            return Columns(given.inputs, given.target) if given.inputs and given.target else None
+        if _CONVERSATION in table.columns:
+            return Columns((_CONVERSATION,), _own(_CONVERSATION))
+        for inputs, target in _PAIRS:
+            if {*inputs, target} <= set(table.columns):
+                return Columns(inputs, target)
+        return Columns(("text",), _own("text")) if set(table.columns) == {"text"} else None
+
+    @classmethod
+    def claims(cls, table: "Table", columns: Columns) -> bool:
+        """Only columns of usual names say that a text is to be continued."""
+        if columns.target == _own(columns.inputs[0]):
+            return columns.inputs == (_CONVERSATION,) or set(table.columns) == {"text"}
+        return (columns.inputs, columns.target) in _PAIRS
+
+    @classmethod
+    def make_task(cls, table: "Table", name: str, columns: Columns) -> "Task":
+        """Take the completions as choices where they are few and each is there often."""
+        from autopeft.tasks.task import Task
+
+        assert columns.target is not None
+        labels: tuple[str, ...] = ()
+        if columns.target != _own(columns.inputs[0]):
+            cells = [cell for cell in table.column(columns.target) if isinstance(cell, str)]
+            distinct = sorted(set(cells))
+            if 2 <= len(distinct) <= MAX_CHOICES and len(cells) >= 5 * len(distinct):
+                labels = tuple(distinct)
+        metric = _CHOICE if labels else LOSS
+        metrics = tuple(one.name for one in cls.metrics_of(labels))
+        return Task(name, cls.name, columns.inputs, columns.target, labels, metric.name, metrics, cls.low_cost)
+
+    @classmethod
+    def metrics_of(cls, labels: Sequence[str]) -> tuple[Metric, ...]:
+        """Return the metrics; choices have an accuracy."""
+        return (*((_CHOICE, _CHOICE_PER_BYTE) if labels else ()), _PERPLEXITY, LOSS)
+
+    def read(self, table: "Table", ids: Mapping[str, int]) -> "Split":
+        """Return prompts, which are texts or lists of messages, and completions, which are texts."""
+        from autopeft.tasks.task import Split
+
+        task = self.task
+        (first, *more) = task.input_columns
+        if task.target_column == _own(first):
+            cells = table.column(first)
+            if cells and is_sequence(cells[0]):
+                conversations = [_conversation(table, first, row) for row in range(len(table))]
+                return Split(([turns[:-1] for turns in conversations],), [turns[-1]["content"] for turns in conversations])
+            return Split(([""] * len(table),), texts(table, first))
+        completions = texts(table, task.target_column)
+        for row, completion in enumerate(completions):
+            if not completion.strip():
+                remedy = "Fill the cell or remove the row."
+                raise InvalidInputError(
+                    f"{table.where(row)}: the column {task.target_column!r} must not be empty", value=completion, remedy=remedy
+                )
+        if not more and is_sequence(table.column(first)[0]):
+            return Split(([_turns(table, first, row) for row in range(len(table))],), completions)
+        columns = [_optional_texts(table, column) if place else texts(table, column) for place, column in enumerate(task.input_columns)]
+        return Split(tuple(columns), completions)
+
+    def require_trainable(self, split: "Split", source: str) -> None:
+        """Any text can be learnt from."""
+
+    # Examples
+
+    def encode(self, processor: Any, split: "Split", max_length: int, *, training: bool = False) -> Encoded:
+        """Return a row an example; to measure choices, a row for each of them, by label."""
+        template = self.task.settings.get("chat_template")
+        pairs: list[Encodable] = []
+        references: list[dict[str, Any]] = []
+        for prompt, gap, completion in self._pairs(split, processor):
+            choices = [completion] if training or not self.task.labels else list(self.task.labels)
+            true = choices.index(completion) if completion in choices else len(choices)
+            choices += [completion] * (true == len(choices))
+            references.append({"first": len(pairs), "true": true, "bytes": [len(choice.encode()) for choice in choices]})
+            pairs += [put_together(processor, prompt, gap + one, template=template, all_turns=self._is_conversation) for one in choices]
+        rows, n_cut = encode(processor, pairs, max_length)
+        weights = np.array([sum(map(bool, row["learnt"][1:])) for row in rows], dtype=np.int64)
+        return Encoded(self, processor, rows, references, lengths(rows), weights, n_cut)
+
+    @property
+    def _is_conversation(self) -> bool:
+        """Whether one column holds all turns, the answers among them."""
+        return self.task.target_column == _own(self.task.input_columns[0])
+
+    def _pairs(self, split: "Split", tokenizer: Any) -> Iterator[tuple[Prompt, str, str]]:
+        """Yield each example's prompt, what stands between prompt and completion, and the completion.
+
+        Several columns, or one of another name than "prompt", are written with their names where there is no chat to put them into.
+        """
+        is_chat = bool(self.task.settings.get("chat_template") or getattr(tokenizer, "chat_template", None))
+        names = self.task.input_columns
+        is_raw = is_chat or self._is_conversation or names == ("prompt",)
+        for *cells, completion in zip(*split.inputs, split.targets, strict=True):
+            if len(cells) == 1 and (is_raw or not isinstance(cells[0], str)):
+                yield cells[0], "", completion
+            elif is_raw:
+                yield "\n\n".join(cell for cell in cells if cell), "", completion
+            else:
+                lines = [f"{name}: {cell}" for name, cell in zip(names, cells, strict=True) if cell]
+                yield "\n".join([*lines, f"{self.task.target_column}:"]), " ", completion
+
+    def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
+        """Return token ids, and at the positions from which something learnt is predicted the next token's id.
+
+        Targets are rows x positions x 2: the id, -100 where nothing is learnt, and whether it is of the answer itself. The positions are
+        the last ones of the inputs that are needed, as `logits_to_keep` counts: from the end.
+        """
+        import torch
+
+        rows = [encoded.rows[index] for index in indices]
+        n_positions = padded_length(encoded, indices)
+        inputs = padded(encoded.processor, [{name: row[name] for name in ("input_ids", "attention_mask")} for row in rows], n_positions)
+        marks = padded(encoded.processor, [{"learnt": row["learnt"]} for row in rows], n_positions)["learnt"]
+        next_marks = marks[:, 1:]
+        needed = next_marks.any(dim=0).nonzero()[:, 0]
+        first, last = int(needed[0]), int(needed[-1]) + 1
+        ids = torch.where(next_marks > 0, inputs["input_ids"][:, 1:], _IGNORED)[:, first:last]
+        targets = torch.stack([ids, (next_marks[:, first:last] == ANSWER).long()], dim=2)
+        return Batch(inputs, targets, torch.arange(first - n_positions, last - n_positions))
+
+    # A batch
+
+    def forward(self, model: "nn.Module", batch: Batch) -> Any:
+        """Return the outputs at the positions that are needed alone: those of all would take gigabytes."""
+        if "logits_to_keep" in inspect.signature(model.forward).parameters:
+            return model(**batch.inputs, logits_to_keep=batch.kept)
+        outputs = model(**batch.inputs)
+        outputs.logits = outputs.logits[:, batch.kept]
+        return outputs
+
+    def loss(self, outputs: Any, batch: Batch) -> "Tensor":
+        """Return the cross-entropy of the learnt tokens."""
+        return _token_losses(outputs, batch)[0].sum()
+
+    def reduce(self, outputs: Any, batch: Batch) -> list[Any]:
+        """Return for each row the sum of its losses, and of the log-likelihoods of its answer's own tokens."""
+        import torch
+
+        losses, places = _token_losses(outputs, batch)
+        each = torch.zeros(batch.targets.shape[:2], dtype=torch.float64, device=losses.device)
+        each[places] = losses.double()
+        answer = (each * batch.targets[..., 1]).sum(dim=1)
+        return list(torch.stack([each.sum(dim=1), -answer], dim=1).cpu().numpy())
+
+    # Predictions
+
+    def score(self, predictions: Sequence[Any], encoded: Encoded) -> dict[str, float]:
+        """Return loss, perplexity and, of choices, accuracy."""
+        require_rows(predictions, len(encoded))
+        if not all_finite(predictions):
+            return dict.fromkeys(self.task.metrics, float("nan"))
+        found = stacked(predictions)
+        true = [one["first"] + one["true"] for one in encoded.references]
+        loss = float(found[true, 0].sum() / encoded.weights[true].sum())
+        scores = {LOSS.name: loss, _PERPLEXITY.name: math.exp(min(loss, 700.0))}
+        if self.task.labels:
+            hits = np.array([_hits(found[one["first"] :][: len(one["bytes"]), 1], one) for one in encoded.references])
+            scores |= {_CHOICE.name: float(hits[:, 0].mean()), _CHOICE_PER_BYTE.name: float(hits[:, 1].mean())}
+        return {name: scores[name] for name in self.task.metrics}
+
+    def trivial_scores(self, split: "Split") -> dict[str, float]:
+        """Return the share of the most frequent completion where answers are choices."""
+        if not self.task.labels:
+            return {}
+        share = max(sum(target == label for target in split.targets) for label in self.task.labels) / len(split)
+        return {name: share for name in (_CHOICE.name, _CHOICE_PER_BYTE.name) if name in self.task.metrics}
+
+    # An export
+
+    @property
+    def target_in_words(self) -> str:
+        """What is written."""
+        choices = f", one of {', '.join(f'`{label}`' for label in self.task.labels)}" if self.task.labels else ""
+        return f"the text that follows{choices}"
+
+    @property
+    def example(self) -> "Split":
+        """Two prompts with completions."""
+        from autopeft.tasks.task import Split
+
+        prompts = ["An example.", "Another example of more words."]
+        columns = (["", ""],) if self._is_conversation else (prompts,) * len(self.task.input_columns)
+        return Split(columns, ["An answer.", "Another answer."])
+
+    def usage(self, max_length: int) -> str:
+        """Return a greedy continuation of a prompt."""
+        if self._is_conversation:
+            prompt = '"Once upon a time"'
+        elif self.task.input_columns == ("prompt",):
+            prompt = '"The prompt."'
+        else:
+            prompt = repr("\n".join([*(f"{name}: The {name}." for name in self.task.input_columns), f"{self.task.target_column}:"]))
+        chat = '"\\n\\n".join([' + ", ".join(repr(f"The {name}.") for name in self.task.input_columns) + "])"
+        return (
+            "if tokenizer.chat_template:\n"
+            f'    turns = [{{"role": "user", "content": {chat}}}]\n'
+            "    prompt = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)\n"
+            f"else:\n    prompt = {prompt}\n"
+            'inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=not tokenizer.chat_template)\n'
+            "with torch.no_grad():\n    output = model.generate(**inputs, max_new_tokens=64, do_sample=False)\n"
+            'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))'
+        )
+
+    def prompts(self, processor: Any, split: "Split", max_length: int) -> Any:
+        """Yield prompts and completions as they are trained on; turns stay turns."""
+        for prompt, gap, completion in self._pairs(split, processor):
+            if not prompt:
+                yield {"text": completion}
+            elif isinstance(prompt, str) and not getattr(processor, "chat_template", None):
+                yield {"prompt": prompt, "completion": gap + completion}
+            else:
+                turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(turn) for turn in prompt]
+                yield {"prompt": turns, "completion": [{"role": ASSISTANT, "content": completion}]}
+
+
+def _own(column: str) -> str:
+    """Return the target's name where a column is read and learnt."""
+    return f"{column}, learnt"
+
+
+def _token_losses(outputs: Any, batch: Batch) -> "tuple[Tensor, tuple[Tensor, ...]]":
+    """Return the losses of the learnt tokens of a batch in float32, and where they stand: rows and positions."""
+    from torch.nn import functional
+
+    ids = batch.targets[..., 0]
+    places = (ids != _IGNORED).nonzero(as_tuple=True)
+    return functional.cross_entropy(outputs.logits[places].float(), ids[places], reduction="none"), places
+
+
+def _hits(likelihoods: Any, one: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Return whether the true choice is the likeliest, and whether it is per byte."""
+    per_byte = likelihoods / np.maximum(1, one["bytes"])
+    return int(likelihoods.argmax()) == one["true"], int(per_byte.argmax()) == one["true"]
+
+
+def _optional_texts(table: "Table", column: str) -> list[str]:
+    """Return a column of texts that may be empty."""
+    cells = table.column(column)
+    return (
+        texts(table, column) if all(isinstance(cell, str) for cell in cells) else [cell if isinstance(cell, str) else "" for cell in cells]
+    )
+
+
+def _turns(table: "Table", column: str, row: int) -> list[dict[str, str]]:
+    """Return a cell's messages.
+
+    Raises:
+        InvalidInputError: It holds something else.
+    """
+    cell: Any = table.column(column)[row]
+    rule = f'{table.where(row)}: the column {column!r} must hold a list of messages such as {{"role": "user", "content": "..."}}'
+    if not is_sequence(cell) or not cell:
+        raise InvalidInputError(rule, value=cell)
+    for turn in cell:
+        if not isinstance(turn, Mapping) or not all(isinstance(turn.get(name), str) for name in ("role", "content")):
+            raise InvalidInputError(rule, value=turn)
+    return [{"role": turn["role"], "content": turn["content"]} for turn in cell]
+
+
+def _conversation(table: "Table", column: str, row: int) -> list[dict[str, str]]:
+    """Return a cell's messages, the last of which must be an answer."""
+    turns = _turns(table, column, row)
+    if turns[-1]["role"] != ASSISTANT or not turns[-1]["content"].strip():
+        raise InvalidInputError(
+            f"{table.where(row)}: a conversation must end with an answer of the {ASSISTANT}", value=turns[-1], remedy="Cut it there."
+        )
+    return turns

@@ -1,0 +1,132 @@
+"""Any number of labels for a text or a pair of texts."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autopeft.errors import InvalidInputError
+from autopeft.tasks.columns import is_sequence, label_sets
+from autopeft.tasks.encoded import Batch
+from autopeft.tasks.families.sequence import SequenceFamily
+from autopeft.tasks.family import LOSS, Columns, Metric
+from autopeft.tasks.metrics import MULTI_LABEL
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from autopeft.tasks.table import Table
+    from autopeft.tasks.task import Split, Task
+
+MAX_LABELS = 1000
+
+
+class MultiLabel(SequenceFamily):
+    """Binary cross-entropy of every label; a label is predicted where its logit is above 0."""
+
+    name: ClassVar[str] = "multi_label"
+    summary: ClassVar[str] = "any number of labels for a text, or a pair of texts"
+    columns_in_words: ClassVar[str] = "one or two columns of text, and a column of labels: a list, or names with ; or | between them"
+    problem_type: ClassVar[str] = "multi_label_classification"
+
+    @classmethod
+    def claims(cls, table: "Table", columns: Columns) -> bool:
+        """Lists of labels say so; names with semicolons may be anything, and need the kind to be given."""
+        assert columns.target is not None
+        return all(is_sequence(cell) for cell in table.column(columns.target))
+
+    @classmethod
+    def make_task(cls, table: "Table", name: str, columns: Columns) -> "Task":
+        """Take the labels from the training examples."""
+        from autopeft.tasks.task import Task
+
+        assert columns.target is not None
+        labels = tuple(sorted({label for row in label_sets(table, columns.target) for label in row}))
+        if not 2 <= len(labels) <= MAX_LABELS:
+            raise InvalidInputError(
+                f"{table.source}: the label column {columns.target!r} must hold 2 to {MAX_LABELS:,} different labels", value=len(labels)
+            )
+        metrics = ("micro_f1", "macro_f1", "mean_average_precision", "loss")
+        return Task(name, cls.name, columns.inputs, columns.target, labels, "micro_f1", metrics, cls.low_cost)
+
+    @classmethod
+    def metrics_of(cls, labels: Sequence[str]) -> tuple[Metric, ...]:
+        """Return the metrics."""
+        return (*(Metric(name) for name in MULTI_LABEL if name != LOSS.name), LOSS)
+
+    @classmethod
+    def check(cls, task: "Task") -> None:
+        """Check the labels."""
+        super().check(task)
+        if len(task.labels) < 2:
+            raise InvalidInputError("a task with several labels needs two or more label names", value=task.labels)
+
+    def targets(self, table: "Table", ids: Mapping[str, int]) -> NDArray[np.float64]:
+        """Return examples x labels, 1 where an example has a label."""
+        found = np.zeros((len(table), len(self.task.labels)))
+        for row, names in enumerate(label_sets(table, self.task.target_column)):
+            for name in names:
+                if name not in ids:
+                    raise InvalidInputError(
+                        f"{table.where(row)}: the labels in column {self.task.target_column!r} must be ones of the training data",
+                        value=name,
+                        remedy="Correct it, or add examples of it to the training data.",
+                    )
+                found[row, ids[name]] = 1
+        return found
+
+    def require_trainable(self, split: "Split", source: str) -> None:
+        """Check that the labels differ."""
+        if len(np.unique(split.targets, axis=0)) < 2:
+            raise InvalidInputError(
+                f"{source}: the training labels must differ", value=len(split), remedy="Add examples with other labels."
+            )
+
+    def loss(self, outputs: Any, batch: Batch) -> "Tensor":
+        """Return the cross-entropy of every label, its mean over labels, summed over rows."""
+        from torch.nn import functional
+
+        logits = outputs.logits.float()
+        each: Tensor = functional.binary_cross_entropy_with_logits(logits, batch.targets.to(logits.dtype), reduction="none")
+        return each.mean(dim=1).sum()
+
+    def score_arrays(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:
+        """Return the metrics of logits."""
+        return {name: float(MULTI_LABEL[name](scores, labels)) for name in self.task.metrics}
+
+    def trivial_scores(self, split: "Split") -> dict[str, float]:
+        """Return the best of one set of labels for all: those that more than so many examples have, for any number."""
+        labels = np.asarray(split.targets)
+        share = labels.mean(axis=0)
+        each = [self.score_arrays(np.repeat((share >= least)[None] - 0.5, len(labels), axis=0), labels) for least in np.unique(share)]
+        return {name: max(one[name] for one in each) for name in self.task.metrics if name != LOSS.name}
+
+    @property
+    def some_targets(self) -> NDArray[Any]:
+        """No label."""
+        return np.zeros((2, len(self.task.labels)))
+
+    @property
+    def head_in_words(self) -> str:
+        """How many labels there are."""
+        return f"says of each of {len(self.task.labels)} labels whether it fits"
+
+    @property
+    def target_in_words(self) -> str:
+        """The labels."""
+        return f"`{self.task.target_column}`, any of: {', '.join(f'`{label}`' for label in self.task.labels)}"
+
+    @property
+    def model_arguments(self) -> dict[str, Any]:
+        """The number of outputs, and that they are independent."""
+        return {**super().model_arguments, "problem_type": self.problem_type}
+
+    @property
+    def answer_code(self) -> str:
+        """The labels of positive logits."""
+        return f"[label for label, logit in zip({list(self.task.labels)!r}, logits[0]) if logit > 0]"
+
+    def answer(self, target: Any) -> str:
+        """Return the labels' names."""
+        return ", ".join(label for label, is_there in zip(self.task.labels, target, strict=True) if is_there) or "none"

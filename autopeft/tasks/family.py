@@ -1,0 +1,279 @@
+"""What depends on the kind of a task, behind one interface; each kind is one file in `autopeft.tasks.families`.
+
+| of | a family knows |
+|---|---|
+| a table | `find_columns`, `claims`, `make_task`, `read`: whether it looks like this kind of task, the task, and its examples |
+| examples | `encode`, `collate`: numbers, once per worker, and batches of them |
+| a batch | `forward`, `loss`, `reduce`: outputs, the sum of the losses, and a prediction per row that takes little memory |
+| predictions | `score`, `rank`, `trivial_scores`: the task's metrics, which of two models is better, and what no training reaches too |
+| a model | `auto_model`, `configure`, `start_head`: its class, and its head |
+| an export | `peft_task_type`, `pipeline`, `usage`, ...: what other libraries call it, and how it is used |
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autopeft.budget import Budget
+from autopeft.errors import InvalidInputError, UnsupportedError
+from autopeft.objectives import Direction
+from autopeft.tasks.encoded import Batch, Encoded
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from autopeft.tasks.table import Table
+    from autopeft.tasks.task import Split, Task
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that says how well a model does."""
+
+    name: str
+    direction: Direction = "maximize"
+    """Which way is better."""
+
+    @property
+    def sign(self) -> float:
+        """Factor that makes larger values better."""
+        return 1.0 if self.direction == "maximize" else -1.0
+
+
+LOSS = Metric("loss", "minimize")
+"""What training lowers, as a mean over what it is summed over; every family reports it."""
+
+
+def rank(metric: Metric, scores: Mapping[str, float]) -> tuple[float, float]:
+    """Return what is larger for the better of two models: a metric, then the lower loss, for on the majority class all are equal."""
+    return metric.sign * scores[metric.name], -scores.get(LOSS.name, 0.0)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table are read, and which is to be predicted. Empty or None: not said yet."""
+
+    inputs: tuple[str, ...] = ()
+    target: str | None = None
+
+
+class Family(ABC):
+    """One kind of task, for one task of that kind. Nothing is kept between calls."""
+
+    name: ClassVar[str]
+    """The kind, as `--kind` names it."""
+    summary: ClassVar[str]
+    """What is predicted, in one line."""
+    columns_in_words: ClassVar[str]
+    """Which columns a file must have, for messages."""
+    auto_model: ClassVar[str]
+    """The transformers class that loads a backbone for it."""
+    processor: ClassVar[str] = "AutoTokenizer"
+    """The transformers class that loads what encodes examples for it."""
+    processor_arguments: ClassVar[Mapping[str, Any]] = {}
+    """Arguments with which it is loaded."""
+    has_fresh_head: ClassVar[bool] = True
+    """Whether a head is drawn anew and trained with every configuration; else the pretrained output layer is used as it is."""
+    evaluation_positions: ClassVar[int | None] = None
+    """Most positions in a batch that is not trained on, where outputs are large; None: no such limit."""
+    low_cost: ClassVar[Budget] = Budget(train_examples=2000, epochs=2, evaluation_examples=500, batch_size=16)
+    """What a trial on own files spends unless asked otherwise."""
+    peft_task_type: ClassVar[str]
+    """What the peft library calls it; "" where it has no word."""
+    pipeline: ClassVar[str]
+    """What the hub's model cards call it."""
+
+    def __init__(self, task: "Task") -> None:
+        self.task = task
+
+    # A table
+
+    @classmethod
+    @abstractmethod
+    def find_columns(cls, table: "Table", given: Columns) -> Columns | None:
+        """Return which columns of a table to read, by what is given and by usual names; None where the table has no such columns."""
+
+    @classmethod
+    @abstractmethod
+    def claims(cls, table: "Table", columns: Columns) -> bool:
+        """Return whether a table whose columns were found is of this kind, when nobody said of which it is."""
+
+    @classmethod
+    @abstractmethod
+    def make_task(cls, table: "Table", name: str, columns: Columns) -> "Task":
+        """Return the task of an own file.
+
+        Raises:
+            InvalidInputError: The target column can't be that of such a task.
+        """
+
+    @classmethod
+    @abstractmethod
+    def metrics_of(cls, labels: Sequence[str]) -> tuple[Metric, ...]:
+        """Return what a task with these labels can report."""
+
+    @classmethod
+    def check(cls, task: "Task") -> None:
+        """Check what the fields of a task must be besides what any task's must be.
+
+        Raises:
+            InvalidInputError: They contradict each other.
+        """
+        if len(set(task.labels)) != len(task.labels):
+            raise InvalidInputError("a task's labels must differ", value=task.labels)
+
+    @abstractmethod
+    def read(self, table: "Table", ids: Mapping[str, int]) -> "Split":
+        """Return a table's examples.
+
+        Args:
+            table: The rows.
+            ids: The id of each accepted spelling of a label.
+
+        Raises:
+            InvalidInputError: A column is missing, or a cell is none that the task can use; names the place.
+        """
+
+    @abstractmethod
+    def require_trainable(self, split: "Split", source: str) -> None:
+        """Check that there is something to learn.
+
+        Raises:
+            InvalidInputError: There isn't: all examples have the same answer.
+        """
+
+    # Examples
+
+    @abstractmethod
+    def encode(self, processor: Any, split: "Split", max_length: int, *, training: bool = False) -> Encoded:
+        """Return a split's rows as numbers.
+
+        Args:
+            processor: The model's tokenizer or feature extractor.
+            split: The examples.
+            max_length: Positions after which an example is cut.
+            training: Whether the rows are to be trained on; else they are to be measured on, which may need more of them.
+
+        Raises:
+            InvalidInputError: An example can't be cut to that length, or the processor can't do what is needed.
+        """
+
+    @abstractmethod
+    def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
+        """Return some rows as tensors, padded on the right."""
+
+    # A batch
+
+    def forward(self, model: "nn.Module", batch: Batch) -> Any:
+        """Return the model's outputs for a batch."""
+        return model(**batch.inputs)
+
+    @abstractmethod
+    def loss(self, outputs: Any, batch: Batch) -> "Tensor":
+        """Return the sum of the batch's losses, in float32; it has as many terms as the rows' weights add up to."""
+
+    @abstractmethod
+    def reduce(self, outputs: Any, batch: Batch) -> list[Any]:
+        """Return for each row what `score` needs of its outputs, small and on the CPU."""
+
+    # Predictions
+
+    @abstractmethod
+    def score(self, predictions: Sequence[Any], encoded: Encoded) -> dict[str, float]:
+        """Return every metric that the task reports, by name.
+
+        Args:
+            predictions: What `reduce` returned for each row, in order.
+            encoded: The rows.
+
+        Returns:
+            Where an output is not finite every metric is NaN: a diverged model has no accuracy.
+        """
+
+    def trivial_scores(self, split: "Split") -> dict[str, float]:
+        """Return, by metric, the best that one answer for all examples reaches, where that is known: what isn't better has learnt nothing.
+
+        The loss is left out: it tells probabilities apart as well as answers.
+        """
+        return {}
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """The metrics that the task reports, by name."""
+        known = {metric.name: metric for metric in self.metrics_of(self.task.labels)}
+        return {name: known[name] for name in self.task.metrics}
+
+    def rank(self, scores: Mapping[str, float]) -> tuple[float, float]:
+        """Return what is larger for the better of two models, by the searched metric."""
+        return rank(self.metrics[self.task.metric], scores)
+
+    # A model
+
+    def configure(self, config: Any) -> None:
+        """Set in a transformers configuration what a fresh head needs to know: what its outputs are."""
+        if self.has_fresh_head and self.task.labels:
+            config.num_labels = len(self.task.labels)
+            config.id2label = dict(enumerate(self.task.labels))
+            config.label2id = {label: index for index, label in enumerate(self.task.labels)}
+
+    def start_head(self, model: "nn.Module", names: Sequence[str], encoded: Encoded) -> None:
+        """Set what of a head's fresh parameters follows from the training examples; for most heads nothing does."""
+        return
+
+    # An export
+
+    @property
+    def head_in_words(self) -> str:
+        """What the head does, as a clause: "chooses among 3 labels"."""
+        return "is part of the language model"
+
+    @property
+    def target_in_words(self) -> str:
+        """What is predicted, for a model card, in Markdown."""
+        return f"`{self.task.target_column}`"
+
+    @property
+    def model_arguments(self) -> dict[str, Any]:
+        """Arguments beside the model's name with which `auto_model` loads it."""
+        return {}
+
+    @property
+    def example(self) -> "Split":
+        """Two short made-up examples, to look at a model with."""
+        raise UnsupportedError(f"there is no made-up example of {self.name}")
+
+    def usage(self, max_length: int) -> str:
+        """Return Python that uses `tokenizer` and `model`, as loaded by `auto_model`, on an example; it may use `torch`."""
+        raise UnsupportedError(f"a model card can't show how {self.name} is used")
+
+    def prompts(self, processor: Any, split: "Split", max_length: int) -> Any:
+        """Yield the examples as dictionaries with prompt and completion, for trainers of language models.
+
+        Raises:
+            UnsupportedError: They aren't texts to be continued.
+        """
+        raise UnsupportedError(f"{self.name} can't be written as texts to be continued", remedy="Export it with --to script.")
+
+
+def all_finite(predictions: Sequence[Any]) -> bool:
+    """Return whether every number of rows of numbers is finite."""
+    return all(np.isfinite(row).all() for row in predictions)
+
+
+def require_rows(predictions: Sequence[Any], n: int) -> None:
+    """Check that there is a prediction for each of at least one row.
+
+    Raises:
+        InvalidInputError: There isn't.
+    """
+    if len(predictions) != n or not n:
+        raise InvalidInputError(f"there must be a prediction for each of {n} rows, and at least one row", value=len(predictions))
+
+
+def stacked(predictions: Sequence[Any]) -> NDArray[np.float64]:
+    """Return one row of numbers a prediction, as n x k in float64."""
+    return np.stack([np.asarray(row, dtype=np.float64) for row in predictions])

@@ -1,0 +1,72 @@
+"""Texts as token ids, and as padded batches."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autopeft.tasks.encoded import Encoded
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from autopeft.tasks.table import Table
+
+Row = dict[str, list[int]]
+LENGTH_STEP = 8
+"""Batches are a multiple of so many positions long: tensors of few sizes leave few gaps in freed memory, a quarter of the peak."""
+
+
+def tokenise(tokenizer: Any, columns: Sequence[Sequence[str]], max_length: int) -> tuple[list[Row], int]:
+    """Return n texts, or pairs of texts, as the tokenizer's fields, and how many had to be cut.
+
+    A text without any token becomes one padding token: a model can't take a row of none.
+    """
+    fields = tokenizer(*(list(column) for column in columns), truncation=True, max_length=max_length)
+    names = [name for name in fields if name in tokenizer.model_input_names]
+    rows = [{name: list(fields[name][i]) for name in names} for i in range(len(columns[0]))]
+    for row in rows:
+        if not row["input_ids"]:
+            row.update({name: [1 if name == "attention_mask" else 0] for name in names} | {"input_ids": [int(tokenizer.pad_token_id)]})
+    full = [i for i, row in enumerate(rows) if len(row["input_ids"]) >= max_length]
+    if not full:
+        return rows, 0
+    # Only of those that fill their row it isn't clear whether something is missing.
+    whole = tokenizer(*([column[i] for i in full] for column in columns))["input_ids"]
+    return rows, sum(len(ids) > max_length for ids in whole)
+
+
+def lengths(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
+    """Return tokens per row."""
+    return np.array([len(row["input_ids"]) for row in rows], dtype=np.int64)
+
+
+def padded_length(encoded: Encoded, indices: Sequence[int]) -> int:
+    """Return the positions of a batch: its longest row's, rounded up to `LENGTH_STEP`, but never more than any row of the split has."""
+    longest = int(encoded.lengths[list(indices)].max())
+    return min(longest + -longest % LENGTH_STEP, encoded.longest)
+
+
+def padded(tokenizer: Any, rows: Sequence[Mapping[str, Sequence[int]]], n_positions: int) -> "dict[str, Tensor]":
+    """Return rows as right-padded tensors of rows x positions."""
+    import torch
+
+    padding = {"input_ids": int(tokenizer.pad_token_id)}
+    return {
+        name: torch.tensor([[*row[name], *[padding.get(name, 0)] * (n_positions - len(row[name]))] for row in rows]) for name in rows[0]
+    }
+
+
+def text_batch(encoded: Encoded, indices: Sequence[int]) -> "dict[str, Tensor]":
+    """Return some rows of texts as the model's arguments."""
+    return padded(encoded.processor, [encoded.rows[index] for index in indices], padded_length(encoded, indices))
+
+
+def find_texts(table: "Table", given: Sequence[str], taken: str | None, usual: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the text columns of a table: those given, else the first usual ones that are there, else the only column that isn't taken."""
+    if given:
+        return tuple(given)
+    others = [name for name in table.columns if name != taken]
+    found = next((names for names in usual if set(names) <= set(others)), ())
+    return found or (tuple(others) if len(others) == 1 else ())
