@@ -22,6 +22,7 @@ _WHAT = {
     "merged": "A model with its adapter folded into the weights",
     "adapters": "An adapter{head}, in the format of AdapterHub's adapters library",
 }
+_PADDING = "tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token\nbase.config.pad_token_id = tokenizer.pad_token_id\n"
 _FRESH_HEAD = "# transformers warns that the head is new: the adapter brings the trained one.\n"
 _LIBRARY = {"peft": "peft", "merged": "transformers", "adapters": "adapters"}
 
@@ -39,6 +40,8 @@ def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[st
     snippet = Template((_TEMPLATES / f"load_{form}.py.txt").read_text(encoding="utf-8")).substitute(
         model=repr(trial.model_reference),
         auto_model=family.auto_model,
+        processor=family.processor,
+        padding=_PADDING if family.processor == "AutoTokenizer" else "",
         arguments="".join(f", {name}={value!r}" for name, value in family.model_arguments.items()),
         fresh_head=_FRESH_HEAD if family.has_fresh_head else "",
         usage=family.usage(trial.budget.max_length),

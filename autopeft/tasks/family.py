@@ -76,6 +76,10 @@ class Family(ABC):
     """The transformers class that loads what encodes examples for it."""
     processor_arguments: ClassVar[Mapping[str, Any]] = {}
     """Arguments with which it is loaded."""
+    one_sequence_a_row: ClassVar[bool] = True
+    """Whether a row goes through the model as one sequence, whose hidden states can be kept."""
+    needs_whole_batches: ClassVar[bool] = False
+    """Whether the loss of a batch isn't the sum of its parts' losses."""
     has_fresh_head: ClassVar[bool] = True
     """Whether a head is drawn anew and trained with every configuration; else the pretrained output layer is used as it is."""
     evaluation_positions: ClassVar[int | None] = None
@@ -193,6 +197,10 @@ class Family(ABC):
         Returns:
             Where an output is not finite every metric is NaN: a diverged model has no accuracy.
         """
+
+    def score_generated(self, model: "nn.Module", encoded: Encoded) -> dict[str, float]:
+        """Return metrics of what a model writes, by name, for families that write; it is slow, so it is done on test data alone."""
+        return {}
 
     def trivial_scores(self, split: "Split") -> dict[str, float]:
         """Return, by metric, the best that one answer for all examples reaches, where that is known: what isn't better has learnt nothing.

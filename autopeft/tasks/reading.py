@@ -8,12 +8,13 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autopeft.errors import InvalidInputError
+from autopeft.tasks.media import IMAGE_SUFFIXES, SOUND_SUFFIXES
 from autopeft.tasks.table import Table
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MAX_BYTES = 2**30
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:
-    """Read a CSV, TSV, JSON, JSON Lines, Parquet or CoNLL file; its suffix says which.
+    """Read a CSV, TSV, JSON, JSON Lines, Parquet or CoNLL file, or a folder with a folder of images or recordings for each class.
 
     CSV is quoted as usual; TSV has no quoting at all, as in GLUE's own files. Both start with a header. A JSON file holds a list
     of objects or one object a line. Text is UTF-8.
@@ -33,8 +34,10 @@ def read_table(path: str | os.PathLike[str]) -> Table:
         InvalidInputError: The file is missing, too large, empty, of unknown type or malformed; names the line where it can.
     """
     file = Path(path)
+    if file.is_dir() and (found := _read_folder(file)) is not None:
+        return found
     if not file.is_file():
-        what = "is a folder, not a file" if file.is_dir() else "does not exist"
+        what = "is a folder without a folder of images or recordings for each class" if file.is_dir() else "does not exist"
         raise InvalidInputError(f"the data file {what}", value=str(file), remedy="Check the path.")
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
@@ -46,6 +49,17 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     if not len(table):
         raise InvalidInputError(f"{file} has no rows", remedy="It needs one per example, after a header if it is CSV or TSV.")
     return table
+
+
+def _read_folder(folder: Path) -> Table | None:
+    """Return the images, or recordings, of a folder with one folder a class; None if it is no such folder."""
+    files = sorted(path for path in folder.glob("*/*") if path.is_file() and not path.name.startswith("."))
+    for name, suffixes in (("image", IMAGE_SUFFIXES), ("audio", SOUND_SUFFIXES)):
+        chosen = [path for path in files if path.suffix.lower() in suffixes]
+        if chosen:
+            paths, labels = [str(path.relative_to(folder)) for path in chosen], [path.parent.name for path in chosen]
+            return Table(str(folder), {name: paths, "label": labels}, range(1, len(chosen) + 1), "file")
+    return None
 
 
 def _require_size(file: Path, n_bytes: int) -> None:
@@ -129,9 +143,40 @@ def _read_json_lines(file: Path) -> Table:
 def _read_json(file: Path) -> Table:
     text = _read_text(file)
     if not text.lstrip().startswith("["):
-        return _json_lines(file, text)
-    records = _parse(str(file), text)
+        whole = _whole_object(text)
+        if whole is None:
+            return _json_lines(file, text)
+        records = _squad(file, whole)
+    else:
+        records = _parse(str(file), text)
     return _from_objects(file, records, range(1, len(records) + 1), "row")
+
+
+def _whole_object(text: str) -> dict[str, Any] | None:
+    """Return what a text holds if it is one object with a list under "data"; None of anything else, such as an object a line."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("data"), list) else None
+
+
+def _squad(file: Path, whole: Mapping[str, Any]) -> list[object]:
+    """Return the rows of an object with data: as they are, or the questions of SQuAD's articles."""
+    data = whole["data"]
+    if not all(isinstance(article, dict) and "paragraphs" in article for article in data):
+        return list(data)
+    try:
+        return [
+            {"question": one["question"], "context": paragraph["context"], "answers": [] if one.get("is_impossible") else one["answers"]}
+            for article in data
+            for paragraph in article["paragraphs"]
+            for one in paragraph["qas"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise InvalidInputError(
+            f"{file}: an article must have paragraphs with context and qas as SQuAD has them", value=str(error)
+        ) from error
 
 
 def _json_lines(file: Path, text: str) -> Table:

@@ -58,9 +58,10 @@ def padded(tokenizer: Any, rows: Sequence[Mapping[str, Sequence[int]]], n_positi
     }
 
 
-def text_batch(encoded: Encoded, indices: Sequence[int]) -> "dict[str, Tensor]":
-    """Return some rows of texts as the model's arguments."""
-    return padded(encoded.processor, [encoded.rows[index] for index in indices], padded_length(encoded, indices))
+def text_batch(encoded: Encoded, indices: Sequence[int], leave_out: Sequence[str] = ()) -> "dict[str, Tensor]":
+    """Return some rows of texts, without some of their fields, as the model's arguments."""
+    rows = [{name: field for name, field in encoded.rows[index].items() if name not in leave_out} for index in indices]
+    return padded(encoded.processor, rows, padded_length(encoded, indices))
 
 
 def find_texts(table: "Table", given: Sequence[str], taken: str | None, usual: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

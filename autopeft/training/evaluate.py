@@ -42,3 +42,14 @@ def predict(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen:
 def evaluate(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen: FrozenPart | None = None) -> dict[str, float]:
     """Return the task's metrics of the model on a split; arguments as in `predict`."""
     return split.family.score(predict(model, split, bfloat16=bfloat16, frozen=frozen), split)
+
+
+def score_generated(model: nn.Module, split: Encoded) -> dict[str, float]:
+    """Return metrics of what the model writes for a split, by name; none where its family doesn't write."""
+    training = model.training
+    model.eval()
+    try:
+        with CpuArithmetic():
+            return split.family.score_generated(model, split)
+    finally:
+        model.train(training)

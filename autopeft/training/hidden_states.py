@@ -176,10 +176,13 @@ class HiddenStates:
         layers = {applied.topology.layer_of(name) for name in applied.module_parameters}
         layers |= {applied.topology.layer_of(name) for name in applied.head_parameters} - {None}
         boundary = min([len(self._blocks), *(-1 if layer is None else layer for layer in layers)])
+        if not split.family.one_sequence_a_row:
+            return self._part(boundary, "an example is several sequences")
         if boundary < 0:
             return self._part(0, f"{', '.join(sorted(methods))} trains something outside the layers", is_frozen=False)
         if (boundary, methods) not in self._verdicts:
-            self._verdicts[boundary, methods] = self._try(boundary, split)
+            with torch.random.fork_rng():  # a trial's numbers must not depend on whether it is the one that tries this out
+                self._verdicts[boundary, methods] = self._try(boundary, split)
         is_frozen, reason = self._verdicts[boundary, methods]
         return self._part(boundary, reason, is_frozen=is_frozen)
 

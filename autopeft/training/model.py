@@ -77,7 +77,7 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
             processor.pad_token_id = _stand_in_for_padding(processor, model.config, source)
         model.config.pad_token_id = processor.pad_token_id
     fresh = set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}
-    return LoadedModel(model.to(device), processor, tuple(sorted(fresh | _pooler(model))))
+    return LoadedModel(model.to(device), processor, tuple(sorted(fresh | (_pooler(model) if family.has_fresh_head else set()))))
 
 
 def _stand_in_for_padding(tokenizer: Any, config: Any, source: BackboneSource) -> int:

@@ -24,7 +24,7 @@ from autopeft.training.device import (
     release_memory,
     reset_peak_memory,
 )
-from autopeft.training.evaluate import evaluate
+from autopeft.training.evaluate import evaluate, score_generated
 from autopeft.training.final import BestEpoch
 from autopeft.training.hidden_states import FrozenPart, HiddenStates
 from autopeft.training.hooks import TrainingHooks
@@ -80,7 +80,7 @@ class TrialRunner:
                 if hides_a_stop(error):
                     raise KeyboardInterrupt from error
                 no_room = is_out_of_memory(error)
-                if not no_room or micro_batch == 1:
+                if not no_room or micro_batch == 1 or self._family.needs_whole_batches:
                     return Outcome(assignment, error=_reason(error), traceback=traceback.format_exc(), out_of_memory=no_room)
             # Only here: the error's traceback holds the tensors that there was no room for.
             micro_batch = (micro_batch + 1) // 2
@@ -166,7 +166,8 @@ class TrialRunner:
 
     def _test(self, budget: Budget) -> dict[str, float]:
         assert self._settings.test is not None
-        return evaluate(self._loaded.model, self._encode(self._settings.test, budget.max_length))
+        split = self._encode(self._settings.test, budget.max_length)
+        return evaluate(self._loaded.model, split) | score_generated(self._loaded.model, split)
 
     def _data(self, budget: Budget) -> tuple[Encoded, Encoded]:
         if budget not in self._splits:

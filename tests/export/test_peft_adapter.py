@@ -36,7 +36,9 @@ CONFIGURATIONS = {
 
 
 def base_model(trial):
-    loaded = AutoModelForSequenceClassification.from_pretrained(trial.backbone.path, num_labels=trial.task.n_outputs, dtype=torch.float32)
+    loaded = AutoModelForSequenceClassification.from_pretrained(
+        trial.backbone.path, num_labels=len(trial.task.labels) or 1, dtype=torch.float32
+    )
     loaded.config.pad_token_id = 0
     return loaded
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
-from autopeft.tasks import family_class, family_names, family_of, load_files
+from autopeft.tasks import Task, family_class, family_names, family_of, load_files
 from autopeft.tasks.table import Table
 from tests.tasks.helpers import write
 
@@ -19,8 +20,23 @@ COLUMNS: dict[str, dict[str, list[Any]]] = {
     "regression": {"text": ["a b"] * N, "score": [index / 2 for index in range(N)]},
     "multi_label": {"text": ["a b"] * N, "labels": [["red"], ["red", "blue"]] * (N // 2)},
     "token_classification": {"tokens": [["a", "b"]] * N, "tags": [["O", "B-x"], ["B-x", "I-x"]] * (N // 2)},
+    "question_answering": {"question": ["a"] * N, "context": ["a b c"] * N, "answer": ["b", "c"] * (N // 2)},
+    "multiple_choice": {"question": ["a"] * N, "choices": [["b", "c"]] * N, "label": [0, 1] * (N // 2)},
+    "embedding": {"query": ["a"] * N, "positive": [f"b {index}" for index in range(N)]},
+    "image_classification": {"image": ["0.png", "1.png"] * (N // 2), "label": ["x", "y"] * (N // 2)},
+    "audio_classification": {"audio": ["0.wav", "1.wav"] * (N // 2), "label": ["x", "y"] * (N // 2)},
+    "seq2seq": {"document": ["a b"] * N, "summary": [f"c {index}" for index in range(N)]},
     "causal_lm": {"prompt": ["a b"] * N, "completion": [f"c {index}" for index in range(N)]},
 }
+
+
+def write_media(name: str, folder: Path) -> None:
+    """Write the two images or recordings that the columns name."""
+    suffix = {"image_classification": "png", "audio_classification": "wav"}.get(name)
+    if suffix is not None:
+        task = Task(name, name, ("file",), "label", ("x", "y"), "accuracy", ("accuracy",), Budget())
+        for place, content in enumerate(family_of(task).example.inputs[0]):
+            (folder / f"{place}.{suffix}").write_bytes(content)
 
 
 def test_every_family_has_columns_here() -> None:
@@ -40,6 +56,7 @@ def test_nobody_asks_of_which_kind_a_task_is(path: Path) -> None:
 
 @pytest.mark.parametrize("name", family_names())
 def test_columns_of_usual_names_need_no_flag(name: str, tmp_path: Path) -> None:
+    write_media(name, tmp_path)
     data = load_files(write(tmp_path / "own.jsonl", COLUMNS[name]))
     task = data.task
     assert task.kind == name

@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
 _FAMILIES = {
     "causal_lm": "CausalLM",
+    "question_answering": "QuestionAnswering",
+    "multiple_choice": "MultipleChoice",
     "token_classification": "TokenClassification",
+    "embedding": "Embedding",
+    "image_classification": "ImageClassification",
+    "audio_classification": "AudioClassification",
+    "seq2seq": "Seq2Seq",
     "multi_label": "MultiLabel",
     "classification": "Classification",
     "regression": "Regression",

@@ -23,8 +23,9 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import is_sequence, texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
+from autopeft.tasks.generated import BATCH, agreement, generate
 from autopeft.tasks.prompts import ANSWER, ASSISTANT, Encodable, Prompt, encode, put_together
-from autopeft.tasks.text import lengths, padded, padded_length
+from autopeft.tasks.text import lengths, padded, padded_length, text_batch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -142,7 +143,9 @@ class CausalLM(Family):
             choices = [completion] if training or not self.task.labels else list(self.task.labels)
             true = choices.index(completion) if completion in choices else len(choices)
             choices += [completion] * (true == len(choices))
-            references.append({"first": len(pairs), "true": true, "bytes": [len(choice.encode()) for choice in choices]})
+            references.append(
+                {"first": len(pairs), "true": true, "text": completion, "bytes": [len(choice.encode()) for choice in choices]}
+            )
             pairs += [put_together(processor, prompt, gap + one, template=template, all_turns=self._is_conversation) for one in choices]
         rows, n_cut = encode(processor, pairs, max_length)
         weights = np.array([sum(map(bool, row["learnt"][1:])) for row in rows], dtype=np.int64)
@@ -180,7 +183,7 @@ class CausalLM(Family):
 
         rows = [encoded.rows[index] for index in indices]
         n_positions = padded_length(encoded, indices)
-        inputs = padded(encoded.processor, [{name: row[name] for name in ("input_ids", "attention_mask")} for row in rows], n_positions)
+        inputs = text_batch(encoded, indices, leave_out=("learnt",))
         marks = padded(encoded.processor, [{"learnt": row["learnt"]} for row in rows], n_positions)["learnt"]
         next_marks = marks[:, 1:]
         needed = next_marks.any(dim=0).nonzero()[:, 0]
@@ -228,6 +231,27 @@ class CausalLM(Family):
             hits = np.array([_hits(found[one["first"] :][: len(one["bytes"]), 1], one) for one in encoded.references])
             scores |= {_CHOICE.name: float(hits[:, 0].mean()), _CHOICE_PER_BYTE.name: float(hits[:, 1].mean())}
         return {name: scores[name] for name in self.task.metrics}
+
+    def score_generated(self, model: "nn.Module", encoded: Encoded) -> dict[str, float]:
+        """Return exact match and ROUGE-L of the answers to prompts, unless there are none: all is learnt, or answers are chosen."""
+        if self.task.labels:
+            return {}
+        device = next(model.parameters()).device
+        rows, references = [], []
+        for one in encoded.references:
+            row = encoded.rows[one["first"]]
+            first = next(place for place, mark in enumerate(row["learnt"]) if mark == ANSWER)
+            if first > 1:  # behind a start token there is a prompt
+                rows.append(row["input_ids"][:first])
+                references.append(one["text"])
+        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+        inputs = []
+        for start in range(0, len(order), BATCH):
+            chunk = [rows[index] for index in order[start : start + BATCH]]
+            fields = encoded.processor.pad({"input_ids": chunk}, padding_side="left", return_tensors="pt")
+            inputs.append({name: fields[name].to(device) for name in ("input_ids", "attention_mask")})
+        made = generate(model, encoded.processor, inputs, int(self.task.settings.get("max_new_tokens", 64)), continues=True)
+        return agreement(made, [references[index] for index in order]) if made else {}
 
     def trivial_scores(self, split: "Split") -> dict[str, float]:
         """Return the share of the most frequent completion where answers are choices."""

@@ -14,7 +14,7 @@ from autopeft.tasks.columns import is_sequence, sequences
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
 from autopeft.tasks.spans import OUTSIDE, is_bio, precision_recall_f1, spans
-from autopeft.tasks.text import lengths, padded, padded_length
+from autopeft.tasks.text import lengths, padded_length, text_batch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -139,10 +139,10 @@ class TokenClassification(Family):
         """Return token ids, and rows x positions tags with -100 where there is none."""
         import torch
 
+        tags = [encoded.rows[index]["tags"] for index in indices]
         n_positions = padded_length(encoded, indices)
-        rows = [encoded.rows[index] for index in indices]
-        inputs = padded(encoded.processor, [{name: row[name] for name in row if name != "tags"} for row in rows], n_positions)
-        return Batch(inputs, torch.tensor([[*row["tags"], *[_IGNORED] * (n_positions - len(row["tags"]))] for row in rows]))
+        targets = torch.tensor([[*row, *[_IGNORED] * (n_positions - len(row))] for row in tags])
+        return Batch(text_batch(encoded, indices, leave_out=("tags",)), targets)
 
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the cross-entropy of the tags of words."""

@@ -1,0 +1,67 @@
+"""Generated texts: how they are made, and how well they agree with references.
+
+ROUGE-L (Lin 2004, W04-1013) is the F1 of the longest common subsequence of words, lower-cased and without a stemmer, as the
+rouge_score package computes it. Exact match compares texts without the spaces around them.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+EXACT_MATCH, ROUGE_L = "exact_match", "rouge_l"
+BATCH = 16
+"""Texts that are generated at once."""
+
+
+def generate(
+    model: "nn.Module", tokenizer: Any, inputs: "Sequence[dict[str, Tensor]]", max_new_tokens: int, *, continues: bool
+) -> list[str]:
+    """Return what a model writes, greedily, for each batch of inputs.
+
+    Args:
+        model: A model that generates.
+        tokenizer: Its tokenizer.
+        inputs: Batches of arguments, padded on the left where the output continues the input.
+        max_new_tokens: Tokens after which it stops.
+        continues: Whether the output begins with the input, which is left out then.
+    """
+    import torch
+
+    found: list[str] = []
+    maker: Any = model
+    with torch.inference_mode():
+        for batch in inputs:
+            output = maker.generate(
+                **batch, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1, pad_token_id=tokenizer.pad_token_id
+            )
+            new = output[:, batch["input_ids"].shape[1] :] if continues else output
+            found += tokenizer.batch_decode(new, skip_special_tokens=True)
+    return [text.strip() for text in found]
+
+
+def agreement(texts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+    """Return exact match and ROUGE-L, means over n texts."""
+    pairs = list(zip(texts, references, strict=True))
+    return {
+        EXACT_MATCH: float(np.mean([text.strip() == reference.strip() for text, reference in pairs])),
+        ROUGE_L: float(np.mean([rouge_l(text, reference) for text, reference in pairs])),
+    }
+
+
+def rouge_l(text: str, reference: str) -> float:
+    """Return the F1 of the longest common subsequence of two texts' words; 0 where one has none."""
+    words, others = (re.sub(r"[^a-z0-9]+", " ", one.lower()).split() for one in (text, reference))
+    if not words or not others:
+        return 0.0
+    lengths = np.zeros(len(others) + 1, dtype=np.int64)
+    for word in words:
+        before = lengths.copy()
+        for place, other in enumerate(others):
+            lengths[place + 1] = before[place] + 1 if word == other else max(before[place + 1], lengths[place])
+    common = int(lengths[-1])
+    return 2 * common / (len(words) + len(others))
