@@ -7,6 +7,7 @@ import typer
 
 from autopeft import __version__
 from autopeft.cli.baselines import baselines
+from autopeft.cli.check import check
 from autopeft.cli.doctor import doctor
 from autopeft.cli.export import export
 from autopeft.cli.list import list_names
@@ -27,6 +28,7 @@ app = typer.Typer(
     epilog="Try it: autopeft search --task demo --trials 12",
 )
 app.command(name="search", no_args_is_help=True)(search)
+app.command(name="check", no_args_is_help=True)(check)
 app.command(name="show")(show)
 app.command(name="plot")(plot)
 app.command(name="report")(report)

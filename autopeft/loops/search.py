@@ -38,6 +38,7 @@ from autopeft.study.lock import driving
 from autopeft.study.record import TrialRecord, is_on_front
 from autopeft.study.study import Study
 from autopeft.tasks import TaskData, family_of, load, load_files
+from autopeft.tasks.checks import findings
 from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome, RunnerSettings
 
@@ -174,6 +175,7 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
     methods = all_methods()
     definition = read_space(request.space, [method.name for method in methods])
     data = load_data(request)
+    data = replace(data, notes=(*data.notes, *findings(data, request.budget(data.task.low_cost))))
     directions = {name: metric.direction for name, metric in family_of(data.task).metrics.items()}
     objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), directions)
     backbone = find_backbone(request.model, offline=request.offline)

@@ -15,6 +15,8 @@ MAX_INTEGER_CLASSES = 100
 """Whole numbers with more distinct values than this are scores and not classes, unless said otherwise."""
 MAX_CLASSES = 1000
 """A column with more distinct names than this is not a label."""
+MANY_CLASSES, FREE_TEXT_SHARE = 20, 0.5
+"""More names than this, and than this share of the rows, are no classes: texts to be generated, or ids."""
 # "007" is left a name: leading zeros mean that it was not a number to whoever wrote it.
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)(\.0*)?")
 
@@ -46,6 +48,11 @@ def class_names(table: Table, column: str) -> tuple[str, ...]:
     if len(names) < 2:
         raise InvalidInputError(f"{where} must hold two or more classes", value=names, remedy="Add examples of another class.")
     _refuse_fractions(table, column, spelled)
+    if len(names) > MANY_CLASSES and len(names) > len(table) * FREE_TEXT_SHARE:
+        spaces = sum(" " in name.strip() for name in names) > len(names) / 2
+        looks = "text to be generated" if spaces else "ids"
+        remedy = "Give --kind causal_lm or --kind seq2seq to generate it." if spaces else "Name another column with --label."
+        raise InvalidInputError(f"{where} holds nearly as many labels as rows, which looks like {looks}", value=len(names), remedy=remedy)
     if len(names) > MAX_CLASSES:
         remedy = "Name another column, or give kind='regression' if labels are scores."
         raise InvalidInputError(f"{where} must hold at most {MAX_CLASSES:,} classes", value=len(names), remedy=remedy)

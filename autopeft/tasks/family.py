@@ -150,6 +150,14 @@ class Family(ABC):
             InvalidInputError: There isn't: all examples have the same answer.
         """
 
+    def strata(self, split: "Split") -> NDArray[np.int64]:
+        """Return a number an example; where splits are cut from a file, each gets about the same share of every number."""
+        return np.zeros(len(split), dtype=np.int64)
+
+    def summarise(self, split: "Split") -> str:
+        """Say what the training examples are, such as how many there are of each class."""
+        return f"{len(split):,} training examples, {self.summary}"
+
     # Examples
 
     @abstractmethod

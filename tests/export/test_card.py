@@ -10,6 +10,7 @@ from huggingface_hub import ModelCard
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.export import merged_model, peft_adapter
 from autopeft.methods.checkpoint import load
+from autopeft.tasks import family_of
 from autopeft.training.model import load_model
 
 LORA = Configuration((PeftModule("lora", 4, (1, 10), ("query", "value")),), {"learning_rate": 0.05})
@@ -53,7 +54,7 @@ def test_the_snippet_runs_as_pasted_in_a_fresh_process(export):
     assert done.returncode == 0, done.stderr
     answer, line = done.stdout.splitlines()
     ids, logits = json.loads(line)
-    ours = load_model(trial.backbone, trial.task).model
+    ours = load_model(trial.backbone, family_of(trial.task)).model
     batch = {"input_ids": torch.tensor([ids])}
     load(ours, trial.adapter, batch)
     with torch.no_grad():

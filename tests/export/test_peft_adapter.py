@@ -12,6 +12,7 @@ from autopeft.errors import UnsupportedError, VerificationError
 from autopeft.export.low_rank import split_off
 from autopeft.export.peft_adapter import plan
 from autopeft.methods.checkpoint import load
+from autopeft.tasks import family_of
 from autopeft.training.model import load_model
 from tests.export.helpers import BATCH, scales, trained
 
@@ -122,7 +123,7 @@ def test_what_is_left_of_a_composite_is_its_lora_and_head(train_trial, tmp_path)
     card = ModelCard.load(tmp_path / "README.md")
     assert "a part of the trial" in card.text
     assert card.data.eval_results is None  # the metrics are those of the whole
-    ours = load_model(trial.backbone, trial.task).model
+    ours = load_model(trial.backbone, family_of(trial.task)).model
     applied = load(ours, trial.adapter, BATCH)
     theirs = PeftModel.from_pretrained(base_model(trial), tmp_path)
     names = [f"bert.encoder.layer.{layer}.attention.self.{role}" for layer in (0, 2) for role in ("query", "value")]

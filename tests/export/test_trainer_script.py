@@ -11,6 +11,7 @@ import pytest
 
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.export.trainer_script import plan, requirements
+from autopeft.tasks import family_of, get_task
 
 COMPOSITE = Configuration(
     (
@@ -79,10 +80,8 @@ def test_of_equal_epochs_the_one_with_the_lower_loss_is_kept(composite, tmp_path
         loss_sum=0.0,
         out=tmp_path,
         train_dataset=[0],
-        eval_dataset=None,
+        eval_dataset=SimpleNamespace(family=family_of(get_task("mrpc"))),
         model=None,
-        tokenizer=None,
-        task=SimpleNamespace(metric="accuracy"),
         hooks=SimpleNamespace(may_be_kept=lambda n_steps: True),
         applied=SimpleNamespace(save=lambda folder, metadata: kept.append(metadata["epoch"])),
     )

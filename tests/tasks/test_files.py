@@ -176,7 +176,11 @@ BAD_FILES: Mapping[str, tuple[str, bytes, str]] = {
     "one class": ("t.csv", b"text,label\na,yes\nb,yes\nc,yes\n", r"must hold two or more classes .got \['yes'\]"),
     "one row": ("t.csv", b"text,label\na,0.5\n", r"must have at least 4 rows .got 1"),
     "one score": ("t.csv", b"text,label\n" + b"a,0.5\n" * 9, r"the training labels must differ .got 0\.5"),
-    "a name per row": ("t.csv", b"text,label\n" + b"".join(b"a,n%d\n" % n for n in range(1500)), r"at most 1,000 classes .got 1500"),
+    "a name per row": (
+        "t.csv",
+        b"text,label\n" + b"".join(b"a,n%d\n" % n for n in range(1500)),
+        r"nearly as many labels as rows, which looks like ids .got 1500",
+    ),
 }
 
 

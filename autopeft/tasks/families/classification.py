@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from autopeft.tasks.table import Table
     from autopeft.tasks.task import Split, Task
 
+SHOWN_CLASSES = 10
+"""Classes whose shares are said."""
 _BINARY = ("f1", "average_precision")
 
 
@@ -69,6 +71,18 @@ class Classification(SequenceFamily):
         if len(np.unique(split.targets)) < 2:
             value = self.task.labels[int(split.targets[0])]
             raise InvalidInputError(f"{source}: the training labels must differ", value=value, remedy="Add examples with other labels.")
+
+    def strata(self, split: "Split") -> NDArray[np.int64]:
+        """Return the classes."""
+        return np.asarray(split.targets, dtype=np.int64)
+
+    def summarise(self, split: "Split") -> str:
+        """Say how large the classes are, the largest first."""
+        counts = np.bincount(np.asarray(split.targets), minlength=len(self.task.labels))
+        order = np.argsort(-counts, kind="stable")
+        shares = ", ".join(f"{self.task.labels[index]} {counts[index] / len(split):.0%}" for index in order[:SHOWN_CLASSES])
+        more = f", {len(order) - SHOWN_CLASSES} more" if len(order) > SHOWN_CLASSES else ""
+        return f"{len(self.task.labels)} labels in {len(split):,} training examples: {shares}{more}"
 
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the cross-entropy of rows x classes logits."""

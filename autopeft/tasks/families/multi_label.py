@@ -83,6 +83,11 @@ class MultiLabel(SequenceFamily):
                 f"{source}: the training labels must differ", value=len(split), remedy="Add examples with other labels."
             )
 
+    def summarise(self, split: "Split") -> str:
+        """Say how many labels there are, and how many an example has."""
+        labels = np.asarray(split.targets)
+        return f"{len(self.task.labels)} labels in {len(split):,} training examples, {labels.sum(axis=1).mean():.2g} an example"
+
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the cross-entropy of every label, its mean over labels, summed over rows."""
         from torch.nn import functional

@@ -62,6 +62,11 @@ class Regression(SequenceFamily):
             value = float(split.targets[0])
             raise InvalidInputError(f"{source}: the training labels must differ", value=value, remedy="Add examples with other labels.")
 
+    def summarise(self, split: "Split") -> str:
+        """Say where the numbers lie."""
+        numbers = np.asarray(split.targets)
+        return f"numbers from {numbers.min():g} to {numbers.max():g}, mean {numbers.mean():g}, in {len(split):,} training examples"
+
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the squared errors of rows x 1 outputs."""
         from torch.nn import functional

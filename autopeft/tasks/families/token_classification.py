@@ -112,6 +112,11 @@ class TokenClassification(Family):
         if len({tag for tags in split.targets for tag in tags}) < 2:
             raise InvalidInputError(f"{source}: the training tags must differ", remedy="Add examples with other tags.")
 
+    def summarise(self, split: "Split") -> str:
+        """Say how many words and tags there are."""
+        n_words = sum(map(len, split.targets))
+        return f"{len(self.task.labels)} tags of {n_words:,} words in {len(split):,} training examples"
+
     def encode(self, processor: Any, split: "Split", max_length: int, *, training: bool = False) -> Encoded:
         """Return a row an example, with a tag at the first token of each word."""
         if not processor.is_fast:

@@ -1,0 +1,45 @@
+"""autopeft check: look at a task's data without training."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from autopeft.cli.formats import Format
+
+
+def check(
+    task: Annotated[str | None, typer.Option("--task", help="A task by name.")] = None,
+    train: Annotated[str | None, typer.Option("--train", help="Own training examples.")] = None,
+    validation: Annotated[str | None, typer.Option("--validation", help="Own validation examples; else cut from --train.")] = None,
+    test: Annotated[str | None, typer.Option("--test", help="Own test examples; else cut from --train.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="What kind of task own files are; see: autopeft list kinds.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Own files' column to read, or two: a,b.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="Own files' column to predict.")] = None,
+    data_dir: Annotated[
+        str | None, typer.Option("--data-dir", envvar="AUTOPEFT_DATA", help="A folder with one sub-folder of files a task.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never ask the hub.")] = False,
+    output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
+) -> None:
+    """Say what kind of task the examples are, and what may be wrong with them: the same that a search says at its start.
+
+    Test examples are looked at too, for ones that stand in the training data; nothing is measured on them.
+
+    Example: autopeft check --train train.csv
+    """
+    from autopeft.loops.search import load_data
+    from autopeft.request import SearchRequest
+    from autopeft.tasks.checks import findings
+
+    columns = tuple(part.strip() for part in text.split(",")) if text else ()
+    request = SearchRequest(
+        task=task, train=train, validation=validation, test=test, kind=kind, text=columns, label=label, data_dir=data_dir, offline=offline
+    )
+    data = load_data(request, with_test=True)
+    found = findings(data, request.budget(data.task.low_cost))
+    if output is Format.JSON:
+        typer.echo(json.dumps({"task": data.task.to_dict(), "data": list(data.notes), "findings": found}, indent=2))
+        return
+    reads = f"reads {', '.join(data.task.input_columns)}; predicts {data.task.target_column}; measured by {', '.join(data.task.metrics)}"
+    typer.echo("\n".join([f"task {data.task.name}: {reads}", *data.notes, *found]))

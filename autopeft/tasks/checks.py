@@ -1,0 +1,88 @@
+"""What to know of a task's data before anything is trained on it."""
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from autopeft.budget import Budget
+from autopeft.tasks.families import family_of
+from autopeft.tasks.task import Split, TaskData
+
+SMALL_VALIDATION = 200
+"""Below so many validation examples, how far a score can be off is said."""
+LARGE_SHARE = 0.9
+"""Where one answer has so large a share, accuracy says little."""
+
+
+def findings(data: TaskData, budget: Budget) -> list[str]:
+    """Return, in sentences, what kind of task it is and what may be wrong with its examples.
+
+    Args:
+        data: The task with its examples.
+        budget: What a trial spends.
+    """
+    roles = {"train": data.train, "validation": data.validation} | ({"test": data.test} if data.test is not None else {})
+    family = family_of(data.task)
+    found = [f"{data.task.kind}: {family.summarise(data.train)}"]
+    found += _near_names(data.task.labels)
+    found += [
+        f"warning: {role} has examples of a single answer, so that most metrics say nothing"
+        for role, split in roles.items()
+        if _is_constant(split)
+    ]
+    found += _repeated(roles)
+    found += [
+        f"warning: {n:,} of {len(split):,} {role} examples have an empty {column}"
+        for role, split in roles.items()
+        for column, cells in zip(data.task.input_columns, split.inputs, strict=False)
+        if (n := sum(isinstance(cell, str) and not cell.strip() for cell in cells)) and n < len(split)
+    ]
+    n_measured = min(len(data.validation), budget.evaluation_examples or len(data.validation))
+    if n_measured < SMALL_VALIDATION:
+        error = math.sqrt(0.25 / n_measured)
+        found.append(f"a share measured on {n_measured:,} validation examples, such as accuracy, has a standard error of up to {error:.3f}")
+    for name, asked, split in (
+        ("training", budget.train_examples, data.train),
+        ("validation", budget.evaluation_examples, data.validation),
+    ):
+        if asked is not None and asked > len(split):
+            found.append(f"a trial uses all {len(split):,} {name} examples, {asked:,} were asked for")
+    return found
+
+
+def _near_names(labels: Sequence[str]) -> list[str]:
+    """Say which labels differ in case and spaces alone."""
+    groups: dict[str, list[str]] = {}
+    for label in labels:
+        groups.setdefault(" ".join(label.split()).casefold(), []).append(label)
+    near = [group for group in groups.values() if len(group) > 1]
+    return [f"warning: labels that differ in case or spaces alone are different ones: {', '.join(map(repr, group))}" for group in near]
+
+
+def _is_constant(split: Split) -> bool:
+    return len(split) > 1 and len({_hashable(target) for target in split.targets}) == 1
+
+
+def _repeated(roles: dict[str, Split]) -> list[str]:
+    """Say how many examples stand in a split twice, or in two of them."""
+    seen = {role: Counter(tuple(map(_hashable, cells)) for cells in zip(*split.inputs, strict=True)) for role, split in roles.items()}
+    found = []
+    for role, counts in seen.items():
+        n = counts.total() - len(counts)
+        # Where there is no input, such as for texts that are learnt as they are, all would be equal.
+        if n and len(counts) > 1:
+            found.append(f"{n:,} of {counts.total():,} {role} examples have the same input as another one")
+    names = list(seen)
+    for place, one in enumerate(names):
+        for other in names[place + 1 :]:
+            n = sum(seen[other][key] for key in seen[one].keys() & seen[other].keys())
+            if n and len(seen[other]) > 1:
+                found.append(
+                    f"warning: {n:,} of {len(roles[other]):,} {other} examples stand in {one} too, so that scores on them are too good"
+                )
+    return found
+
+
+def _hashable(cell: Any) -> Hashable:
+    return cell if isinstance(cell, str | bytes) else repr(cell)
