@@ -259,7 +259,7 @@ def test_the_example_of_an_export_target_is_one(tmp_path: Path, monkeypatch: pyt
     from autopeft.export.writing import export_trial
 
     page = ROOT / "docs" / "contributing.md"
-    block = next(block for block in blocks(page) if block.marker.startswith("module: "))
+    block = next(block for block in blocks(page) if block.marker == "module: autopeft.export.description")
     module = ModuleType(block.marker.removeprefix("module: "))
     exec(compile(block.text, str(block), "exec"), module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -275,6 +275,28 @@ def test_the_example_of_an_export_target_is_one(tmp_path: Path, monkeypatch: pyt
         export_trial(small_run, 0, entry[0], tmp_path / "refused")
     folder = export_trial(small_run, 0, entry[0], tmp_path / "lossy", lossy=True)
     assert "learning rate" in (folder / "description.txt").read_text(encoding="utf-8")
+
+
+def test_the_toy_family_works_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from autopeft.tasks import families, family_of, load_files
+
+    page = ROOT / "docs" / "contributing.md"
+    block = next(block for block in blocks(page) if block.marker == "module: autopeft.tasks.families.ordinal")
+    module = ModuleType(block.marker.removeprefix("module: "))
+    exec(compile(block.text, str(block), "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    diff = next(block.text for block in blocks(page) if block.language == "diff" and "tasks/families" in block.text)
+    [added] = [line[1:] for line in diff.splitlines() if re.match(r"\+ ", line)]
+    monkeypatch.setattr(families, "_FAMILIES", {**families._FAMILIES, **eval("{" + added + "}")})
+    for line in diff.splitlines():
+        if line.startswith(" "):
+            assert line[1:] in Path(families.__file__).read_text(encoding="utf-8")
+    (tmp_path / "stars.csv").write_text("text,stars\n" + "good,5\nbad,1\nfair,3\n" * 20)
+    data = load_files(tmp_path / "stars.csv", label="stars", kind="ordinal")
+    family = family_of(data.task)
+    assert family.metrics["mean_distance"].direction == "minimize"
+    assert data.trivial_scores()["mean_distance"] == pytest.approx(2 / 3, abs=0.1)  # three stars for all
+    assert family.rank({"mean_distance": 0.5, "loss": 1.0}) > family.rank({"mean_distance": 1.0, "loss": 0.5})
 
 
 # Words and form

@@ -217,6 +217,11 @@ class Family(ABC):
         """
         return {}
 
+    def best_of(self, each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """Return the best value of each metric but the loss."""
+        found = [metric for metric in self.metrics.values() if metric is not LOSS]
+        return {metric.name: metric.sign * max(metric.sign * one[metric.name] for one in each) for metric in found}
+
     @property
     def metrics(self) -> dict[str, Metric]:
         """The metrics that the task reports, by name."""

@@ -105,7 +105,7 @@ class MultiLabel(SequenceFamily):
         labels = np.asarray(split.targets)
         share = labels.mean(axis=0)
         each = [self.score_arrays(np.repeat((share >= least)[None] - 0.5, len(labels), axis=0), labels) for least in np.unique(share)]
-        return {name: max(one[name] for one in each) for name in self.task.metrics if name != LOSS.name}
+        return self.best_of(each)
 
     @property
     def some_targets(self) -> NDArray[Any]:
