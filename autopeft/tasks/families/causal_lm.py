@@ -292,8 +292,9 @@ class CausalLM(Family):
             "    prompt = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)\n"
             f"else:\n    prompt = {prompt}\n"
             'inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=not tokenizer.chat_template)\n'
-            "with torch.no_grad():\n    output = model.generate(**inputs, max_new_tokens=64, do_sample=False)\n"
-            'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))'
+            "ids, mask = inputs['input_ids'], inputs['attention_mask']\n"
+            "with torch.no_grad():\n    output = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=64, do_sample=False)\n"
+            "print(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))"
         )
 
     def prompts(self, processor: Any, split: "Split", max_length: int) -> Any:

@@ -163,7 +163,8 @@ class Seq2Seq(Family):
         """Return the text that is generated for a text."""
         return (
             f'inputs = tokenizer("The {self.task.input_columns[0]}.", truncation=True, max_length={max_length}, return_tensors="pt")\n'
-            "with torch.no_grad():\n    output = model.generate(**inputs, max_new_tokens=64, do_sample=False)\n"
+            "ids, mask = inputs['input_ids'], inputs['attention_mask']\n"
+            "with torch.no_grad():\n    output = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=64, do_sample=False)\n"
             "print(tokenizer.decode(output[0], skip_special_tokens=True))"
         )
 
