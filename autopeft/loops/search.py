@@ -29,7 +29,7 @@ from autopeft.request import SearchRequest
 from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.space.definition import MethodTraits
 from autopeft.space.reader import read_space
-from autopeft.space.space import Point, SearchSpace
+from autopeft.space.space import MethodChoice, Point, SearchSpace
 from autopeft.study import pauses
 from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.disk import writing
@@ -284,13 +284,22 @@ def supported_part(space: SearchSpace, topology: Topology) -> tuple[SearchSpace,
         choice.method: reason
         for slot in space.slots
         for choice in slot.choices
-        if (reason := get_method(choice.method).unsupported(topology))
+        if (reason := get_method(choice.method).objection(topology))
     }
-    slots = [replace(slot, choices=tuple(choice for choice in slot.choices if choice.method not in reasons)) for slot in space.slots]
+    slots = [
+        replace(slot, choices=tuple(_where_it_can(choice, topology) for choice in slot.choices if choice.method not in reasons))
+        for slot in space.slots
+    ]
     left_out = tuple(f"{method} is left out: {reason}" for method, reason in sorted(reasons.items()))
     if slots and not any(slot.choices for slot in slots):
         raise UnsupportedError(f"{topology.model_class} can take no method of the space {space.name}; {'; '.join(left_out)}")
     return replace(space, slots=tuple(slot for slot in slots if slot.choices)), left_out
+
+
+def _where_it_can(choice: MethodChoice, topology: Topology) -> MethodChoice:
+    """Return a choice that leaves out those of its layers that a hybrid model can't take it in."""
+    layers = get_method(choice.method).layers_of(topology)
+    return choice if layers == topology.layers else replace(choice, layers=layers)
 
 
 def known_costs(facts: BackboneFacts) -> KnownValues:

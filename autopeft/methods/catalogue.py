@@ -3,21 +3,20 @@
 from autopeft.configuration import PeftModule
 from autopeft.methods import closed_forms
 from autopeft.methods.method import GATED, Method, Option
-from autopeft.methods.topology import Topology
+from autopeft.methods.topology import Block, Topology
 
 _BOTTLENECK_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 _ACTIVATION = Option("activation", "relu", "the non-linearity between the two linears", ("relu", "gelu", "silu", "tanh"))
 
 
-def no_ffn(topology: Topology) -> str:
-    """Say whether a block has no FFN that an adapter could stand beside."""
-    return "" if all(block.ffn_out for block in topology.blocks) else "a block has no feed-forward network"
+def no_ffn(block: Block) -> str:
+    """Say whether a block has no feed-forward network that an adapter could stand beside."""
+    return "" if block.ffn_out else "it has no feed-forward network"
 
 
-def no_attention_interface(topology: Topology) -> str:
+def no_attention_interface(block: Block) -> str:
     """Say whether a block's attention cannot be edited."""
-    found = all(block.attentions for block in topology.blocks)
-    return "" if found else "its attention does not go through transformers' attention interface"
+    return "" if block.attentions else "it has no attention that goes through transformers' attention interface"
 
 
 def _no_tokens(topology: Topology) -> str:
@@ -57,7 +56,7 @@ METHODS = (
         inject="autopeft.methods.bottleneck:inject_parallel",
         count=closed_forms.bottleneck,
         needs="a feed-forward network",
-        unsupported=no_ffn,
+        gap=no_ffn,
         size_name="bottleneck size",
         sizes=_BOTTLENECK_SIZES,
         options=(Option("scale", 4.0, "factor on the adapter's output"), _ACTIVATION, GATED),
@@ -70,7 +69,7 @@ METHODS = (
         inject="autopeft.methods.prefix:inject",
         count=closed_forms.prefix,
         needs="transformers' attention interface",
-        unsupported=no_attention_interface,
+        gap=no_attention_interface,
         unfit=lambda module, topology: "an MLP's width is 0 or more" if int(module.options["mlp_width"]) < 0 else "",
         size_name="prefix length",
         sizes=(1, 2, 4, 8, 16, 32),
@@ -114,7 +113,7 @@ METHODS = (
         inject="autopeft.methods.representation:inject_lofit",
         count=closed_forms.lofit,
         needs="transformers' attention interface",
-        unsupported=no_attention_interface,
+        gap=no_attention_interface,
     ),
     Method(
         name="prompt_tuning",
