@@ -6,6 +6,7 @@ output, whether that output is a norm's (post-norm), and the shapes of the keys 
 """
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from transformers.pytorch_utils import Conv1D
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.methods.attention import backend, redirect
 from autopeft.methods.fingerprint import digest
-from autopeft.methods.head import head_parameter_names
+from autopeft.methods.head import head_parameter_names, parameters_not_loaded
 from autopeft.methods.outputs import first_tensor
 from autopeft.methods.snapshot import Snapshot
 from autopeft.methods.topology import Attention, Block, Linear, Role, Tensor, Topology
@@ -40,7 +41,8 @@ def discover(model: nn.Module, batch: Mapping[str, Any], *, extra_trainable: Seq
     Args:
         model: A transformers model.
         batch: A tiny real batch, as keyword arguments of the model's forward pass, on the model's device.
-        extra_trainable: Names of parameters beside the task head that every configuration trains, such as newly initialised weights.
+        extra_trainable: Names of parameters beside the task head that every configuration trains. What the model's checkpoint lacked is
+            found by itself, with a warning that names it.
 
     Raises:
         InvalidInputError: The model carries PEFT modules already, or has no parameter of a name in `extra_trainable`.
@@ -325,7 +327,15 @@ def _head(model: nn.Module, extra_trainable: Sequence[str]) -> tuple[str, ...]:
     if unknown := set(extra_trainable) - set(names):
         raise InvalidInputError("extra_trainable must name parameters of the model", value=sorted(unknown))
     chosen = {*head_parameter_names(model), *extra_trainable}
-    return tuple(name for name in names if name in chosen)
+    lacking = [name for name in parameters_not_loaded(model) if name not in chosen]
+    if lacking:
+        patterns = dict.fromkeys(re.sub(r"\.\d+(?=\.)", ".*", name) for name in lacking)
+        warnings.warn(
+            f"the model's checkpoint lacked {len(lacking)} parameters outside the task head, which are random: {', '.join(patterns)}. "
+            "They are trained and saved with the modules.",
+            stacklevel=2,
+        )
+    return tuple(name for name in names if name in chosen or name in lacking)
 
 
 def _tensors(model: nn.Module, blocks: Sequence[Block], head: frozenset[str]) -> tuple[Tensor, ...]:
