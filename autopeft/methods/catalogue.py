@@ -126,6 +126,7 @@ METHODS = (
         unsupported=_no_tokens,
         size_name="prompt length",
         sizes=(1, 2, 4, 8, 16, 32),
+        positions=lambda module: module.size,
         placed_in_layers=False,
         starts_unchanged=False,
     ),

@@ -88,6 +88,8 @@ class Method:
     placed_in_layers: bool = True
     merges: bool = False
     """Whether it can be folded into the model's own weights; see `merges_with`."""
+    positions: Callable[[PeftModule], int] = lambda module: 0
+    """How many of the positions that a model can read a module takes from the text."""
     starts_unchanged: bool = True
     """Whether a fresh module leaves the model's output as it was."""
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from autopeft.configuration import PeftModule
 from autopeft.errors import UnsupportedError
+from autopeft.methods.positions import filler
 from autopeft.methods.topology import Topology
 
 _IGNORED_LABEL = -100
@@ -128,7 +129,7 @@ def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
     embedding = reader.get_input_embeddings()
     tokens = torch.randint(embedding.weight.shape[0], (module.size,)).to(embedding.weight.device)
     with torch.no_grad():
-        prompt = Prompt(embedding(tokens), _filler(config))
+        prompt = Prompt(embedding(tokens), filler(config))
     model.autopeft_prompt = prompt
     embedding.register_forward_hook(prompt.after_embedding)
     reader.register_forward_pre_hook(prompt.before_reader, with_kwargs=True)
@@ -136,12 +137,6 @@ def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
         model.register_forward_pre_hook(prompt.before_decoder, with_kwargs=True)
     else:
         model.register_forward_hook(prompt.after_model)
-
-
-def _filler(config: Any) -> int:
-    """Return the lowest id that is no padding, end or other special token, by which models find their way."""
-    special = {value for name, value in config.to_dict().items() if name.endswith("_token_id")}
-    return next(token for token in range(len(special) + 1) if token not in special)
 
 
 def _named(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from autopeft.errors import AutopeftError, hides_a_stop
 from autopeft.methods.checkpoint import pack
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
+from autopeft.methods.positions import n_positions
 from autopeft.tasks import Encoded, Split, family_of
 from autopeft.training.batches import draw
 from autopeft.training.device import (
@@ -53,6 +54,7 @@ class TrialRunner:
         self._loaded = load_model(settings.backbone, self._family, self._device)
         self._splits: dict[Budget, tuple[Encoded, Encoded]] = {}
         self._bfloat16: bool = has_bfloat16(self._device)
+        self._n_positions = n_positions(self._loaded.model)
         example_batch = example_inputs(self._loaded, self._family)
         self._topology = discover(self._loaded.model, example_batch, extra_trainable=self._loaded.fresh)
         self._hidden_states = HiddenStates(self._loaded.model, self._topology, example_batch, settings.cache_bytes)
@@ -65,6 +67,7 @@ class TrialRunner:
             head_parameters=self._topology.head_size,
             device=str(self._device),
             precision="bf16" if self._bfloat16 else "fp32",
+            n_positions=self._n_positions,
         )
 
     def run(self, assignment: Assignment) -> Outcome:
