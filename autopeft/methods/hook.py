@@ -1,11 +1,11 @@
 """What a PEFT method may do while it is trained, beside having parameters.
 
-A method's injector returns a hook, or None, which is usual. A step of training, numbered from 0, is: `lowest_trained_layer`, the forward
-pass, the backward pass of the task's loss and of `extra_loss`, `after_backward`, clipping, the optimiser's step, `after_step`. Everything
-that a hook keeps from step to step is in `state_dict`, so that a training can stop after any step and go on elsewhere.
+A method's injector returns a hook, or None, which is usual. A step of training, numbered from 0, is: `lowest_trained_layer` and `frozen`,
+the forward pass, the backward pass of the task's loss and of `extra_loss`, `after_backward`, clipping, the optimiser's step, `after_step`.
+Everything that a hook keeps from step to step is in `state_dict`, so that a training can stop after any step and go on elsewhere.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,10 @@ class TrainingHook:
         ends there, so that a step costs less.
         """
         return 0
+
+    def frozen(self, step: int) -> Collection[nn.Parameter]:
+        """Return parameters that are not trained in a step: they get no gradient and keep their values."""
+        return ()
 
     def may_be_kept(self, n_steps: int) -> bool:
         """Whether a model after so many steps is what the method promises, so that the best epoch may be one of these.

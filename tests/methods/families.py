@@ -205,7 +205,16 @@ FAMILIES: dict[str, Family] = {
     "swin": Family(
         tf.SwinForImageClassification,
         tf.SwinConfig,
-        {"embed_dim": 16, "depths": (1, 2), "num_heads": (2, 4), "window_size": 2, "image_size": 16, "patch_size": 2, **LABELS},
+        {
+            "drop_path_rate": 0.0,
+            "embed_dim": 16,
+            "depths": (1, 2),
+            "num_heads": (2, 4),
+            "window_size": 2,
+            "image_size": 16,
+            "patch_size": 2,
+            **LABELS,
+        },
         lambda: noise("pixel_values", 3, 3, 16, 16),
     ),
     "whisper": Family(

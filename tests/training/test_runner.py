@@ -126,6 +126,11 @@ def test_pausing_changes_nothing(runner: TrialRunner, configuration: Configurati
     assert outcome.measurement.progress == 1
 
 
+@pytest.mark.parametrize("method", ["gradual_unfreezing", "hft"])
+def test_pausing_changes_nothing_in_a_schedule(runner: TrialRunner, method: str) -> None:
+    test_pausing_changes_nothing(runner, Configuration((PeftModule(method, 1),), {"learning_rate": 1e-3}))
+
+
 def test_a_paused_trial_goes_on_only_with_its_own_parameters(runner: TrialRunner) -> None:
     first = Assignment(0, CONFIGURATIONS["lora"], BUDGET, 0, (0.5,))
     paused = runner.run(first)
