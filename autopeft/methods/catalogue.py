@@ -36,6 +36,11 @@ def _larger_than_hidden(module: PeftModule, topology: Topology) -> str:
     return f"the rank may be at most the hidden size, {hidden_size}" if module.size > hidden_size else ""
 
 
+def _no_update(module: PeftModule, topology: Topology) -> str:
+    wrong = [name for name in ("rank", "text_length") if int(module.options[name]) < 1]
+    return f"its {wrong[0]} must be at least 1" if wrong else ""
+
+
 METHODS = (
     Method(
         name="serial_adapter",
@@ -126,6 +131,27 @@ METHODS = (
         unsupported=_no_tokens,
         size_name="prompt length",
         sizes=(1, 2, 4, 8, 16, 32),
+        positions=lambda module: module.size,
+        placed_in_layers=False,
+        starts_unchanged=False,
+    ),
+    Method(
+        name="dept",
+        kind="input",
+        summary="a short prompt in front of the input, and a low-rank update of the tokens' embeddings by their position",
+        paper="Shi and Lipani, 2023, arXiv 2309.05173",
+        inject="autopeft.methods.dept:inject",
+        count=closed_forms.dept,
+        needs="token ids as input",
+        unsupported=_no_tokens,
+        unfit=_no_update,
+        size_name="prompt length",
+        sizes=(1, 2, 4, 8, 16, 32),
+        options=(
+            Option("rank", 16, "rank of the update", (4, 16, 32)),
+            Option("text_length", 128, "tokens of a text that are updated; later ones stay as they are", (64, 128, 256)),
+            Option("prompt_rate", 300.0, "learning rate of the prompt, times the learning rate", (30.0, 300.0)),
+        ),
         positions=lambda module: module.size,
         placed_in_layers=False,
         starts_unchanged=False,

@@ -64,6 +64,12 @@ def prompt(module: PeftModule, topology: Topology) -> int:
     return module.size * embedding_width(topology)
 
 
+def dept(module: PeftModule, topology: Topology) -> int:
+    """Pd + r(s + d), d the width of the token embeddings: a prompt, and a pair of rank r for texts of s tokens."""
+    width, rank = embedding_width(topology), int(module.options["rank"])
+    return module.size * width + rank * (int(module.options["text_length"]) + width)
+
+
 def embedding_width(topology: Topology) -> int:
     """Return the width of the token embeddings; 0 where a model has none."""
     return next((tensor.shape[-1] for tensor in topology.tensors if tensor.name == f"{topology.embedding}.weight"), 0)

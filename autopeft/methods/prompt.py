@@ -43,12 +43,13 @@ class Prompt(nn.Module):
         super().__init__()
         self.vectors = nn.Parameter(vectors.float().clone())
         self._filler = filler
+        self._is_pending = False  # until the caller's tokens are embedded; a decoder may embed others by the same module
         self._is_due = False
         self._n_tokens = 0
         self._starts = torch.zeros(0)
         self._is_folded = False
         self._wants_tuple = False
-        self._extended_ids = torch.zeros(0)
+        self._ids = torch.zeros(0)
 
     @property
     def length(self) -> int:
@@ -80,6 +81,7 @@ class Prompt(nn.Module):
             self._extend_tokens(kwargs, ids)
         elif kwargs.get("position_ids") is not None:
             kwargs["position_ids"] = kwargs["position_ids"] + self.length
+        self._is_pending, self._ids = True, kwargs["input_ids"]
 
     def before_model(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Pre-hook of a model whose outputs lose the prompt's positions: they are told apart by their names."""
@@ -98,12 +100,16 @@ class Prompt(nn.Module):
 
     def after_embedding(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         """Hook of the token embedding: the first P positions are the prompt."""
-        if not self._is_due:
+        if not self._is_pending:
             return output
-        self._is_due = False
-        if _is_transposed(args[0], self._extended_ids):  # XLNet's positions come first
-            return self._with_prompt(output.transpose(0, 1)).transpose(0, 1)
-        return self._with_prompt(output)
+        self._is_pending = False
+        if _is_transposed(args[0], self._ids):  # XLNet's positions come first
+            return self.edit(output.transpose(0, 1)).transpose(0, 1)
+        return self.edit(output)
+
+    def edit(self, embedded: Tensor) -> Tensor:
+        """Return batch x positions x width as the model goes on with it."""
+        return self._with_prompt(embedded) if self._is_due else embedded
 
     def _with_prompt(self, embedded: Tensor) -> Tensor:
         offsets = torch.arange(embedded.shape[1], device=embedded.device) - self._starts.to(embedded.device)[:, None]
@@ -138,7 +144,7 @@ class Prompt(nn.Module):
         return mask
 
     def _extend_tokens(self, kwargs: dict[str, Any], ids: Tensor) -> None:
-        kwargs["input_ids"] = self._extended_ids = _inserted(ids, ids.new_full((self.length,), self._filler), self._starts)
+        kwargs["input_ids"] = _inserted(ids, ids.new_full((self.length,), self._filler), self._starts)
         if kwargs.get("token_type_ids") is not None:
             kwargs["token_type_ids"] = _inserted(kwargs["token_type_ids"], ids.new_zeros(self.length), self._starts)
         if kwargs.get("position_ids") is not None:
@@ -157,21 +163,40 @@ class Prompt(nn.Module):
 
 def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
     """Put a prompt in front of the model's tokens; it starts as the embeddings of random tokens."""
-    config = cast(Any, model.config)
-    is_encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
-    reader: Any = cast(Any, model).get_encoder() if is_encoder_decoder else model
-    embedding = reader.get_input_embeddings()
-    tokens = torch.randint(embedding.weight.shape[0], (module.size,)).to(embedding.weight.device)
+    place(model, Prompt(random_tokens(model, module.size), filler(model.config)))
+
+
+def random_tokens(model: nn.Module, n_tokens: int) -> Tensor:
+    """Return the embeddings of random tokens, n_tokens x width."""
+    embedding: Any = _reader(model).get_input_embeddings()
+    tokens = torch.randint(embedding.weight.shape[0], (n_tokens,)).to(embedding.weight.device)
     with torch.no_grad():
-        prompt = Prompt(embedding(tokens), filler(config))
+        found: Tensor = embedding(tokens)
+    return found
+
+
+def place(model: nn.Module, prompt: Prompt) -> None:
+    """Put a prompt into the model, with its hooks.
+
+    Raises:
+        UnsupportedError: It has one.
+    """
+    if hasattr(model, "autopeft_prompt"):
+        raise UnsupportedError("a model takes one prompt", remedy="Leave out one of the modules that put something in front of the tokens.")
     model.autopeft_prompt = prompt
-    embedding.register_forward_hook(prompt.after_embedding)
-    if is_encoder_decoder:
-        reader.register_forward_pre_hook(prompt.before_reader, with_kwargs=True)
-        model.register_forward_pre_hook(prompt.before_decoder, with_kwargs=True)
-    else:
+    reader = _reader(model)
+    reader.get_input_embeddings().register_forward_hook(prompt.after_embedding)
+    if reader is model:
         model.register_forward_pre_hook(prompt.before_model, with_kwargs=True)
         model.register_forward_hook(prompt.after_model)
+    else:
+        reader.register_forward_pre_hook(prompt.before_reader, with_kwargs=True)
+        model.register_forward_pre_hook(prompt.before_decoder, with_kwargs=True)
+
+
+def _reader(model: nn.Module) -> Any:
+    """Return the module that reads token ids: an encoder-decoder's encoder, or the model."""
+    return cast(Any, model).get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
 
 
 def _named(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

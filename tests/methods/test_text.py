@@ -9,6 +9,7 @@ import transformers as tf
 from torch import nn
 
 from autopeft.configuration import Configuration, PeftModule
+from autopeft.errors import UnsupportedError
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
@@ -34,6 +35,7 @@ CONFIGURATIONS = {
     "weight": (("lora", 3),),
     "representation": (("loreft", 2),),
     "input": (("prompt_tuning", 3),),
+    "decomposed": (("dept", 3),),
     "gated": (("serial_adapter", 4), ("parallel_adapter", 4), ("prefix", 4), ("lora", 3)),
     "together": (("serial_adapter", 4), ("parallel_adapter", 4), ("prefix", 4), ("lora", 3)),
 }
@@ -200,6 +202,46 @@ def test_a_prompt_stands_between_padding_on_the_left_and_the_tokens() -> None:
         )
         torch.testing.assert_close(together.logits[:, 3:], single.logits, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(together.loss, single.loss)
+
+
+@pytest.mark.parametrize("family", ["qwen2", "gpt2", "bert"])
+def test_a_decomposed_prompt_updates_the_first_tokens_of_a_text(family: str) -> None:
+    """[P; E + AB], and what lies beyond the update's length stays; the first row has three tokens of padding on the left."""
+    model, batch = FAMILIES[family].build(), FAMILIES[family].batch()
+    module = PeftModule("dept", 3, options={"rank": 2, "text_length": 4})
+    applied = apply(model, Configuration((module,)), batch)
+    perturb(applied)
+    padded = {name: torch.cat([tensor[:1].roll(3, dims=1), tensor[1:]]) for name, tensor in batch.items()}
+    if family == "gpt2":
+        padded["position_ids"] = (padded["attention_mask"].cumsum(1) - 1).clamp(min=0)
+    logits = logits_of(model, padded)
+    prompt, by_position, to_embedding = (parameter.detach().clone() for parameter in applied.module_parameters.values())
+    assert [tuple(tensor.shape) for tensor in (prompt, by_position, to_embedding)] == [(3, 32), (4, 2), (2, 32)]
+    applied.eject()
+    rows = (1, 2) if family == "bert" else (0, 1, 2)  # a classifier that reads the first position reads padding in the first row
+    for row in rows:
+        own = padded["input_ids"][row][padded["attention_mask"][row] == 1]
+        embedded = model.get_input_embeddings()(own).clone()
+        for position in range(4):
+            embedded[position] += (by_position[position][:, None] * to_embedding).sum(0)
+        with torch.no_grad():
+            plain = model(inputs_embeds=torch.cat([prompt, embedded])[None]).logits[0]
+        expected = plain if family != "qwen2" else plain[3:]
+        found = logits[row] if family != "qwen2" else logits[row, -len(own) :]
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_decomposed_prompt_has_two_learning_rates() -> None:
+    _, _, applied = applied_anew(FAMILIES["bert"], "decomposed")
+    (group,) = applied.hooks[0].parameter_groups(applied.trainable_parameters())
+    assert (len(group.parameters), group.learning_rate_factor) == (1, 300.0)
+    assert group.parameters[0] is applied.module_parameters["autopeft_prompt.vectors"]
+
+
+def test_a_model_takes_one_prompt() -> None:
+    of_family = subject("bert")
+    with pytest.raises(UnsupportedError, match="a model takes one prompt"):
+        apply(of_family.model, Configuration((PeftModule("dept", 2), PeftModule("prompt_tuning", 2))), topology=of_family.topology)
 
 
 XLNET = FAMILIES["xlnet"].settings
