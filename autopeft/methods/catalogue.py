@@ -3,7 +3,9 @@
 from autopeft.configuration import PeftModule
 from autopeft.methods import closed_forms
 from autopeft.methods.method import GATED, Method, Option
-from autopeft.methods.topology import Block, Topology
+from autopeft.methods.topology import ALL_ROLES, Block, Topology
+from autopeft.methods.weight_forms import sparse_entries
+from autopeft.methods.weight_method import no_linears
 
 _BOTTLENECK_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 _ACTIVATION = Option("activation", "relu", "the non-linearity between the two linears", ("relu", "gelu", "silu", "tanh"))
@@ -36,12 +38,46 @@ def _larger_than_hidden(module: PeftModule, topology: Topology) -> str:
     return f"the rank may be at most the hidden size, {hidden_size}" if module.size > hidden_size else ""
 
 
+_FIRST_STAGE = Option("first_stage", 0.5, "share of the steps that choose what is trained in the others", (0.25, 0.5))
+
+
+def _no_stages(module: PeftModule, topology: Topology) -> str:
+    if module.size > 1000:
+        return "it is the number of entries in a thousand"
+    return "" if 0 < float(module.options["first_stage"]) < 1 else "a share of the steps is above 0 and below 1"
+
+
+def _no_heads(module: PeftModule, topology: Topology) -> str:
+    share, stage = float(module.options["heads"]), float(module.options["first_stage"])
+    if not (0 < share <= 1 and 0 < stage < 1):
+        return "a share is above 0 and at most 1"
+    widths = {attention.value_size for block in topology.placed(module.layers) for attention in block.attentions}
+    return "a selection is among heads of one width" if share < 1 and len(widths) > 1 else ""
+
+
 def _no_update(module: PeftModule, topology: Topology) -> str:
     wrong = [name for name in ("rank", "text_length") if int(module.options[name]) < 1]
     return f"its {wrong[0]} must be at least 1" if wrong else ""
 
 
 METHODS = (
+    Method(
+        name="lt_sft",
+        kind="weight",
+        summary="the entries of the targets' weights that move most when all are trained, rewound and trained alone",
+        paper="Ansell et al., 2022, arXiv 2110.07560",
+        inject="autopeft.methods.lt_sft:inject",
+        count=sparse_entries,
+        needs="linears",
+        unsupported=no_linears,
+        unfit=_no_stages,
+        size_name="entries in a thousand",
+        sizes=(1, 5, 10, 50, 100),
+        options=(_FIRST_STAGE,),
+        default_targets=(ALL_ROLES,),
+        spreads=True,
+        merges=True,
+    ),
     Method(
         name="serial_adapter",
         kind="block",
@@ -114,11 +150,22 @@ METHODS = (
         name="lofit",
         kind="attention",
         summary="a learned offset on each attention head's output",
-        paper="Yin et al., 2024, arXiv 2406.01563, without its selection of heads",
-        inject="autopeft.methods.representation:inject_lofit",
+        paper="Yin et al., 2024, arXiv 2406.01563",
+        inject="autopeft.methods.lofit:inject",
         count=closed_forms.lofit,
         needs="transformers' attention interface",
         gap=no_attention_interface,
+        unfit=_no_heads,
+        options=(
+            Option(
+                "heads",
+                1.0,
+                "share of the heads that get an offset, those that matter most; 1 for all",
+                (0.1, 1.0),
+            ),
+            _FIRST_STAGE,
+        ),
+        spreads=True,
     ),
     Method(
         name="prompt_tuning",

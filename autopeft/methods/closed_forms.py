@@ -54,9 +54,17 @@ def loreft(module: PeftModule, topology: Topology) -> int:
 
 
 def lofit(module: PeftModule, topology: Topology) -> int:
-    """Heads * value width an attention module."""
-    attentions = (attention for block in topology.placed(module.layers) for attention in block.attentions)
+    """Heads * value width an attention module; with a selection, of so many heads of all."""
+    attentions = [attention for block in topology.placed(module.layers) for attention in block.attentions]
+    if float(module.options["heads"]) < 1:
+        return selected_heads(module, topology) * attentions[0].value_size
     return sum(attention.n_heads * attention.value_size for attention in attentions)
+
+
+def selected_heads(module: PeftModule, topology: Topology) -> int:
+    """Return how many heads a LoFiT module selects, at least one."""
+    n_heads = sum(attention.n_heads for block in topology.placed(module.layers) for attention in block.attentions)
+    return max(1, round(float(module.options["heads"]) * n_heads))
 
 
 def prompt(module: PeftModule, topology: Topology) -> int:

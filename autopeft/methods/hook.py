@@ -22,6 +22,8 @@ class ParameterGroup:
     """Times the configuration's learning rate, at every step of its schedule."""
     weight_decay: float | None = None
     """None: the configuration's."""
+    is_temporary: bool = False
+    """Whether they are the hook's own, trained for a while to decide something and kept out of the result."""
 
 
 class TrainingHook:
@@ -67,9 +69,16 @@ class TrainingHook:
         """
         return True
 
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Return what was decided in training and is saved with the parameters, such as which entries they are; loading writes into it."""
+        return {}
+
+    def loaded(self) -> None:
+        """Look at `tensors` after they were loaded from an adapter."""
+
     def state_dict(self) -> Mapping[str, Any]:
         """Return what must be kept to go on: tensors, numbers, texts, and lists and dictionaries of them."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned; `start` has been called."""
+        """Go on from what `state_dict` returned; `start` has been called, and the optimiser's state comes after this."""

@@ -86,6 +86,8 @@ class Method:
     default_targets: tuple[str, ...] = ()
     """Roles adapted when a configuration names none. Empty: the method has no targets."""
     placed_in_layers: bool = True
+    spreads: bool = False
+    """Whether training decides which of its layers its parameters go to, so that they don't stand in each."""
     merges: bool = False
     """Whether it can be folded into the model's own weights; see `merges_with`."""
     positions: Callable[[PeftModule], int] = lambda module: 0

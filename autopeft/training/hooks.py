@@ -38,7 +38,7 @@ class TrainingHooks:
         left = {id(parameter): parameter for parameter in self._trainable.values()}
         for group in groups:
             for parameter in group.parameters:
-                if left.pop(id(parameter), None) is None:
+                if not group.is_temporary and left.pop(id(parameter), None) is None:
                     raise InvalidInputError(
                         "a parameter may be in one group of the optimiser, and must be one that is trained",
                         value=next((name for name, one in self._trainable.items() if one is parameter), tuple(parameter.shape)),
