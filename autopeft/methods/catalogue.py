@@ -4,7 +4,7 @@ from autopeft.configuration import PeftModule
 from autopeft.methods import closed_forms
 from autopeft.methods.method import GATED, Method, Option
 from autopeft.methods.topology import ALL_ROLES, Block, Topology
-from autopeft.methods.weight_forms import sparse_entries
+from autopeft.methods.weight_forms import over_linears, sparse_entries, sparse_entries_of
 from autopeft.methods.weight_method import no_linears
 
 _BOTTLENECK_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -76,6 +76,21 @@ METHODS = (
         options=(_FIRST_STAGE,),
         default_targets=(ALL_ROLES,),
         spreads=True,
+        merges=True,
+    ),
+    Method(
+        name="spiel",
+        kind="weight",
+        summary="a few entries of each target's weight, which are dropped and grown while they train",
+        paper="Ansell et al., 2024, arXiv 2401.16405",
+        inject="autopeft.methods.spiel:inject",
+        count=over_linears(sparse_entries_of),
+        needs="linears",
+        unsupported=no_linears,
+        unfit=lambda module, topology: "it is the number of entries in a thousand" if module.size > 1000 else "",
+        size_name="entries in a thousand",
+        sizes=(1, 5, 10, 50, 100),
+        default_targets=(ALL_ROLES,),
         merges=True,
     ),
     Method(

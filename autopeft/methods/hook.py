@@ -1,7 +1,8 @@
 """What a PEFT method may do while it is trained, beside having parameters.
 
-A method's injector returns a hook, or None, which is usual. A step of training, numbered from 0, is: `lowest_trained_layer` and `frozen`,
-the forward pass, the backward pass of the task's loss and of `extra_loss`, `after_backward`, clipping, the optimiser's step, `after_step`.
+A method's injector returns a hook, or None, which is usual. A step of training, numbered from 0, is: `before_step`, `lowest_trained_layer` and
+`frozen`, the forward pass, the backward pass of the task's loss and of `extra_loss`, `after_backward`, clipping, the optimiser's step,
+`after_step`.
 Everything that a hook keeps from step to step is in `state_dict`, so that a training can stop after any step and go on elsewhere.
 """
 
@@ -39,6 +40,9 @@ class TrainingHook:
 
     def start(self, n_steps: int, trainable: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
         """Get ready for a training of so many steps, from its first or, with `load_state_dict` after this, from a later one."""
+
+    def before_step(self, step: int) -> None:
+        """Get ready for a step, before its forward pass."""
 
     def extra_loss(self) -> Tensor | None:
         """Return a number to be minimised beside the task's loss, computed in float32; None for none."""

@@ -24,6 +24,11 @@ def sparse_entries(module: PeftModule, topology: Topology) -> int:
     return max(1, round(total * module.size / 1000))
 
 
+def sparse_entries_of(module: PeftModule, linear: Linear) -> int:
+    """R entries in a thousand of the weight, at least one."""
+    return max(1, round(linear.fan_in * linear.fan_out * module.size / 1000))
+
+
 def low_rank(module: PeftModule, linear: Linear) -> int:
     """R(i + o): a factor on either side."""
     return module.size * (linear.fan_in + linear.fan_out)

@@ -60,9 +60,11 @@ class TrainingHooks:
             hook.start(n_steps, self._trainable, optimizer)
 
     def before_step(self, step: int) -> None:
-        """Let no gradient reach what any hook says is not trained in this step."""
+        """Call every hook's `before_step`, and let no gradient reach what any says is not trained in this step."""
         if not self._hooks:
             return
+        for hook in self._hooks:
+            hook.before_step(step)
         lowest = max(hook.lowest_trained_layer(step) for hook in self._hooks)
         frozen = {id(parameter) for hook in self._hooks for parameter in hook.frozen(step)}
         if lowest:

@@ -10,6 +10,7 @@ import torch
 
 from autopeft.budget import Budget
 from autopeft.errors import AutopeftError, hides_a_stop
+from autopeft.methods.adapter_files import tensors_of
 from autopeft.methods.checkpoint import pack
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
@@ -116,7 +117,7 @@ class TrialRunner:
                 )
                 if assignment.paused is not None:
                     training.restore(assignment.paused.state)
-                best = None if self._settings.test is None else BestEpoch(applied.trainable_parameters(), self._family)
+                best = None if self._settings.test is None else BestEpoch(tensors_of(applied), self._family)
                 curve, train_seconds = self._train(training, assignment, validation, frozen, best)
                 done = curve[-1].progress == 1
                 kept = curve[-1] if best is None else best.restore()

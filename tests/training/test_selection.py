@@ -156,3 +156,69 @@ def test_one_module_changes_a_weight() -> None:
         apply(model, both, BATCH)
     apart = Configuration((PeftModule("lt_sft", 10, (0,), ("ffn_in",)), PeftModule("lora", 4, (0,))))
     apply(model, apart, BATCH).eject()
+
+
+def test_spiel_drops_the_smallest_changes_and_grows_where_gradients_add_up() -> None:
+    """Dense weights with a mask, changed by the rule of the paper; plain SGD, so that the optimiser has no moments."""
+    n_steps, interval, phase = 32, 4, 2
+    torch.manual_seed(0)
+    applied = apply(FAMILIES["bert"].build(), Configuration((PeftModule("spiel", 50, (1,), ("query", "ffn_in")),)), BATCH)
+    parts = list(applied.hooks[0].tensors().values())
+    model = FAMILIES["bert"].build().requires_grad_(False)
+    block = model.bert.encoder.layer[1]
+    weights = [block.attention.self.query.weight, block.intermediate.dense.weight]
+    first = [weight.detach().clone() for weight in weights]
+    masks = [
+        torch.zeros(weight.numel()).index_fill(0, indices, 1.0).view(weight.shape) for weight, indices in zip(weights, parts, strict=True)
+    ]
+    assert [int(mask.sum()) for mask in masks] == [51, 77]
+    for parameter in (*weights, *heads_of(model)):
+        parameter.requires_grad_(True)
+    hooks = TrainingHooks(applied)
+    ours = torch.optim.SGD(hooks.parameter_groups(0.0), lr=0.3)
+    hooks.start(n_steps, ours)
+    plain = torch.optim.SGD([*weights, *heads_of(model)], lr=0.3)
+    chosen: list[torch.Tensor] = []
+    for step in range(n_steps):
+        hooks.before_step(step)
+        applied.model(**BATCH, labels=LABELS).loss.backward()
+        hooks.after_backward(step)
+        ours.step()
+        hooks.after_step(step)
+        ours.zero_grad()
+        model(**BATCH, labels=LABELS).loss.backward()
+        gradients = [weight.grad.clone().flatten() for weight in weights]
+        for weight, mask in zip(weights, masks, strict=True):
+            weight.grad *= mask
+        plain.step()
+        plain.zero_grad()
+        if step % interval == 0:
+            chosen = [gradient.abs().argsort(descending=True)[: int(mask.sum())] for gradient, mask in zip(gradients, masks, strict=True)]
+            sums = [torch.zeros(len(candidates)) for candidates in chosen]
+        if step % interval < phase:
+            sums = [total + gradient[candidates] for total, gradient, candidates in zip(sums, gradients, chosen, strict=True)]
+        if step % interval == phase - 1:
+            share = 1.0 if step + 1 == phase else 0.2 * (1 - (step + 1) / n_steps)
+            for index, weight in enumerate(weights):
+                change, flat = (weight.detach() - first[index]).flatten(), masks[index].flatten()
+                current = flat.nonzero().flatten()
+                n_replaced = int(share * len(current))
+                dropped = set(current[change[current].abs().argsort()[:n_replaced]].tolist())
+                remaining = set(current.tolist()) - dropped
+                order = [int(chosen[index][at]) for at in sums[index].abs().argsort(descending=True)]
+                grown = set([at for at in order if at not in remaining][:n_replaced])
+                gone = sorted(dropped - grown, key=lambda at: abs(float(change[at])))[: len(grown - dropped)]
+                flat[list(gone)], flat[list(grown - dropped)] = 0.0, 1.0
+                weight.data.view(-1)[list(gone)] = first[index].view(-1)[list(gone)]
+        for mask, indices in zip(masks, parts, strict=True):
+            assert set(mask.flatten().nonzero().flatten().tolist()) == set(indices.tolist()), step
+    torch.testing.assert_close(logits_of(applied.model, BATCH), logits_of(model, BATCH), rtol=1e-4, atol=1e-5)
+    applied.merge()
+    torch.testing.assert_close(logits_of(applied.model, BATCH), logits_of(model, BATCH), rtol=1e-4, atol=1e-5)
+
+
+def test_what_spiel_grows_has_the_moments_of_its_gradients() -> None:
+    applied = applied_to_bert(PeftModule("spiel", 10, (0, 2)))
+    optimizer = train(applied, n_steps=16)
+    for parameter in applied.module_parameters.values():
+        assert (optimizer.state[parameter]["exp_avg_sq"] > 0).all()
