@@ -1,9 +1,9 @@
 """What a PEFT method may do while it is trained, beside having parameters.
 
-A method's injector returns a hook, or None, which is usual. A step of training, numbered from 0, is: `before_step`, `lowest_trained_layer` and
-`frozen`, the forward pass, the backward pass of the task's loss and of `extra_loss`, `after_backward`, clipping, the optimiser's step,
-`after_step`.
-Everything that a hook keeps from step to step is in `state_dict`, so that a training can stop after any step and go on elsewhere.
+A method's injector returns a hook, or None, which is usual. A step of training, numbered from 0, is: `before_step`, `lowest_trained_layer`
+and `frozen`, the forward pass, the backward pass of the task's loss and of `extra_loss`, `after_backward`, clipping, the optimiser's step,
+`after_step`. Everything that a hook keeps from step to step is in `state_dict`, so that a training can stop after any step and go on
+elsewhere.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

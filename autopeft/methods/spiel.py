@@ -1,10 +1,10 @@
 """SpIEL with accumulated gradients (SpIEL-AG: Ansell et al., 2024, arXiv 2401.16405): sparse changes whose places move while they train.
 
 Of each target's weight K entries are changed: theta = theta_0 + delta at the indices eta. Every S steps some are dropped and as many grown:
-in a phase of G steps the K entries with the largest |gradient| in its first step become candidates, and their gradients are added up;
-then the p K entries with the smallest |delta| go, and the candidates with the largest |sum of gradients| come, at delta = 0, their moments
-in the optimiser set to the means of gradient and squared gradient. The first phase is the first G steps and replaces all; p falls linearly with
-the steps from p_0 to 0.
+in a phase of G steps the K entries with the largest |gradient| in its first step become candidates, and their gradients are added up; then
+the p K entries with the smallest |delta| go, and the candidates with the largest |sum of gradients| come, at delta = 0, their moments in
+the optimiser set to the means of gradient and squared gradient. The first phase is the first G steps and replaces all; p falls linearly
+with the steps from p_0 to 0.
 """
 
 from collections.abc import Iterable, Mapping
