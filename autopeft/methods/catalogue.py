@@ -47,6 +47,20 @@ def _no_stages(module: PeftModule, topology: Topology) -> str:
     return "" if 0 < float(module.options["first_stage"]) < 1 else "a share of the steps is above 0 and below 1"
 
 
+def _of_several_widths(module: PeftModule, topology: Topology) -> str:
+    widths = {block.hidden_size for block in topology.placed(module.layers)}
+    return "its layers have several widths" if len(widths) > 1 else ""
+
+
+def _no_experts(module: PeftModule, topology: Topology) -> str:
+    n_experts, n_chosen = int(module.options["experts"]), int(module.options["chosen"])
+    return (
+        ""
+        if n_experts >= 1 and 0 <= n_chosen <= n_experts
+        else "a token goes to at most as many experts as there are, which is one or more"
+    )
+
+
 def _no_heads(module: PeftModule, topology: Topology) -> str:
     share, stage = float(module.options["heads"]), float(module.options["first_stage"])
     if not (0 < share <= 1 and 0 < stage < 1):
@@ -116,6 +130,38 @@ METHODS = (
         size_name="bottleneck size",
         sizes=_BOTTLENECK_SIZES,
         options=(Option("scale", 4.0, "factor on the adapter's output"), _ACTIVATION, GATED),
+    ),
+    Method(
+        name="shared_adapter",
+        kind="block",
+        summary="one bottleneck after the feed-forward network that all chosen layers share",
+        paper="Sung et al., 2021, arXiv 2112.06825, whose adapters are shared by tasks",
+        inject="autopeft.methods.bottleneck:inject_shared",
+        count=closed_forms.shared_bottleneck,
+        unfit=_of_several_widths,
+        size_name="bottleneck size",
+        sizes=_BOTTLENECK_SIZES,
+        options=(Option("scale", 1.0, "factor on the adapter's output"), _ACTIVATION, GATED),
+        spreads=True,
+    ),
+    Method(
+        name="mixture",
+        kind="block",
+        summary="bottlenecks beside the feed-forward network, of which a learned router chooses some for each token",
+        paper="after Shazeer et al., 2017, arXiv 1701.06538",
+        inject="autopeft.methods.mixture:inject",
+        count=closed_forms.mixture,
+        needs="a feed-forward network",
+        gap=no_ffn,
+        unfit=_no_experts,
+        size_name="bottleneck size",
+        sizes=_BOTTLENECK_SIZES,
+        options=(
+            Option("experts", 4, "number of bottlenecks", (2, 4, 8)),
+            Option("chosen", 2, "how many of them a token goes to; 0 for all", (0, 1, 2)),
+            Option("scale", 4.0, "factor on the adapters' output"),
+            _ACTIVATION,
+        ),
     ),
     Method(
         name="prefix",
