@@ -4,7 +4,7 @@ from autopeft.configuration import PeftModule
 from autopeft.methods import closed_forms
 from autopeft.methods.method import GATED, Method, Option
 from autopeft.methods.topology import ALL_ROLES, Block, Topology
-from autopeft.methods.weight_forms import over_linears, sparse_entries, sparse_entries_of
+from autopeft.methods.weight_forms import dsee, over_linears, sparse_entries, sparse_entries_of
 from autopeft.methods.weight_method import no_linears
 
 _BOTTLENECK_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -61,6 +61,15 @@ def _no_experts(module: PeftModule, topology: Topology) -> str:
     )
 
 
+def _too_large(module: PeftModule, topology: Topology) -> str:
+    for linear in topology.linears(module.layers, module.targets):
+        if module.size > min(linear.fan_in, linear.fan_out):
+            return f"the rank may be at most the narrower width of {linear.name}, {min(linear.fan_in, linear.fan_out)}"
+        if not 1 <= int(module.options["entries"]) <= linear.fan_in * linear.fan_out:
+            return f"the weight of {linear.name} has {linear.fan_in * linear.fan_out} entries, of which at least one is taken"
+    return ""
+
+
 def _no_heads(module: PeftModule, topology: Topology) -> str:
     share, stage = float(module.options["heads"]), float(module.options["first_stage"])
     if not (0 < share <= 1 and 0 < stage < 1):
@@ -90,6 +99,22 @@ METHODS = (
         options=(_FIRST_STAGE,),
         default_targets=(ALL_ROLES,),
         spreads=True,
+        merges=True,
+    ),
+    Method(
+        name="dsee",
+        kind="weight",
+        summary="a low-rank matrix added to each target's weight, and a few of its entries that no low-rank matrix accounts for",
+        paper="Chen et al., 2021, arXiv 2111.00160",
+        inject="autopeft.methods.dsee:inject",
+        count=over_linears(dsee),
+        needs="linears",
+        unsupported=no_linears,
+        unfit=_too_large,
+        size_name="rank",
+        sizes=(1, 2, 4, 8, 16, 32, 64),
+        options=(Option("entries", 64, "number of entries of each weight", (16, 64, 256)),),
+        default_targets=("query", "value"),
         merges=True,
     ),
     Method(

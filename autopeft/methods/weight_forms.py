@@ -29,6 +29,11 @@ def sparse_entries_of(module: PeftModule, linear: Linear) -> int:
     return max(1, round(linear.fan_in * linear.fan_out * module.size / 1000))
 
 
+def dsee(module: PeftModule, linear: Linear) -> int:
+    """R(i + o) + N: the factors, and N entries."""
+    return low_rank(module, linear) + int(module.options["entries"])
+
+
 def low_rank(module: PeftModule, linear: Linear) -> int:
     """R(i + o): a factor on either side."""
     return module.size * (linear.fan_in + linear.fan_out)

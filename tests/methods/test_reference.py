@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -159,3 +160,25 @@ def test_a_mixture_adds_the_chosen_experts_by_their_shares(chosen: int, n_chosen
             hidden = (down.weight @ token + down.bias).clamp(min=0)
             expected[row, position] += math.exp(scores[expert]) / total * 4.0 * (up.weight @ hidden + up.bias)
     torch.testing.assert_close(mixture(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_dsee_changes_a_weight_by_a_low_rank_matrix_and_the_entries_that_none_accounts_for() -> None:
+    model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
+    linear = model.get_submodule("bert.encoder.layer.1.attention.self.query")
+    weight, bias = linear.weight.detach().double().numpy(), linear.bias.detach().clone()
+    low = np.zeros_like(weight)
+    for _ in range(5):
+        residual = np.where(np.isin(np.arange(1024).reshape(32, 32), np.argsort(-abs(weight - low), axis=None)[:16]), weight - low, 0)
+        left, values, right = np.linalg.svd(weight - residual)
+        low = left[:, :3] @ np.diag(values[:3]) @ right[:3]
+    expected_entries = np.sort(np.argsort(-abs(weight - low), axis=None)[:16])
+    applied = apply(model, Configuration((PeftModule("dsee", 3, (1,), ("query",), {"entries": 16}),)), batch)
+    assert applied.hooks[0].tensors()["entries.0"].tolist() == expected_entries.tolist()
+    for parameter in applied.module_parameters.values():
+        parameter.data.normal_(0, 0.3)
+    right, left, values = (parameter.detach().double().numpy() for parameter in applied.module_parameters.values())
+    changed = weight + 2 * left @ right
+    for entry, value in zip(expected_entries, values, strict=True):
+        changed[entry // 32, entry % 32] += value
+    x = torch.randn(2, 5, 32)
+    torch.testing.assert_close(linear(x), (x.double() @ torch.tensor(changed).T).float() + bias, rtol=1e-4, atol=1e-5)
