@@ -15,6 +15,17 @@ from autopeft.methods.registry import all_methods
 from tests.methods.families import FAMILIES, subject
 from tests.methods.test_conformance import module_of
 
+MISSING = {
+    "TriAdaptLoRA (arXiv 2501.08008)": "a low-rank change whose rank grows where its norm does: a `WeightChange` and a hook's `after_step`",
+    "HUT (arXiv 2409.13501)": "its update is a Hadamard product with low-rank matrices, as `hira` has one; the two were not compared",
+    "GreenTrainer (arXiv 2309.13192)": "the measured cost of each tensor's backward pass; a hook's `frozen` carries the choice out",
+    "EPT (arXiv 2405.11464), PTEC (arXiv 2309.12075)": "prompts that are projected or have a head of their own, as `dept` is one",
+    "Polyhistor (arXiv 2210.03265)": "several tasks at once, which its hypernetwork is shared by",
+    "connected adapters for retrieval (SIGIR 2022)": "a module that two encoders share",
+    "token pruning (arXiv 2201.03327), SPT (arXiv 2312.10365)": "layers that leave out tokens, weights of attention or hidden units",
+    "RoSTE (arXiv 2502.09003)": "quantised backbones",
+}
+"""By method, what it would take."""
 PAGE = Path(__file__).parent / "methods.md"
 
 
@@ -60,6 +71,8 @@ def page() -> str:
     lines += table(["method", *FAMILIES], marks)
     lines += ["### Why not", ""]
     lines += [f"- {reason} ({', '.join(families)})" for reason, families in gaps.items()]
+    lines += ["", "## Published methods that are missing, and what they would need", ""]
+    lines += [f"- {name}: {need}." for name, need in MISSING.items()]
     return "\n".join(lines) + "\n"
 
 

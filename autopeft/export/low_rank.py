@@ -12,6 +12,9 @@ from autopeft.methods.topology import Topology
 
 COMMON_OPTIONS = ("dropout", "dora", "rslora", "pissa")
 """Options that a description of LoRA holds once for all linears."""
+OPTIONS_OF_TRAINING = ("b_rate",)
+"""Options that make no difference any more once a LoRA is trained."""
+_EXPRESSED = (*COMMON_OPTIONS, *OPTIONS_OF_TRAINING)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,9 @@ class LowRanks:
         return {name: linear for name, linear in self.linears.items() if linear != self.common}
 
 
-def split_off(trial: FinishedTrial, expressed: Collection[str] = COMMON_OPTIONS) -> tuple[Configuration, list[str]]:
+def split_off(
+    trial: FinishedTrial, expressed: Collection[str] = (*COMMON_OPTIONS, *OPTIONS_OF_TRAINING)
+) -> tuple[Configuration, list[str]]:
     """Return the LoRA modules that one description can hold, and in words the rest of the trial's modules.
 
     Args:

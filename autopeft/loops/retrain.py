@@ -14,9 +14,11 @@ from typing import Any, Protocol
 from autopeft.budget import Budget
 from autopeft.errors import AutopeftError, InvalidInputError
 from autopeft.executors.base import Executor
+from autopeft.loops.lengths import fit_length
 from autopeft.loops.search import load_data
 from autopeft.loops.transfer import transfer
 from autopeft.loops.workers import count_workers, start_executor
+from autopeft.methods.registry import positions_taken
 from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
 from autopeft.request import SearchRequest
@@ -128,7 +130,7 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
     backbone = find_backbone(asked.model, offline=asked.offline)
     if request.model is None:
         _require_same(backbone, run)
-    plan = RetrainPlan(data, backbone, _budget(asked, data, request.epochs, folder), folder)
+    plan = RetrainPlan(data, backbone, _budget(asked, data, request, folder, run), folder)
     workers = count_workers(asked.workers)
     settings = RunnerSettings(
         backbone,
@@ -140,13 +142,19 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
         cache_bytes=asked.n_cache_bytes,
         test=data.test,
     )
-    folder.require_same(_identity(plan))
-    if request.model is None and not _waiting(folder, candidates, request.seeds):
+    if not request.is_transfer:
+        folder.require_same(_identity(plan))
+    if not request.is_transfer and not _waiting(folder, candidates, request.seeds):
         return folder
     with driving(run), closing(start_executor(settings, workers, asked.address)) as executor:
         if request.model is not None:
             topology, n_layers = executor.describe().topology, run.settings()["n_layers"]
             candidates = [replace(one, configuration=transfer(one.configuration, n_layers, topology)) for one in candidates]
+        if request.is_transfer:
+            taken = max(positions_taken(one.configuration) for one in candidates)
+            budget, data = fit_length(plan.budget, data, executor.describe(), taken)
+            plan = replace(plan, budget=budget, data=data)
+            folder.require_same(_identity(plan))
         folder.prepare(_describe(plan, executor, settings.threads), candidates)
         _loop(plan, candidates, request.seeds, executor, progress)
     _require_results(folder, candidates)
@@ -212,10 +220,13 @@ def _result(seed: int, measurement: Measurement) -> SeedResult:
     )
 
 
-def _budget(asked: SearchRequest, data: TaskData, epochs: int | None, folder: RetrainedFolder) -> Budget:
-    if epochs is None and (earlier := folder.settings()):
+def _budget(asked: SearchRequest, data: TaskData, request: RetrainRequest, folder: RetrainedFolder, run: RunDirectory) -> Budget:
+    if request.epochs is None and (earlier := folder.settings()):
         return Budget.from_dict(earlier["budget"])
-    return asked.budget(data.task.low_cost).full(epochs)
+    budget = asked.budget(data.task.low_cost)
+    if not request.is_transfer:  # texts are as long as in the search, which may have had to cut them
+        budget = replace(budget, max_length=run.settings()["budget"]["max_length"])
+    return budget.full(request.epochs)
 
 
 def _require_same(backbone: BackboneSource, run: RunDirectory) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from autopeft.budget import Budget
-from autopeft.configuration import Configuration
+from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import AutopeftError, UnsupportedError
 from autopeft.executors.base import Executor
+from autopeft.loops.lengths import fit_length
 from autopeft.loops.schedule import Schedule
 from autopeft.loops.start import start_points
 from autopeft.loops.warm_start import warm_points
@@ -29,7 +30,7 @@ from autopeft.request import SearchRequest
 from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.space.definition import MethodTraits
 from autopeft.space.reader import read_space
-from autopeft.space.space import Point, SearchSpace
+from autopeft.space.space import MethodChoice, Point, SearchSpace
 from autopeft.study import pauses
 from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.disk import writing
@@ -190,7 +191,8 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
         start = start_points(request.start, foresight, topology)
         if is_new:  # the runs may be gone or have grown when this one is resumed, and its queue holds what they had
             start |= warm_points(request.warm_start, foresight)
-        yield SearchPlan(request, data, backbone, request.budget(data.task.low_cost), facts, foresight, start, left_out), executor
+        budget, data = fit_length(request.budget(data.task.low_cost), data, facts, _most_positions(space))
+        yield SearchPlan(request, data, backbone, budget, facts, foresight, start, left_out), executor
 
 
 def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor, progress: Progress) -> None:
@@ -284,13 +286,30 @@ def supported_part(space: SearchSpace, topology: Topology) -> tuple[SearchSpace,
         choice.method: reason
         for slot in space.slots
         for choice in slot.choices
-        if (reason := get_method(choice.method).unsupported(topology))
+        if (reason := get_method(choice.method).objection(topology))
     }
-    slots = [replace(slot, choices=tuple(choice for choice in slot.choices if choice.method not in reasons)) for slot in space.slots]
+    slots = [
+        replace(slot, choices=tuple(_where_it_can(choice, topology) for choice in slot.choices if choice.method not in reasons))
+        for slot in space.slots
+    ]
     left_out = tuple(f"{method} is left out: {reason}" for method, reason in sorted(reasons.items()))
     if slots and not any(slot.choices for slot in slots):
         raise UnsupportedError(f"{topology.model_class} can take no method of the space {space.name}; {'; '.join(left_out)}")
     return replace(space, slots=tuple(slot for slot in slots if slot.choices)), left_out
+
+
+def _most_positions(space: SearchSpace) -> int:
+    """Return how many positions the modules of a configuration may take from the text."""
+    return sum(
+        max(get_method(choice.method).positions(PeftModule(choice.method, size)) for choice in slot.choices for size in choice.sizes)
+        for slot in space.slots
+    )
+
+
+def _where_it_can(choice: MethodChoice, topology: Topology) -> MethodChoice:
+    """Return a choice that leaves out those of its layers that a hybrid model can't take it in."""
+    layers = get_method(choice.method).layers_of(topology)
+    return choice if layers == topology.layers else replace(choice, layers=layers)
 
 
 def known_costs(facts: BackboneFacts) -> KnownValues:

@@ -11,14 +11,16 @@ from importlib.metadata import version
 from typing import Any, Protocol
 
 from safetensors.torch import save as write_tensors
-from torch import nn
+from torch import Tensor, nn
 
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError
+from autopeft.methods.hook import TrainingHook
 from autopeft.methods.topology import Topology
 
 DESCRIPTION, TENSORS = "adapter.json", "adapter.safetensors"
 _FORMAT = 1
+_DECIDED = "autopeft_decided"
 _LIBRARIES = ("torch", "transformers", "peft")
 
 
@@ -27,6 +29,7 @@ class Trained(Protocol):
 
     configuration: Configuration
     topology: Topology
+    hooks: tuple[TrainingHook, ...]
 
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
         """Return everything that is trained, by name."""
@@ -42,8 +45,18 @@ def pack(trained: Trained, metadata: Mapping[str, Any] | None = None) -> dict[st
     Raises:
         InvalidInputError: The modules were ejected or merged, or the metadata is no JSON.
     """
-    tensors = {name: parameter.detach().cpu().contiguous() for name, parameter in trained.trainable_parameters().items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(trained).items()}
     return {DESCRIPTION: _describe(trained, metadata or {}).encode(), TENSORS: write_tensors(tensors)}
+
+
+def tensors_of(trained: Trained) -> dict[str, Tensor]:
+    """Return all tensors of an adapter, by name: what is trained, and what was decided in training (`autopeft.methods.hook`).
+
+    Raises:
+        InvalidInputError: The modules were ejected or merged.
+    """
+    decided = {f"{_DECIDED}.{index}.{name}": tensor for index, hook in enumerate(trained.hooks) for name, tensor in hook.tensors().items()}
+    return {**trained.trainable_parameters(), **decided}
 
 
 def read_description(content: bytes) -> dict[str, Any]:

@@ -104,10 +104,13 @@ class AppliedModules:
         resolved = resolve(self.configuration, self.topology)
         if lasting := [Configuration((module,)).describe() for method, module in resolved if not method.merges_with(module)]:
             raise UnsupportedError("a configuration merges only if each of its modules does", value=lasting)
+        from autopeft.methods.changed_weight import fold_changes
         from autopeft.methods.weight import fold  # peft takes a second to import, and most configurations can do without
 
+        fold_changes(self.model)
         fold(self.model)
         del self.model.autopeft_applied
+        self.hooks = ()
         self._in_place = False
 
     def _require_in_place(self) -> None:

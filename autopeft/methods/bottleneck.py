@@ -54,6 +54,14 @@ def inject_parallel(model: nn.Module, module: PeftModule, topology: Topology) ->
         deltas_of(model, block).parallel[module.method] = _build(model, module, block)
 
 
+def inject_shared(model: nn.Module, module: PeftModule, topology: Topology) -> None:
+    """Add one and the same bottleneck after each chosen block's FFN; it stands in the first of them, and the others refer to it."""
+    blocks = topology.placed(module.layers)
+    shared = _build(model, module, blocks[0])
+    for block in blocks:
+        deltas_of(model, block).serial[module.method] = shared
+
+
 def _build(model: nn.Module, module: PeftModule, block: Block) -> Bottleneck:
     options, device = module.options, device_of(model.get_submodule(block.name))
     activation, scale = str(options["activation"]), float(options["scale"])

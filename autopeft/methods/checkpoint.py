@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError, VerificationError
-from autopeft.methods.adapter_files import DESCRIPTION, TENSORS, pack, read_description
+from autopeft.methods.adapter_files import DESCRIPTION, TENSORS, pack, read_description, tensors_of
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
@@ -55,7 +55,9 @@ def unpack(
     _require_same_backbone(description["backbone"], topology)
     applied = apply(model, Configuration.from_dict(description["configuration"]), topology=topology)
     try:
-        _fill(applied.trainable_parameters(), read_tensors(files[TENSORS]))
+        _fill(tensors_of(applied), read_tensors(files[TENSORS]))
+        for hook in applied.hooks:
+            hook.loaded()
     except BaseException:
         applied.eject()
         raise
@@ -79,7 +81,7 @@ def _require_same_backbone(saved: Mapping[str, Any], topology: Topology) -> None
 
 
 @torch.no_grad()
-def _fill(parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]) -> None:
+def _fill(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     if missing := sorted(parameters.keys() - tensors):
         raise VerificationError(f"the adapter lacks {len(missing)} tensors: {_some(missing)}")
     if surplus := sorted(tensors.keys() - parameters):

@@ -20,6 +20,18 @@ def bottleneck(module: PeftModule, topology: Topology) -> int:
     return sum(2 * width * module.size + module.size + width + gate(module, width) for width in widths)
 
 
+def shared_bottleneck(module: PeftModule, topology: Topology) -> int:
+    """2hr + r + h, whatever the number of blocks; gated, h + 1 more."""
+    width = topology.placed(module.layers)[0].hidden_size
+    return 2 * width * module.size + module.size + width + gate(module, width)
+
+
+def mixture(module: PeftModule, topology: Topology) -> int:
+    """E(2hr + r + 2h + 1) a block: E bottlenecks, and a linear to as many scores."""
+    widths = [block.hidden_size for block in topology.placed(module.layers)]
+    return int(module.options["experts"]) * sum(2 * width * module.size + module.size + 2 * width + 1 for width in widths)
+
+
 def prefix(module: PeftModule, topology: Topology) -> int:
     """P * o an attention module, o = key-value heads * (key width + value width); with an MLP of width m, Ps + (s + 1)m + (m + 1)o.
 
@@ -54,14 +66,28 @@ def loreft(module: PeftModule, topology: Topology) -> int:
 
 
 def lofit(module: PeftModule, topology: Topology) -> int:
-    """Heads * value width an attention module."""
-    attentions = (attention for block in topology.placed(module.layers) for attention in block.attentions)
+    """Heads * value width an attention module; with a selection, of so many heads of all."""
+    attentions = [attention for block in topology.placed(module.layers) for attention in block.attentions]
+    if float(module.options["heads"]) < 1:
+        return selected_heads(module, topology) * attentions[0].value_size
     return sum(attention.n_heads * attention.value_size for attention in attentions)
+
+
+def selected_heads(module: PeftModule, topology: Topology) -> int:
+    """Return how many heads a LoFiT module selects, at least one."""
+    n_heads = sum(attention.n_heads for block in topology.placed(module.layers) for attention in block.attentions)
+    return max(1, round(float(module.options["heads"]) * n_heads))
 
 
 def prompt(module: PeftModule, topology: Topology) -> int:
     """P * width of the token embeddings."""
     return module.size * embedding_width(topology)
+
+
+def dept(module: PeftModule, topology: Topology) -> int:
+    """Pd + r(s + d), d the width of the token embeddings: a prompt, and a pair of rank r for texts of s tokens."""
+    width, rank = embedding_width(topology), int(module.options["rank"])
+    return module.size * width + rank * (int(module.options["text_length"]) + width)
 
 
 def embedding_width(topology: Topology) -> int:

@@ -115,7 +115,7 @@ def _verify(handle: AppliedModules, resolved: Sequence[tuple[Method, PeftModule]
     wanted = count_parameters(handle.configuration, handle.topology)
     if handle.parameter_count != wanted:
         raise VerificationError(f"the configuration has {wanted} parameters, and what was built has {handle.parameter_count}")
-    asked = {layer for method, module in resolved if method.selects is None for layer in module.layers or ()}
+    asked = {layer for method, module in resolved if method.selects is None and not method.spreads for layer in module.layers or ()}
     hit = set(_blocks_hit(handle))
     if missing := asked - hit:
         raise VerificationError("nothing was added to layers that the configuration names", value=sorted(missing))

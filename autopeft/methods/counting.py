@@ -58,20 +58,26 @@ class ParameterCounter:
 
 def _resolve(module: PeftModule, topology: Topology) -> tuple[Method, PeftModule]:
     method = get_method(module.method)
-    if reason := method.unsupported(topology):
+    if reason := method.objection(topology):
         raise UnsupportedError(f"{topology.model_class} cannot take {method.name}: {reason}")
     complete = method.complete(module)
-    _check_layers(complete, topology)
+    _check_layers(method, complete, topology)
     if reason := method.unfit(complete, topology):
         raise UnsupportedError(f"{topology.model_class} cannot take {method.name} of size {module.size}: {reason}")
     return method, complete
 
 
-def _check_layers(module: PeftModule, topology: Topology) -> None:
+def _check_layers(method: Method, module: PeftModule, topology: Topology) -> None:
     if outside := sorted(set(module.layers or ()) - topology.layers):
         raise InvalidInputError(
             f"{module.method} names layers the model does not have", value=outside, remedy=f"It has layers 0 to {topology.n_layers - 1}."
         )
+    for block in topology.placed(module.layers) if module.layers is not None else ():
+        if reason := method.gap(block):
+            able = ", ".join(map(str, sorted(method.layers_of(topology))))
+            raise UnsupportedError(
+                f"layer {block.index} of {topology.model_class} cannot take {method.name}: {reason}", remedy=f"Layers that can: {able}."
+            )
     for block in topology.placed(module.layers) if module.targets else ():
         if not block.select(module.targets):
             raise UnsupportedError(

@@ -1,11 +1,12 @@
 """Find out what a model is made of, from its module tree and one forward pass, without a table of model families.
 
-Blocks are the modules that transformers can checkpoint and that hold attention; where a model has none, the innermost members of module
-lists that hold attention and a linear beside it. What happens inside a block is watched while a tiny real batch runs: the width of its
+Blocks are the members of the innermost module lists in which one holds attention and a feed-forward network, and, where no list has such a
+member, of those that mix tokens by a recurrence. What happens inside a block is watched while a tiny real batch runs: the width of its
 output, whether that output is a norm's (post-norm), and the shapes of the keys and values that reach the attention interface.
 """
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from transformers.pytorch_utils import Conv1D
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.methods.attention import backend, redirect
 from autopeft.methods.fingerprint import digest
-from autopeft.methods.head import head_parameter_names
+from autopeft.methods.head import head_parameter_names, parameters_not_loaded
 from autopeft.methods.outputs import first_tensor
 from autopeft.methods.snapshot import Snapshot
 from autopeft.methods.topology import Attention, Block, Linear, Role, Tensor, Topology
@@ -40,7 +41,8 @@ def discover(model: nn.Module, batch: Mapping[str, Any], *, extra_trainable: Seq
     Args:
         model: A transformers model.
         batch: A tiny real batch, as keyword arguments of the model's forward pass, on the model's device.
-        extra_trainable: Names of parameters beside the task head that every configuration trains, such as newly initialised weights.
+        extra_trainable: Names of parameters beside the task head that every configuration trains. What the model's checkpoint lacked is
+            found by itself, with a warning that names it.
 
     Raises:
         InvalidInputError: The model carries PEFT modules already, or has no parameter of a name in `extra_trainable`.
@@ -129,11 +131,23 @@ def _recorder(name: str, observed: _Observed) -> Any:
 
 
 def _find_blocks(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the outermost blocks by full name, in the model's order."""
-    named = dict(model.named_modules())
-    found = {name: module for name, module in named.items() if _is_checkpointed(module) and _holds_attention(module)}
-    if not found:
-        found = _innermost_list_members(model)
+    """Return the blocks by full name, in the model's order.
+
+    A stack of blocks is a module list with a member that holds attention and a feed-forward network; of nested ones the innermost
+    counts, such as the blocks of a stage. All its members are blocks, also those of a hybrid that mix tokens in another way.
+    """
+    lists = {name: dict(module.named_children()) for name, module in model.named_modules() if isinstance(module, nn.ModuleList)}
+    for is_member in (_is_attention_block, _is_recurrent_block):
+        stacks = [name for name, members in lists.items() if any(map(is_member, members.values()))]
+        innermost = [name for name in stacks if not any(other.startswith(f"{name}.") for other in stacks)]
+        if innermost:
+            return {
+                f"{name}.{key}": member
+                for name in innermost
+                for key, member in lists[name].items()
+                if next(member.parameters(), None) is not None
+            }
+    found = {name: module for name, module in model.named_modules() if _is_checkpointed(module) and _holds_attention(module)}
     return {name: module for name, module in found.items() if not any(name.startswith(f"{other}.") for other in found)}
 
 
@@ -141,19 +155,17 @@ def _is_checkpointed(module: nn.Module) -> bool:
     return isinstance(module, GradientCheckpointingLayer)
 
 
-def _innermost_list_members(model: nn.Module) -> dict[str, nn.Module]:
-    found: dict[str, nn.Module] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, nn.ModuleList):
-            found |= {f"{name}.{key}": member for key, member in module.named_children() if _is_block_like(member)}
-    return {name: module for name, module in found.items() if not any(other.startswith(f"{name}.") for other in found)}
-
-
-def _is_block_like(module: nn.Module) -> bool:
+def _is_attention_block(module: nn.Module) -> bool:
+    if _is_checkpointed(module):
+        return _holds_attention(module)
     parts = [part for _, part in _parts(module)]
     return any(map(_holds_attention, parts)) and any(
         _is_linear(inner) for part in parts if not _holds_attention(part) for inner in part.modules()
     )
+
+
+def _is_recurrent_block(module: nn.Module) -> bool:
+    return _is_checkpointed(module) and _is_recurrent(module)
 
 
 def _parts(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -173,6 +185,15 @@ def _holds_attention(module: nn.Module) -> bool:
     return any(map(_is_attention, module.modules()))
 
 
+def _is_recurrent(module: nn.Module) -> bool:
+    """Whether a module mixes tokens by a recurrence or a short convolution: these start with a convolution of each channel by itself."""
+    return any(isinstance(inner, nn.Conv1d) and inner.groups == inner.in_channels > 1 for inner in module.modules())
+
+
+def _mixes_tokens(module: nn.Module) -> bool:
+    return _holds_attention(module) or _is_recurrent(module)
+
+
 def is_norm(module: nn.Module) -> bool:
     """Whether a module normalises; every library calls such a class something with Norm."""
     return "Norm" in type(module).__name__
@@ -186,7 +207,9 @@ def _describe(index: int, name: str, module: nn.Module, observed: _Observed) -> 
     if name not in observed.hidden_size:
         raise UnsupportedError("a block took no part in the forward pass", value=name, remedy="Give a batch that runs the whole model.")
     hidden_size = observed.hidden_size[name]
-    ffn_in, ffn_out = _ffn(name, module, hidden_size)
+    beside = _beside(name, module)
+    ffn_linears = _ffn_linears(beside, hidden_size)
+    ffn_in, ffn_out = _ffn_places(beside, *ffn_linears)
     return Block(
         index=index,
         stack=re.sub(r"\.\d+$", "", name),
@@ -195,23 +218,48 @@ def _describe(index: int, name: str, module: nn.Module, observed: _Observed) -> 
         ffn_in=ffn_in,
         ffn_out=ffn_out,
         last_norm=observed.last_norm[name],
-        linears=tuple(_linears(name, module, {*ffn_in}, ffn_out)),
+        linears=tuple(_linears(name, module, *ffn_linears)),
         attentions=tuple(_attentions(name, observed)),
     )
 
 
-def _ffn(block_name: str, block: nn.Module, hidden_size: int) -> tuple[tuple[str, ...], str]:
-    """Return the modules where a block's feed-forward network begins and ends, found beside the attention by their widths."""
-    beside = {name: part for name, part in _parts(block) if not _holds_attention(part) and not is_norm(part)}
-    shapes = {full: _fan(linear) for name, part in beside.items() for full, linear in _named_linears(f"{block_name}.{name}", part)}
+def _beside(block_name: str, block: nn.Module) -> dict[str, nn.Module]:
+    """Return what a block has beside its norms and what mixes tokens, by full name: its feed-forward network."""
+    return {f"{block_name}.{name}": part for name, part in _parts(block) if not _mixes_tokens(part) and not is_norm(part)}
+
+
+def _ffn_linears(beside: Mapping[str, nn.Module], hidden_size: int) -> tuple[tuple[str, ...], str]:
+    """Return the linears where a feed-forward network begins and ends, found by their widths; nothing where it has no such linears."""
+    shapes = {full: _fan(linear) for name, part in beside.items() for full, linear in _named_linears(name, part)}
     ends = [name for name, (_, fan_out) in shapes.items() if fan_out == hidden_size]
     starts = [name for name, (fan_in, _) in shapes.items() if fan_in == hidden_size and name not in ends[-1:]]
-    if ends and starts:
-        return tuple(starts), ends[-1]
-    # Experts keep their weights in stacked tensors: take the whole module that holds most of the block's other parameters.
-    sizes = {name: sum(p.numel() for p in part.parameters()) for name, part in beside.items()}
+    return (tuple(starts), ends[-1]) if ends and starts else ((), "")
+
+
+def _ffn_places(beside: Mapping[str, nn.Module], ffn_in: tuple[str, ...], ffn_out: str) -> tuple[tuple[str, ...], str]:
+    """Return the modules that read a feed-forward network's input and write its output.
+
+    Experts keep their weights in stacked tensors: such a network is taken as a whole, with an expert of linears that all tokens share.
+    """
+    owner = next((name for name in beside if ffn_out.startswith(f"{name}.")), "") if ffn_out else _largest(beside)
+    if owner and (not ffn_out or _has_stacked_weights(beside[owner])):
+        return (owner,), owner
+    return ffn_in, ffn_out
+
+
+def _largest(parts: Mapping[str, nn.Module]) -> str:
+    sizes = {name: sum(parameter.numel() for parameter in part.parameters()) for name, part in parts.items()}
     largest = max(sizes, key=lambda name: sizes[name], default="")
-    return ((f"{block_name}.{largest}",), f"{block_name}.{largest}") if sizes.get(largest) else ((), "")
+    return largest if sizes.get(largest) else ""
+
+
+def _has_stacked_weights(part: nn.Module) -> bool:
+    return any(
+        parameter.dim() == 3
+        for module in part.modules()
+        if not isinstance(module, nn.Conv1d)
+        for parameter in module.parameters(recurse=False)
+    )
 
 
 def _named_linears(name: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -225,11 +273,14 @@ def _fan(linear: nn.Module) -> tuple[int, int]:
     return linear.in_features, linear.out_features  # type: ignore[return-value]
 
 
-def _linears(block_name: str, block: nn.Module, ffn_in: set[str], ffn_out: str) -> Iterator[Linear]:
+def _linears(block_name: str, block: nn.Module, ffn_in: tuple[str, ...], ffn_out: str) -> Iterator[Linear]:
     for part_name, part in _parts(block):
         linears = dict(_named_linears(f"{block_name}.{part_name}", part))
         if _holds_attention(part):
             roles = _attention_roles(tuple(linears))
+        elif _is_recurrent(part):
+            roles = _recurrent_roles(part, linears)
+            linears = {name: linear for name, linear in linears.items() if name in roles}
         else:
             roles = {name: "ffn_out" if name == ffn_out else "ffn_in" if name in ffn_in else "other" for name in linears}
         for name, linear in linears.items():
@@ -241,6 +292,19 @@ def _attention_roles(names: tuple[str, ...]) -> dict[str, Role]:
     roles = {name: next((role for role, words in _ROLE_OF_LEAF if re.fullmatch(words, name.rsplit(".", 1)[-1])), None) for name in names}
     output = next((name for name in reversed(names) if roles[name] is None), "")
     return {name: role or ("attention_output" if name == output else "other") for name, role in roles.items()}
+
+
+def _recurrent_roles(part: nn.Module, linears: Mapping[str, nn.Module]) -> dict[str, Role]:
+    """Tell the projections that modules may change: the widest at the start makes what attention calls query, key and value.
+
+    On GPUs, Mamba's kernels read the weights of every other projection themselves, and what is wrapped around these would not act.
+    """
+    names = list(linears)
+    widest = max(names, key=lambda name: _fan(linears[name])[1], default="")
+    if any(re.search("mamba", type(inner).__name__, re.IGNORECASE) for inner in part.modules()):
+        return {widest: "query_key_value"} if widest else {}
+    output = next((name for name in names if "out" in name.rsplit(".", 1)[-1]), names[-1] if names else "")
+    return {name: "query_key_value" if name == widest else "attention_output" if name == output else "other" for name in names}
 
 
 def _attentions(block_name: str, observed: _Observed) -> Iterator[Attention]:
@@ -263,7 +327,15 @@ def _head(model: nn.Module, extra_trainable: Sequence[str]) -> tuple[str, ...]:
     if unknown := set(extra_trainable) - set(names):
         raise InvalidInputError("extra_trainable must name parameters of the model", value=sorted(unknown))
     chosen = {*head_parameter_names(model), *extra_trainable}
-    return tuple(name for name in names if name in chosen)
+    lacking = [name for name in parameters_not_loaded(model) if name not in chosen]
+    if lacking:
+        patterns = dict.fromkeys(re.sub(r"\.\d+(?=\.)", ".*", name) for name in lacking)
+        warnings.warn(
+            f"the model's checkpoint lacked {len(lacking)} parameters outside the task head, which are random: {', '.join(patterns)}. "
+            "They are trained and saved with the modules.",
+            stacklevel=2,
+        )
+    return tuple(name for name in names if name in chosen or name in lacking)
 
 
 def _tensors(model: nn.Module, blocks: Sequence[Block], head: frozenset[str]) -> tuple[Tensor, ...]:

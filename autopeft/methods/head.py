@@ -25,6 +25,15 @@ def head_parameter_names(model: nn.Module) -> tuple[str, ...]:
     return _outside_members(model)
 
 
+def parameters_not_loaded(model: nn.Module) -> tuple[str, ...]:
+    """Return the names of the parameters that the model's checkpoint lacked, such as a decoder's new cross-attention; they are random.
+
+    Transformers marks what it has loaded. Of a model that wasn't loaded by it, nothing is said.
+    """
+    loaded = {name: getattr(parameter, "_is_hf_initialized", False) for name, parameter in model.named_parameters()}
+    return tuple(name for name, mark in loaded.items() if not mark) if any(loaded.values()) else ()
+
+
 def _outside_members(model: nn.Module) -> tuple[str, ...]:
     members = [child for child in model.children() if isinstance(child, PreTrainedModel)]
     if not members or _TARGETS.isdisjoint(inspect.signature(model.forward).parameters):

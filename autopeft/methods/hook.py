@@ -1,11 +1,12 @@
 """What a PEFT method may do while it is trained, beside having parameters.
 
-A method's injector returns a hook, or None, which is usual. A step of training, numbered from 0, is: `lowest_trained_layer`, the forward
-pass, the backward pass of the task's loss and of `extra_loss`, `after_backward`, clipping, the optimiser's step, `after_step`. Everything
-that a hook keeps from step to step is in `state_dict`, so that a training can stop after any step and go on elsewhere.
+A method's injector returns a hook, or None, which is usual. A step of training, numbered from 0, is: `before_step`, `lowest_trained_layer`
+and `frozen`, the forward pass, the backward pass of the task's loss and of `extra_loss`, `after_backward`, clipping, the optimiser's step,
+`after_step`. Everything that a hook keeps from step to step is in `state_dict`, so that a training can stop after any step and go on
+elsewhere.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ class ParameterGroup:
     """Times the configuration's learning rate, at every step of its schedule."""
     weight_decay: float | None = None
     """None: the configuration's."""
+    is_temporary: bool = False
+    """Whether they are the hook's own, trained for a while to decide something and kept out of the result."""
 
 
 class TrainingHook:
@@ -37,6 +40,9 @@ class TrainingHook:
 
     def start(self, n_steps: int, trainable: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
         """Get ready for a training of so many steps, from its first or, with `load_state_dict` after this, from a later one."""
+
+    def before_step(self, step: int) -> None:
+        """Get ready for a step, before its forward pass."""
 
     def extra_loss(self) -> Tensor | None:
         """Return a number to be minimised beside the task's loss, computed in float32; None for none."""
@@ -56,6 +62,10 @@ class TrainingHook:
         """
         return 0
 
+    def frozen(self, step: int) -> Collection[nn.Parameter]:
+        """Return parameters that are not trained in a step: they get no gradient and keep their values."""
+        return ()
+
     def may_be_kept(self, n_steps: int) -> bool:
         """Whether a model after so many steps is what the method promises, so that the best epoch may be one of these.
 
@@ -63,9 +73,16 @@ class TrainingHook:
         """
         return True
 
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Return what was decided in training and is saved with the parameters, such as which entries they are; loading writes into it."""
+        return {}
+
+    def loaded(self) -> None:
+        """Look at `tensors` after they were loaded from an adapter."""
+
     def state_dict(self) -> Mapping[str, Any]:
         """Return what must be kept to go on: tensors, numbers, texts, and lists and dictionaries of them."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned; `start` has been called."""
+        """Go on from what `state_dict` returned; `start` has been called, and the optimiser's state comes after this."""

@@ -2,7 +2,7 @@
 
 from autopeft.configuration import PeftModule
 from autopeft.methods import mask_forms
-from autopeft.methods.method import Method
+from autopeft.methods.method import Method, Option
 from autopeft.methods.topology import Topology
 
 _INJECT = "autopeft.methods.mask:inject"
@@ -20,6 +20,12 @@ def _no_norms(topology: Topology) -> str:
 
 def _more_than_there_are(module: PeftModule, topology: Topology) -> str:
     return f"it has {topology.n_layers} layers" if module.size > topology.n_layers else ""
+
+
+def _no_schedule(module: PeftModule, topology: Topology) -> str:
+    if float(module.options["rate_decay"]) <= 0:
+        return "learning rates are divided by a number above 0"
+    return "" if 0 < float(module.options["unfrozen_after"]) <= 1 else "a share of the steps is above 0 and at most 1"
 
 
 METHODS = (
@@ -67,6 +73,33 @@ METHODS = (
         selects=mask_forms.everything,
         needs="nothing",
         unsupported=lambda topology: "",
+        placed_in_layers=False,
+        merges=True,
+    ),
+    Method(
+        name="gradual_unfreezing",
+        kind="mask",
+        summary="every parameter of the model, the last layer first and then one more at a time, the lower the slower",
+        paper="Howard and Ruder, 2018, arXiv 1801.06146",
+        inject="autopeft.methods.gradual_unfreezing:inject",
+        selects=mask_forms.everything,
+        unfit=_no_schedule,
+        options=(
+            Option("rate_decay", 2.6, "by which the learning rate is divided from each layer to the one below", (1.0, 2.6)),
+            Option("unfrozen_after", 0.5, "share of the steps after which every layer is trained, up to 1", (0.25, 0.5, 0.75)),
+        ),
+        placed_in_layers=False,
+        merges=True,
+    ),
+    Method(
+        name="hft",
+        kind="mask",
+        summary="every parameter of the model, in each round half of the matrices of each kind",
+        paper="Hui et al., 2024, arXiv 2404.18466",
+        inject="autopeft.methods.half:inject",
+        selects=mask_forms.everything,
+        unfit=lambda module, topology: "there is at least one round" if int(module.options["rounds"]) < 1 else "",
+        options=(Option("rounds", 4, "how often the half is drawn", (1, 4, 16)),),
         placed_in_layers=False,
         merges=True,
     ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from autopeft.configuration import PeftModule, Scalar
 from autopeft.errors import InvalidInputError, UnknownNameError
-from autopeft.methods.topology import ALL_ROLES, ROLES, Topology
+from autopeft.methods.topology import ALL_ROLES, ROLES, Block, Topology
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,6 +74,8 @@ class Method:
     needs: str = "transformer blocks"
     """What a model must have, in words."""
     unsupported: Unsupported = lambda topology: "" if topology.blocks else "it has no transformer blocks"
+    gap: Callable[[Block], str] = lambda block: ""
+    """Why a block cannot take the method, as a clause; empty if it can. In a hybrid model some can and some can't."""
     unfit: Callable[[PeftModule, Topology], str] = lambda module, topology: ""
     """Why a model that can take the method cannot take this module of it, as a clause; empty if it can."""
     size_name: str = ""
@@ -84,8 +86,12 @@ class Method:
     default_targets: tuple[str, ...] = ()
     """Roles adapted when a configuration names none. Empty: the method has no targets."""
     placed_in_layers: bool = True
+    spreads: bool = False
+    """Whether training decides which of its layers its parameters go to, so that they don't stand in each."""
     merges: bool = False
     """Whether it can be folded into the model's own weights; see `merges_with`."""
+    positions: Callable[[PeftModule], int] = lambda module: 0
+    """How many of the positions that a model can read a module takes from the text."""
     starts_unchanged: bool = True
     """Whether a fresh module leaves the model's output as it was."""
 
@@ -100,6 +106,17 @@ class Method:
             return self.inject
         module, _, attribute = self.inject.partition(":")
         return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+
+    def objection(self, topology: Topology) -> str:
+        """Return why no configuration of a model can hold the method, as a clause; empty if some can."""
+        if reason := self.unsupported(topology):
+            return reason
+        gaps = [self.gap(block) for block in topology.blocks]
+        return gaps[0] if gaps and all(gaps) else ""
+
+    def layers_of(self, topology: Topology) -> frozenset[int]:
+        """Return the layers that can take the method."""
+        return frozenset(block.index for block in topology.blocks if not self.gap(block))
 
     def merges_with(self, module: PeftModule) -> bool:
         """Return whether this very module can be folded into the model's own weights."""

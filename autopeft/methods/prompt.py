@@ -9,6 +9,7 @@ Symbols: P prompt length, T the caller's number of tokens.
 """
 
 import inspect
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -16,15 +17,18 @@ from torch import Tensor, nn
 
 from autopeft.configuration import PeftModule
 from autopeft.errors import UnsupportedError
+from autopeft.methods.positions import filler
 from autopeft.methods.topology import Topology
 
 _IGNORED_LABEL = -100
-_OUTPUTS_BY_TOKEN = ("logits", "last_hidden_state", "start_logits", "end_logits")
-"""Outputs whose second axis may be the tokens: of taggers and language models, bare backbones, and question answering."""
+_OUTPUTS_BY_TOKEN = {"logits": 3, "last_hidden_state": 3, "start_logits": 2, "end_logits": 2}
+"""Outputs whose second axis is the tokens if they have so many axes: of taggers and language models, backbones, question answering."""
+_INPUTS_BY_TOKEN = ("input_ids", "attention_mask", "input_mask", "token_type_ids", "position_ids")
+"""Arguments whose last axis is the tokens."""
 _POSITIONS_OF_SPANS = ("start_positions", "end_positions")
 """Arguments that point at tokens; an encoder-decoder's encoder doesn't get them, and its decoder has no prompt."""
-_CACHE_ARGUMENTS = ("cache", "past_key_values")
-"""What models call the keys and values of earlier positions: `past_key_values` until transformers 5.23, `cache` since."""
+_CACHE_ARGUMENTS = ("cache", "past_key_values", "cache_params", "mems")
+"""What models call what they keep of earlier positions: keys and values, or recurrent states, until transformers 5.23 and since."""
 
 
 class Prompt(nn.Module):
@@ -39,9 +43,13 @@ class Prompt(nn.Module):
         super().__init__()
         self.vectors = nn.Parameter(vectors.float().clone())
         self._filler = filler
+        self._is_pending = False  # until the caller's tokens are embedded; a decoder may embed others by the same module
         self._is_due = False
         self._n_tokens = 0
         self._starts = torch.zeros(0)
+        self._is_folded = False
+        self._wants_tuple = False
+        self._ids = torch.zeros(0)
 
     @property
     def length(self) -> int:
@@ -54,8 +62,18 @@ class Prompt(nn.Module):
         ids = kwargs.get("input_ids")
         if ids is None:
             raise UnsupportedError("prompt tuning needs input_ids", value=sorted(kwargs))
-        earlier = next((kwargs[name] for name in _CACHE_ARGUMENTS if kwargs.get(name) is not None), None)
-        self._is_due = earlier is None or earlier.get_seq_length() == 0
+        leading = ids.shape[:-1]
+        self._is_folded = len(leading) > 1
+        if self._is_folded:
+            _reshape(kwargs, lambda tensor: tensor.flatten(0, len(leading) - 1) if tensor.shape[:-1] == leading else tensor)
+        self._extend(kwargs)
+        if self._is_folded:
+            _reshape(kwargs, lambda tensor: tensor.unflatten(0, leading) if len(tensor) == leading.numel() else tensor)
+        return (), kwargs
+
+    def _extend(self, kwargs: dict[str, Any]) -> None:
+        ids = kwargs["input_ids"]
+        self._is_due = not any(_is_filled(kwargs.get(name)) for name in _CACHE_ARGUMENTS)
         self._n_tokens = ids.shape[1]
         mask = self._extend_mask(kwargs, self._n_tokens)
         if self._is_due:
@@ -63,7 +81,16 @@ class Prompt(nn.Module):
             self._extend_tokens(kwargs, ids)
         elif kwargs.get("position_ids") is not None:
             kwargs["position_ids"] = kwargs["position_ids"] + self.length
-        return (), kwargs
+        self._is_pending, self._ids = True, kwargs["input_ids"]
+
+    def before_model(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Pre-hook of a model whose outputs lose the prompt's positions: they are told apart by their names."""
+        args, kwargs = self.before_reader(module, args, kwargs)
+        asked = kwargs.get("return_dict")
+        self._wants_tuple = not (getattr(module.config, "return_dict", True) if asked is None else asked)
+        if self._wants_tuple:
+            kwargs["return_dict"] = True
+        return args, kwargs
 
     def before_decoder(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Pre-hook of an encoder-decoder: its decoder attends to the prompt's positions too."""
@@ -73,21 +100,30 @@ class Prompt(nn.Module):
 
     def after_embedding(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         """Hook of the token embedding: the first P positions are the prompt."""
-        if not self._is_due:
+        if not self._is_pending:
             return output
-        self._is_due = False
-        offsets = torch.arange(output.shape[1], device=output.device) - self._starts.to(output.device)[:, None]
+        self._is_pending = False
+        if _is_transposed(args[0], self._ids):  # XLNet's positions come first
+            return self.edit(output.transpose(0, 1)).transpose(0, 1)
+        return self.edit(output)
+
+    def edit(self, embedded: Tensor) -> Tensor:
+        """Return batch x positions x width as the model goes on with it."""
+        return self._with_prompt(embedded) if self._is_due else embedded
+
+    def _with_prompt(self, embedded: Tensor) -> Tensor:
+        offsets = torch.arange(embedded.shape[1], device=embedded.device) - self._starts.to(embedded.device)[:, None]
         is_prompt = (offsets >= 0) & (offsets < self.length)
-        prompt = self.vectors.to(output.dtype)[offsets.clamp(0, self.length - 1)]
-        return torch.where(is_prompt[..., None], prompt, output)
+        prompt = self.vectors.to(embedded.dtype)[offsets.clamp(0, self.length - 1)]
+        return torch.where(is_prompt[..., None], prompt, embedded)
 
     def after_model(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         """Hook of the model: take the prompt's positions off outputs that have one entry a token."""
-        for name in _OUTPUTS_BY_TOKEN:
+        for name, n_axes in _OUTPUTS_BY_TOKEN.items() if not self._is_folded else ():
             rows = output.get(name) if hasattr(output, "get") else None
-            if rows is not None and rows.dim() >= 2 and rows.shape[1] == self._n_tokens + self.length:
+            if rows is not None and rows.dim() == n_axes and rows.shape[1] == self._n_tokens + self.length:
                 output[name] = self._without_prompt(rows)
-        return output
+        return output.to_tuple() if self._wants_tuple else output
 
     def _without_prompt(self, rows: Tensor) -> Tensor:
         tokens = torch.arange(self._n_tokens, device=rows.device)
@@ -97,6 +133,8 @@ class Prompt(nn.Module):
     def _extend_mask(self, kwargs: dict[str, Any], n_tokens: int | None = None) -> Tensor | None:
         """Let the prompt be attended to, and return the mask as the caller gave it."""
         mask = cast(Tensor | None, kwargs.get("attention_mask"))
+        if kwargs.get("input_mask") is not None:  # XLNet's, which says where padding is
+            mask = 1 - kwargs.pop("input_mask")
         if mask is None:
             return None
         if mask.dim() != 2:
@@ -112,6 +150,9 @@ class Prompt(nn.Module):
         if kwargs.get("position_ids") is not None:
             positions = (kwargs["position_ids"] + self.length).expand(len(ids), -1)
             kwargs["position_ids"] = _inserted(positions, torch.arange(self.length, device=ids.device), self._starts)
+        for name, axes in (("perm_mask", (1, 2)), ("target_mapping", (2,))):  # XLNet's: which token sees which, and which are predicted
+            for axis in axes if kwargs.get(name) is not None else ():
+                kwargs[name] = _inserted(kwargs[name], ids.new_zeros(self.length), self._starts, axis)
         labels = kwargs.get("labels")
         if labels is not None and labels.shape == ids.shape and not labels.is_floating_point():
             kwargs["labels"] = _inserted(labels, labels.new_full((self.length,), _IGNORED_LABEL), self._starts)
@@ -122,26 +163,40 @@ class Prompt(nn.Module):
 
 def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
     """Put a prompt in front of the model's tokens; it starts as the embeddings of random tokens."""
-    config = cast(Any, model.config)
-    is_encoder_decoder = bool(getattr(config, "is_encoder_decoder", False))
-    reader: Any = cast(Any, model).get_encoder() if is_encoder_decoder else model
-    embedding = reader.get_input_embeddings()
-    tokens = torch.randint(embedding.weight.shape[0], (module.size,)).to(embedding.weight.device)
+    place(model, Prompt(random_tokens(model, module.size), filler(model.config)))
+
+
+def random_tokens(model: nn.Module, n_tokens: int) -> Tensor:
+    """Return the embeddings of random tokens, n_tokens x width."""
+    embedding: Any = _reader(model).get_input_embeddings()
+    tokens = torch.randint(embedding.weight.shape[0], (n_tokens,)).to(embedding.weight.device)
     with torch.no_grad():
-        prompt = Prompt(embedding(tokens), _filler(config))
+        found: Tensor = embedding(tokens)
+    return found
+
+
+def place(model: nn.Module, prompt: Prompt) -> None:
+    """Put a prompt into the model, with its hooks.
+
+    Raises:
+        UnsupportedError: It has one.
+    """
+    if hasattr(model, "autopeft_prompt"):
+        raise UnsupportedError("a model takes one prompt", remedy="Leave out one of the modules that put something in front of the tokens.")
     model.autopeft_prompt = prompt
-    embedding.register_forward_hook(prompt.after_embedding)
-    reader.register_forward_pre_hook(prompt.before_reader, with_kwargs=True)
-    if is_encoder_decoder:
-        model.register_forward_pre_hook(prompt.before_decoder, with_kwargs=True)
-    else:
+    reader = _reader(model)
+    reader.get_input_embeddings().register_forward_hook(prompt.after_embedding)
+    if reader is model:
+        model.register_forward_pre_hook(prompt.before_model, with_kwargs=True)
         model.register_forward_hook(prompt.after_model)
+    else:
+        reader.register_forward_pre_hook(prompt.before_reader, with_kwargs=True)
+        model.register_forward_pre_hook(prompt.before_decoder, with_kwargs=True)
 
 
-def _filler(config: Any) -> int:
-    """Return the lowest id that is no padding, end or other special token, by which models find their way."""
-    special = {value for name, value in config.to_dict().items() if name.endswith("_token_id")}
-    return next(token for token in range(len(special) + 1) if token not in special)
+def _reader(model: nn.Module) -> Any:
+    """Return the module that reads token ids: an encoder-decoder's encoder, or the model."""
+    return cast(Any, model).get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
 
 
 def _named(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -154,10 +209,39 @@ def _first_tokens(mask: Tensor) -> Tensor:
     return (mask != 0).int().argmax(dim=1)
 
 
-def _inserted(rows: Tensor, added: Tensor, starts: Tensor) -> Tensor:
-    """Return batch x positions with the same P entries put into each row where it starts."""
-    n_added, n_tokens = len(added), rows.shape[1]
+def _is_filled(cache: Any) -> bool:
+    """Whether a cache holds earlier positions: keys and values, recurrent states, or XLNet's memories."""
+    if cache is None:
+        return False
+    if isinstance(cache, list | tuple):
+        return bool(cache) and cache[0] is not None and len(cache[0]) > 0
+    try:
+        return bool(cache.get_seq_length() > 0)
+    except ValueError:  # none of its layers keeps keys and values
+        return bool(cache.has_previous_state())
+
+
+def _is_transposed(ids: Tensor, extended: Tensor) -> bool:
+    """Whether an embedding was asked for the positions of all rows, one position after the other."""
+    if ids.shape != extended.T.shape:
+        return False
+    return ids.shape != extended.shape or (torch.equal(ids, extended.T) and not torch.equal(ids, extended))
+
+
+def _reshape(kwargs: dict[str, Any], reshaped: Callable[[Tensor], Tensor]) -> None:
+    for name in _INPUTS_BY_TOKEN:
+        if kwargs.get(name) is not None:
+            kwargs[name] = reshaped(kwargs[name])
+
+
+def _inserted(rows: Tensor, added: Tensor, starts: Tensor, axis: int = 1) -> Tensor:
+    """Return batch x ... x positions x ... with the same P entries put into each row where it starts."""
+    n_added, n_tokens = len(added), rows.shape[axis]
     places = torch.arange(n_tokens + n_added, device=rows.device)
     starts = starts.to(rows.device)[:, None]
     source = torch.where(places < starts, places, torch.where(places < starts + n_added, n_tokens + places - starts, places - n_added))
-    return torch.cat([rows, added.to(rows.dtype).expand(rows.shape[0], -1)], dim=1).gather(1, source)
+    along = [1] * rows.dim()
+    along[axis] = -1
+    more = added.to(rows.dtype).view(along).expand(*rows.shape[:axis], n_added, *rows.shape[axis + 1 :])
+    along[0] = len(rows)
+    return torch.take_along_dim(torch.cat([rows, more], dim=axis), source.view(along), dim=axis)

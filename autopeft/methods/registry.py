@@ -1,5 +1,6 @@
 """The methods known by name: the built-in ones and those that a user registers."""
 
+from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.methods import catalogue, mask_catalogue, weight_catalogue
 from autopeft.methods.method import KINDS, Method
@@ -33,3 +34,8 @@ def get_method(name: str) -> Method:
 def all_methods() -> tuple[Method, ...]:
     """Return every method, by kind and then by name."""
     return tuple(sorted(_METHODS.values(), key=lambda method: (KINDS.index(method.kind), method.name)))
+
+
+def positions_taken(configuration: Configuration) -> int:
+    """Return how many of the positions that a model can read a configuration's modules take from the text."""
+    return sum(get_method(module.method).positions(module) for module in configuration.modules)

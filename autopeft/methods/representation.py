@@ -1,4 +1,4 @@
-"""Edits of what a block or a head puts out, after the block is done."""
+"""Edits of what a block puts out (LoReFT)."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from autopeft.configuration import PeftModule
-from autopeft.methods.attention import edits_of
 from autopeft.methods.block_deltas import device_of
 from autopeft.methods.outputs import first_tensor, with_first
 from autopeft.methods.topology import Topology
@@ -48,23 +47,6 @@ class LowRankEdit(nn.Module):
         return with_first(output, self(first_tensor(output)))
 
 
-class HeadOffset(nn.Module):
-    """An offset for each head's output, zero at first (LoFiT: Yin et al., 2024, arXiv 2406.01563, equation 4).
-
-    Args:
-        n_heads: Number of heads.
-        width: Width of one head's output.
-    """
-
-    def __init__(self, n_heads: int, width: int) -> None:
-        super().__init__()
-        self.offset = nn.Parameter(torch.zeros(n_heads, width))
-
-    def forward(self, output: Tensor) -> Tensor:
-        """Return the output, batch x positions x heads x width, with the offsets added."""
-        return output + self.offset.to(output.dtype)
-
-
 def inject_loreft(model: nn.Module, module: PeftModule, topology: Topology) -> None:
     """Edit each chosen block's output."""
     for block in topology.placed(module.layers):
@@ -72,11 +54,3 @@ def inject_loreft(model: nn.Module, module: PeftModule, topology: Topology) -> N
         edit = LowRankEdit(block.hidden_size, module.size).to(device_of(target))
         target.autopeft_loreft = edit
         target.register_forward_hook(edit.after_block)
-
-
-def inject_lofit(model: nn.Module, module: PeftModule, topology: Topology) -> None:
-    """Shift the heads' outputs in each attention module of the chosen layers."""
-    for block in topology.placed(module.layers):
-        for attention in block.attentions:
-            offset = HeadOffset(attention.n_heads, attention.value_size).to(device_of(model.get_submodule(attention.name)))
-            edits_of(model, attention.name).outputs[module.method] = offset

@@ -162,6 +162,15 @@ class Topology:
         """Return the index of the block that holds a parameter of this name, one of a module among them; None outside the blocks."""
         return next((block.index for block in self.blocks if parameter.startswith(f"{block.name}.")), None)
 
+    def is_above(self, parameter: str) -> bool:
+        """Whether one of the model's own parameters outside the blocks stands above them, in the order in which the model has them."""
+        return parameter in self._above
+
+    @cached_property
+    def _above(self) -> frozenset[str]:
+        first = next((index for index, tensor in enumerate(self.tensors) if tensor.block is not None), len(self.tensors))
+        return frozenset(tensor.name for tensor in self.tensors[first:] if tensor.block is None)
+
     def placed(self, layers: Collection[int] | None) -> tuple[Block, ...]:
         """Return the blocks with these indices; all for None."""
         if layers is None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from autopeft.configuration import PeftModule
 from autopeft.errors import VerificationError
+from autopeft.methods.changed_weight import refuse_changed
 from autopeft.methods.gate import gate_low_rank
 from autopeft.methods.registry import get_method
 from autopeft.methods.snapshot import stand_in
@@ -34,6 +35,8 @@ def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
 def inject_with_config(model: nn.Module, module: PeftModule, topology: Topology) -> Any:
     """Do the same, and return peft's configuration of the module."""
     linears = list(topology.linears(module.layers, module.targets))
+    for linear in linears:
+        refuse_changed(model.get_submodule(linear.name), linear.name)
     config = _config(module, linears)
     # The tuner class and not `inject_adapter_in_model`, which refuses the methods whose layers share state.
     with warnings.catch_warnings():

@@ -91,10 +91,12 @@ METHODS: tuple[WeightMethod, ...] = (
             Option("dropout", 0.0, "dropout on the update's input"),
             Option("dora", False, "learn magnitude and direction apart (Liu et al., 2024, arXiv 2402.09353)", (False, True)),
             Option("rslora", False, "scale by 1/sqrt(rank) (Kalajdzievski, 2023, arXiv 2312.03732)", (False, True)),
+            Option("b_rate", 1.0, "learning rate of the factor B, times the learning rate (LoRA+, arXiv 2402.12354)", (1.0, 4.0, 16.0)),
             Option("pissa", False, "start from the principal singular vectors (Meng et al., 2024, arXiv 2404.02948)", (False, True)),
             GATED,
         ),
         clash=_gate_on_no_plain_update,
+        inject="autopeft.methods.lora:inject",
         **_RANK,
     ),
     weight_method(

@@ -18,6 +18,22 @@ def over_linears(one: Form) -> Callable[[PeftModule, Topology], int]:
     return lambda module, topology: sum(one(module, linear) for linear in topology.linears(module.layers, module.targets))
 
 
+def sparse_entries(module: PeftModule, topology: Topology) -> int:
+    """R entries in a thousand of all targets together, at least one."""
+    total = sum(linear.fan_in * linear.fan_out for linear in topology.linears(module.layers, module.targets))
+    return max(1, round(total * module.size / 1000))
+
+
+def sparse_entries_of(module: PeftModule, linear: Linear) -> int:
+    """R entries in a thousand of the weight, at least one."""
+    return max(1, round(linear.fan_in * linear.fan_out * module.size / 1000))
+
+
+def dsee(module: PeftModule, linear: Linear) -> int:
+    """R(i + o) + N: the factors, and N entries."""
+    return low_rank(module, linear) + int(module.options["entries"])
+
+
 def low_rank(module: PeftModule, linear: Linear) -> int:
     """R(i + o): a factor on either side."""
     return module.size * (linear.fan_in + linear.fan_out)

@@ -53,7 +53,7 @@ def weight_method(
     """
     defaults = {
         "needs": "linears" if takes_transposed else "linears that do not keep their weight transposed",
-        "unsupported": _no_linears if takes_transposed else _has_transposed,
+        "unsupported": no_linears if takes_transposed else _has_transposed,
         "default_targets": ("query", "value"),
         "merges": True,
         "inject": "autopeft.methods.weight:inject",
@@ -73,13 +73,14 @@ def weight_method(
     )
 
 
-def _no_linears(topology: Topology) -> str:
+def no_linears(topology: Topology) -> str:
+    """Say whether a model has no linears in its blocks."""
     return "" if any(block.linears for block in topology.blocks) else "its blocks have no linears"
 
 
 def _has_transposed(topology: Topology) -> str:
     transposed = any(linear.transposed for block in topology.blocks for linear in block.linears)
-    return "its linears keep their weight transposed (Conv1D)" if transposed else _no_linears(topology)
+    return "its linears keep their weight transposed (Conv1D)" if transposed else no_linears(topology)
 
 
 def _indivisible(divides: str, module: PeftModule, topology: Topology) -> str:

@@ -37,6 +37,12 @@ class MethodChoice:
     """Whether the layer mask concerns it."""
     takes_targets: bool = True
     """Whether the slot's targets concern it."""
+    layers: frozenset[int] | None = None
+    """The layers that can take it, for a model in which not all can. None: all."""
+
+    def among(self, layers: tuple[int, ...]) -> tuple[int, ...]:
+        """Return those of the given layers that can take it."""
+        return layers if self.layers is None else tuple(layer for layer in layers if layer in self.layers)
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class ModuleSlot:
         targets = tuple(str(joined).split(TARGET_SEPARATOR)) if joined is not None else (self.targets[0] if self.targets else ())
         options = {option: point.get(f"{self.name}.{option}", choices[0]) for option, choices in self.options}
         return PeftModule(
-            choice.method, size, layers if choice.placed_in_layers else None, targets if choice.takes_targets else (), options
+            choice.method, size, choice.among(layers) if choice.placed_in_layers else None, targets if choice.takes_targets else (), options
         )
 
     def stands_in(self, point: Point, layers: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -96,7 +102,7 @@ class ModuleSlot:
         choice, size = self._choose(point)
         if not choice.placed_in_layers:
             return None if size else ()
-        return layers if size else ()
+        return choice.among(layers) if size else ()
 
     def canonical(self, point: Point, layers: tuple[int, ...]) -> dict[str, Scalar]:
         """Return its parameters, the same for all points that mean the same module in the given layers."""
@@ -113,7 +119,7 @@ class ModuleSlot:
     @property
     def can_be_off(self) -> bool:
         """Whether the first values of its parameters put no module in."""
-        return self.stands_in(self._off, (0,)) == ()
+        return self._choose(self._off)[1] == 0
 
     @cached_property
     def _off(self) -> dict[str, Scalar]:

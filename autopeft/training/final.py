@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 
 import torch
-from torch import nn
 
 from autopeft.tasks import Family
 from autopeft.training.loop import DivergedError
@@ -15,11 +14,11 @@ class BestEpoch:
     """Keeps the trained tensors of the best measurement so far.
 
     Args:
-        parameters: What is trained, by name.
+        parameters: What is trained and what training decides, by name.
         family: Says which of two measurements is better.
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], family: Family) -> None:
+    def __init__(self, parameters: Mapping[str, torch.Tensor], family: Family) -> None:
         self._parameters, self._family = parameters, family
         self._rank = (-math.inf, -math.inf)
         self._point: CurvePoint | None = None

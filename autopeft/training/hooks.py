@@ -26,7 +26,7 @@ class TrainingHooks:
         self._hooks: Sequence[TrainingHook] = applied.hooks
         self._trainable = applied.trainable_parameters()
         self._layer_of = _places(self._trainable, frozenset(applied.head_parameters), applied.topology)
-        self._lowest = 0
+        self._frozen: frozenset[int] = frozenset()
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """Return the optimiser's parameter groups: those that hooks ask for, and one of all other parameters in front.
@@ -38,7 +38,7 @@ class TrainingHooks:
         left = {id(parameter): parameter for parameter in self._trainable.values()}
         for group in groups:
             for parameter in group.parameters:
-                if left.pop(id(parameter), None) is None:
+                if not group.is_temporary and left.pop(id(parameter), None) is None:
                     raise InvalidInputError(
                         "a parameter may be in one group of the optimiser, and must be one that is trained",
                         value=next((name for name, one in self._trainable.items() if one is parameter), tuple(parameter.shape)),
@@ -60,12 +60,19 @@ class TrainingHooks:
             hook.start(n_steps, self._trainable, optimizer)
 
     def before_step(self, step: int) -> None:
-        """Let gradients stop at the lowest layer that any hook allows to be trained."""
-        lowest = max((hook.lowest_trained_layer(step) for hook in self._hooks), default=0)
-        if lowest != self._lowest:
-            self._lowest = lowest
-            for name, parameter in self._trainable.items():
-                parameter.requires_grad_(self._layer_of[name] >= lowest or lowest == 0)
+        """Call every hook's `before_step`, and let no gradient reach what any says is not trained in this step."""
+        if not self._hooks:
+            return
+        for hook in self._hooks:
+            hook.before_step(step)
+        lowest = max(hook.lowest_trained_layer(step) for hook in self._hooks)
+        frozen = {id(parameter) for hook in self._hooks for parameter in hook.frozen(step)}
+        if lowest:
+            frozen |= {id(parameter) for name, parameter in self._trainable.items() if self._layer_of[name] < lowest}
+        if frozen != self._frozen:
+            self._frozen = frozenset(frozen)
+            for parameter in self._trainable.values():
+                parameter.requires_grad_(id(parameter) not in frozen)
 
     def extra_loss(self) -> Tensor | None:
         """Return the sum of what hooks add to the loss; None where none does."""
@@ -98,11 +105,8 @@ class TrainingHooks:
 
 def _places(trainable: Mapping[str, nn.Parameter], head: frozenset[str], topology: Topology) -> dict[str, float]:
     """Return each parameter's layer, the lowest of them for what its name puts below the layers and infinity for what stands above."""
-    names = [tensor.name for tensor in topology.tensors]
-    blocks = [index for index, tensor in enumerate(topology.tensors) if tensor.block is not None]
-    above = set(names[blocks[0] :]) if blocks else set()
     places: dict[str, float] = {}
     for name in trainable:
         layer = topology.layer_of(name)
-        places[name] = float("inf") if name in head else layer if layer is not None else float("inf") if name in above else -1
+        places[name] = float("inf") if name in head or topology.is_above(name) else -1 if layer is None else layer
     return places

@@ -136,8 +136,8 @@ class Training:
             raise VerificationError("a paused training must go on with the parameters it had", value=sorted(parameters)[:3])
         for name, parameter in self._trainable.items():
             parameter.data.copy_(parameters[name])
+        self._hooks.load_state_dict(saved["hooks"])  # first, for it may take parameter groups away
         self._optimizer.load_state_dict(saved["optimizer"])
-        self._hooks.load_state_dict(saved["hooks"])
         while self.step < saved["step"]:
             self._examples_seen += len(next(self._batches))
             self.step += 1
@@ -159,7 +159,7 @@ class Training:
             self._require_finite(float(extra.detach()))
             extra.backward()  # type: ignore[no-untyped-call]
         self._hooks.after_backward(self.step)
-        nn.utils.clip_grad_norm_(self._trainable.values(), MAX_GRADIENT_NORM)
+        nn.utils.clip_grad_norm_([one for group in self._optimizer.param_groups for one in group["params"]], MAX_GRADIENT_NORM)
         self._optimizer.step()
         self._hooks.after_step(self.step)
         self._optimizer.zero_grad()

@@ -61,6 +61,8 @@ class BackboneFacts:
     """Device that trials run on, such as "cpu"."""
     precision: str
     """Precision of the training steps: "bf16" (autocast over float32 weights) or "fp32"."""
+    n_positions: int | None = None
+    """How many positions the backbone can read, those of a prompt among them; None: no limit is known."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ import torch
 
 from autopeft.budget import Budget
 from autopeft.errors import AutopeftError, hides_a_stop
+from autopeft.methods.adapter_files import tensors_of
 from autopeft.methods.checkpoint import pack
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
+from autopeft.methods.positions import n_positions
 from autopeft.tasks import Encoded, Split, family_of
 from autopeft.training.batches import draw
 from autopeft.training.device import (
@@ -53,6 +55,7 @@ class TrialRunner:
         self._loaded = load_model(settings.backbone, self._family, self._device)
         self._splits: dict[Budget, tuple[Encoded, Encoded]] = {}
         self._bfloat16: bool = has_bfloat16(self._device)
+        self._n_positions = n_positions(self._loaded.model)
         example_batch = example_inputs(self._loaded, self._family)
         self._topology = discover(self._loaded.model, example_batch, extra_trainable=self._loaded.fresh)
         self._hidden_states = HiddenStates(self._loaded.model, self._topology, example_batch, settings.cache_bytes)
@@ -65,6 +68,7 @@ class TrialRunner:
             head_parameters=self._topology.head_size,
             device=str(self._device),
             precision="bf16" if self._bfloat16 else "fp32",
+            n_positions=self._n_positions,
         )
 
     def run(self, assignment: Assignment) -> Outcome:
@@ -113,7 +117,7 @@ class TrialRunner:
                 )
                 if assignment.paused is not None:
                     training.restore(assignment.paused.state)
-                best = None if self._settings.test is None else BestEpoch(applied.trainable_parameters(), self._family)
+                best = None if self._settings.test is None else BestEpoch(tensors_of(applied), self._family)
                 curve, train_seconds = self._train(training, assignment, validation, frozen, best)
                 done = curve[-1].progress == 1
                 kept = curve[-1] if best is None else best.restore()

@@ -27,6 +27,15 @@ TWO_STACKS = {
     **VOCABULARY,
 }
 LABELS = {"num_labels": 2}
+HYBRID = ["linear_attention", "full_attention", "linear_attention"]
+DELTA_NET = {
+    "head_dim": 8,
+    "layer_types": HYBRID,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+}
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,74 @@ FAMILIES: dict[str, Family] = {
     ),
     "gemma3": Family(tf.Gemma3ForCausalLM, tf.Gemma3TextConfig, {**GROUPED, "head_dim": 8, "sliding_window": 4}),
     "gpt_neox": Family(tf.GPTNeoXForCausalLM, tf.GPTNeoXConfig, {**SMALL, "pad_token_id": 0}),
+    "mistral": Family(tf.MistralForSequenceClassification, tf.MistralConfig, {**GROUPED, **LABELS, "sliding_window": 4}),
+    "opt": Family(
+        tf.OPTForSequenceClassification,
+        tf.OPTConfig,
+        {
+            "hidden_size": 32,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "ffn_dim": 48,
+            "word_embed_proj_dim": 32,
+            "pad_token_id": 0,
+            **VOCABULARY,
+            **LABELS,
+        },
+    ),
+    "bloom": Family(
+        tf.BloomForSequenceClassification,
+        tf.BloomConfig,
+        {"hidden_size": 32, "n_layer": 3, "n_head": 4, "pad_token_id": 0, **VOCABULARY, **LABELS},
+    ),
+    "xlnet": Family(
+        tf.XLNetForSequenceClassification,
+        tf.XLNetConfig,
+        {"d_model": 32, "n_layer": 3, "n_head": 4, "d_inner": 48, "pad_token_id": 0, **VOCABULARY, **LABELS},
+    ),
+    "qwen3_next": Family(
+        tf.Qwen3NextForCausalLM,
+        tf.Qwen3NextConfig,
+        {
+            **GROUPED,
+            **DELTA_NET,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 24,
+            "shared_expert_intermediate_size": 24,
+        },
+    ),
+    "qwen3_5": Family(tf.Qwen3_5TextForSequenceClassification, tf.Qwen3_5TextConfig, {**GROUPED, **DELTA_NET, **LABELS}),
+    "granite_hybrid": Family(
+        tf.GraniteMoeHybridForCausalLM,
+        tf.GraniteMoeHybridConfig,
+        {
+            **GROUPED,
+            "layer_types": HYBRID,
+            "num_local_experts": 4,
+            "num_experts_per_tok": 2,
+            "shared_intermediate_size": 24,
+            "mamba_n_heads": 8,
+            "mamba_d_head": 8,
+            "mamba_d_state": 8,
+            "mamba_chunk_size": 4,
+        },
+    ),
+    "mamba2": Family(
+        tf.Mamba2ForCausalLM,
+        tf.Mamba2Config,
+        {
+            "hidden_size": 32,
+            "num_hidden_layers": 3,
+            "num_heads": 8,
+            "head_dim": 8,
+            "state_size": 8,
+            "n_groups": 2,
+            "chunk_size": 4,
+            "pad_token_id": 0,
+            **VOCABULARY,
+        },
+    ),
     "phi3": Family(tf.Phi3ForCausalLM, tf.Phi3Config, GROUPED),
     "t5": Family(
         tf.T5ForConditionalGeneration,
@@ -123,6 +200,21 @@ FAMILIES: dict[str, Family] = {
         tf.ViTForImageClassification,
         tf.ViTConfig,
         {**WIDTHS, "num_hidden_layers": 3, "image_size": 16, "patch_size": 4, **LABELS},
+        lambda: noise("pixel_values", 3, 3, 16, 16),
+    ),
+    "swin": Family(
+        tf.SwinForImageClassification,
+        tf.SwinConfig,
+        {
+            "drop_path_rate": 0.0,
+            "embed_dim": 16,
+            "depths": (1, 2),
+            "num_heads": (2, 4),
+            "window_size": 2,
+            "image_size": 16,
+            "patch_size": 2,
+            **LABELS,
+        },
         lambda: noise("pixel_values", 3, 3, 16, 16),
     ),
     "whisper": Family(

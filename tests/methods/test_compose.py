@@ -149,7 +149,7 @@ def test_a_configuration_merges_only_as_a_whole() -> None:
         ("bert", PeftModule("prefixx", 4, (0,)), UnknownNameError, "unknown PEFT method"),
         ("bert", PeftModule("lora", 4, (0,), ("query_key_value",)), UnsupportedError, "no linear in the role query_key_value"),
         ("qwen3_moe", PeftModule("lora", 4, (0,), ("ffn_in",)), UnsupportedError, "no linear in the role ffn_in"),
-        ("mpnet", PeftModule("prefix", 4, (0,)), UnsupportedError, "does not go through transformers' attention interface"),
+        ("mpnet", PeftModule("prefix", 4, (0,)), UnsupportedError, "no attention that goes through transformers' attention interface"),
     ],
 )
 def test_what_the_model_cannot_take_is_refused(family: str, module: PeftModule, error: type[Exception], message: str) -> None:

@@ -37,7 +37,8 @@ TOGETHER = (
 
 def module_of(method: Method, topology: Topology, options: dict[str, Scalar]) -> PeftModule:
     """Return a small module of a method in some of the layers."""
-    layers = tuple(layer for layer in SOME_LAYERS if layer < topology.n_layers) if method.placed_in_layers else None
+    able = method.layers_of(topology) or topology.layers  # of a model that can't take it, any
+    layers = tuple(able.intersection(SOME_LAYERS) or able) if method.placed_in_layers else None
     fitting = (PeftModule(method.name, size, layers, options=options) for size in reversed(method.sizes) if size <= SMALL_SIZE)
     smallest = PeftModule(method.name, method.sizes[0], layers, options=options)
     return next((module for module in fitting if not method.unfit(method.complete(module), topology)), smallest)

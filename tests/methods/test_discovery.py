@@ -2,15 +2,19 @@ import pytest
 import torch
 from torch import nn
 
+from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import InvalidInputError, UnsupportedError
+from autopeft.methods.counting import resolve
 from autopeft.methods.discovery import discover
 from autopeft.methods.topology import Topology
 
 from .families import FAMILIES, subject
 
-POST_NORM = {"bert", "roberta", "electra", "distilbert", "albert", "deberta-v2", "mpnet", "bart", "wav2vec2"}
-WITHOUT_INTERFACE = {"deberta-v2", "mpnet"}
-FUSED = {"modernbert", "gpt2", "gpt_neox", "phi3"}
+POST_NORM = {"bert", "roberta", "electra", "distilbert", "albert", "deberta-v2", "mpnet", "bart", "wav2vec2", "xlnet"}
+WITHOUT_INTERFACE = {"deberta-v2", "mpnet", "bloom", "xlnet", "mamba2"}
+FUSED = {"modernbert", "gpt2", "gpt_neox", "phi3", "bloom"}
+HYBRID = {"qwen3_next", "qwen3_5", "granite_hybrid"}
+"""Only their second layer has attention."""
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -18,13 +22,14 @@ def test_blocks_are_found(family: str) -> None:
     topology = subject(family).topology
     expected = 1 if family == "albert" else 6 if family in {"t5", "bart", "whisper"} else 3
     assert [block.index for block in topology.blocks] == list(range(expected))
-    assert {block.hidden_size for block in topology.blocks} == {32}
+    assert {block.hidden_size for block in topology.blocks} == ({16, 32} if family == "swin" else {32})
     assert {block.is_post_norm for block in topology.blocks} == {family in POST_NORM}
-    assert all(block.ffn_in and block.ffn_out for block in topology.blocks)
-    assert bool(topology.blocks[0].attentions) == (family not in WITHOUT_INTERFACE)
+    assert all(bool(block.ffn_in and block.ffn_out) == (family != "mamba2") for block in topology.blocks)
+    with_attention = set() if family in WITHOUT_INTERFACE else {1} if family in HYBRID else topology.layers
+    assert {block.index for block in topology.blocks if block.attentions} == with_attention
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in HYBRID | {"mamba2", "xlnet"}])
 def test_every_block_has_each_role(family: str) -> None:
     for block in subject(family).topology.blocks:
         roles = {linear.role for linear in block.linears}
@@ -32,6 +37,44 @@ def test_every_block_has_each_role(family: str) -> None:
         assert ({"ffn_in", "ffn_out"} <= roles) == (family != "qwen3_moe")
         outputs = [linear for linear in block.linears if linear.role == "attention_output"]
         assert len(outputs) == (2 if any(attention.is_cross for attention in block.attentions) else 1)
+
+
+@pytest.mark.parametrize(
+    ("family", "expected"),
+    [
+        ("qwen3_next", {"in_proj_qkvz": "query_key_value", "in_proj_ba": "other", "out_proj": "attention_output"}),
+        ("qwen3_5", {"in_proj_qkv": "query_key_value", "in_proj_z": "other", "out_proj": "attention_output"}),
+        ("granite_hybrid", {"in_proj": "query_key_value"}),  # kernels read the weight of out_proj themselves
+        ("mamba2", {"in_proj": "query_key_value"}),
+    ],
+)
+def test_recurrent_layers_have_projections_to_change(family: str, expected: dict[str, str]) -> None:
+    block = subject(family).topology.blocks[0]
+    roles = {linear.name.rsplit(".", 1)[-1]: linear.role for linear in block.linears}
+    assert roles.items() >= expected.items()
+    assert ("out_proj" in roles) == ("out_proj" in expected)
+    assert {linear.name.rsplit(".", 1)[-1] for linear in block.select(("query", "value"))} == {next(iter(expected))}
+
+
+def test_a_mixture_with_a_shared_expert_is_one_network() -> None:
+    block = subject("qwen3_next").topology.blocks[0]
+    assert (block.ffn_in, block.ffn_out) == (("model.layers.0.mlp",), "model.layers.0.mlp")
+    assert "ffn_out" in {linear.role for linear in block.linears}
+
+
+def test_nested_stages_are_looked_through() -> None:
+    topology = subject("swin").topology
+    assert [block.name for block in topology.blocks] == [
+        f"swin.encoder.layers.{name}" for name in ("0.blocks.0", "1.blocks.0", "1.blocks.1")
+    ]
+
+
+def test_a_layer_that_cannot_take_a_method_is_named_with_those_that_can() -> None:
+    of_family = subject("qwen3_next")
+    with pytest.raises(
+        UnsupportedError, match=r"layer 0 of Qwen3NextForCausalLM cannot take prefix: it has no attention .*Layers that can: 1\."
+    ):
+        resolve(Configuration((PeftModule("prefix", 2, (0, 1)),)), of_family.topology)
 
 
 @pytest.mark.parametrize(("family", "cross"), [("bert", []), ("t5", [3, 4, 5]), ("bart", [3, 4, 5]), ("whisper", [3, 4, 5])])

@@ -1,15 +1,19 @@
 """Which parameters count as the task head, above all where the backbone isn't held under the name that its class announces."""
 
+import warnings
+from pathlib import Path
+
 import pytest
 import torch
 import transformers as tf
 from torch import nn
 
 from autopeft.configuration import Configuration, PeftModule
+from autopeft.methods.checkpoint import load
 from autopeft.methods.compose import apply
-from autopeft.methods.head import head_parameter_names
+from autopeft.methods.head import head_parameter_names, parameters_not_loaded
 
-from .families import FAMILIES, LABELS, SMALL, TWO_STACKS, WIDTHS, noise
+from .families import FAMILIES, LABELS, SMALL, TWO_STACKS, WIDTHS, logits_of, noise, text
 
 WHISPER = {**FAMILIES["whisper"].settings, "classifier_proj_size": 8, **LABELS}
 VISION = {**WIDTHS, "num_hidden_layers": 2, "image_size": 16, "patch_size": 8}
@@ -60,3 +64,40 @@ def test_the_head_of_whisper_is_trained() -> None:
     model(**batch, labels=torch.tensor([0, 1, 1])).loss.backward()
     torch.optim.SGD(applied.trainable_parameters().values(), lr=1.0).step()
     assert not any(torch.equal(parameter, before[name]) for name, parameter in applied.head_parameters.items())
+
+
+def test_what_the_checkpoint_lacked_is_trained_and_saved_with_a_warning(tmp_path: Path) -> None:
+    """Two encoders as one encoder-decoder: the second gets attention to the first, which neither has."""
+    tf.BertModel(tf.BertConfig(**SMALL)).save_pretrained(tmp_path / "bert")
+
+    def build() -> nn.Module:
+        return tf.EncoderDecoderModel.from_encoder_decoder_pretrained(str(tmp_path / "bert"), str(tmp_path / "bert")).eval()
+
+    batch = {**text(), "decoder_input_ids": text()["input_ids"]}
+    model = build()
+    lacking = parameters_not_loaded(model)
+    assert {name for name in lacking if "crossattention" in name} == {
+        name for name, _ in model.named_parameters() if "crossattention" in name
+    }
+    with pytest.warns(UserWarning, match=r"lacked \d+ parameters .*decoder\.bert\.encoder\.layer\.\*\.crossattention\.self\.query\.weight"):
+        applied = apply(model, Configuration((PeftModule("lora", 2, (0, 4)),)), batch)
+    assert len(applied.head_parameters) == len(lacking)
+    for parameter in applied.trainable_parameters().values():
+        parameter.data.normal_(0, 0.1)
+    expected = logits_of(model, batch)
+    applied.save(tmp_path / "adapter")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        other = build()
+        load(other, tmp_path / "adapter", batch)
+    assert torch.equal(logits_of(other, batch), expected)
+
+
+def test_what_was_loaded_or_never_was_is_no_head(tmp_path: Path) -> None:
+    family = FAMILIES["bert"]
+    fresh = family.build()
+    assert parameters_not_loaded(fresh) == ()
+    fresh.save_pretrained(tmp_path)
+    assert parameters_not_loaded(family.model_class.from_pretrained(tmp_path)) == ()
+    fresh.bert.save_pretrained(tmp_path / "backbone")
+    assert set(parameters_not_loaded(family.model_class.from_pretrained(tmp_path / "backbone"))) == CLASSIFIER

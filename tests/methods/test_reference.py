@@ -1,7 +1,9 @@
 """AutoPEFT's three modules against a plain implementation of their formulas that shares no code with the package."""
 
+import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -124,3 +126,59 @@ def test_a_gate_is_refused_where_the_update_is_not_all_that_lora_adds(option: st
     model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
     with pytest.raises(UnsupportedError, match=f"with {option} that is not all it adds"):
         apply(model, Configuration((PeftModule("lora", 4, (0,), options={"gated": True, option: True}),)), batch)
+
+
+@torch.no_grad()
+def test_a_shared_adapter_is_the_same_serial_adapter_in_each_layer() -> None:
+    model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
+    applied = apply(model, Configuration((PeftModule("shared_adapter", 5, LAYERS),)), batch)
+    assert applied.parameter_count == 2 * 32 * 5 + 5 + 32
+    for parameter in applied.module_parameters.values():
+        parameter.normal_(0, 0.3)
+    own = {"serial": tuple(applied.module_parameters.values())}
+    torch.testing.assert_close(logits_of(model, batch), reference_logits(model, batch, dict.fromkeys(LAYERS, own)), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("chosen", "n_chosen"), [(0, 3), (1, 1), (2, 2)])
+@torch.no_grad()
+def test_a_mixture_adds_the_chosen_experts_by_their_shares(chosen: int, n_chosen: int) -> None:
+    model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
+    configuration = Configuration((PeftModule("mixture", 5, (1,), options={"experts": 3, "chosen": chosen}),))
+    applied = apply(model, configuration, batch)
+    for parameter in applied.module_parameters.values():
+        parameter.normal_(0, 0.3)
+    mixture = model.bert.encoder.layer[1].autopeft.parallel["mixture"]
+    x = torch.randn(2, 4, 32)
+    expected = torch.zeros_like(x)
+    for row, position in itertools.product(range(2), range(4)):
+        token = x[row, position]
+        scores = [float(weight @ token + bias) for weight, bias in zip(mixture.router.weight, mixture.router.bias, strict=True)]
+        best = sorted(range(3), key=lambda expert: -scores[expert])[:n_chosen]
+        total = sum(math.exp(scores[expert]) for expert in best)
+        for expert in best:
+            down, up = mixture.experts[expert].down, mixture.experts[expert].up
+            hidden = (down.weight @ token + down.bias).clamp(min=0)
+            expected[row, position] += math.exp(scores[expert]) / total * 4.0 * (up.weight @ hidden + up.bias)
+    torch.testing.assert_close(mixture(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_dsee_changes_a_weight_by_a_low_rank_matrix_and_the_entries_that_none_accounts_for() -> None:
+    model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
+    linear = model.get_submodule("bert.encoder.layer.1.attention.self.query")
+    weight, bias = linear.weight.detach().double().numpy(), linear.bias.detach().clone()
+    low = np.zeros_like(weight)
+    for _ in range(5):
+        residual = np.where(np.isin(np.arange(1024).reshape(32, 32), np.argsort(-abs(weight - low), axis=None)[:16]), weight - low, 0)
+        left, values, right = np.linalg.svd(weight - residual)
+        low = left[:, :3] @ np.diag(values[:3]) @ right[:3]
+    expected_entries = np.sort(np.argsort(-abs(weight - low), axis=None)[:16])
+    applied = apply(model, Configuration((PeftModule("dsee", 3, (1,), ("query",), {"entries": 16}),)), batch)
+    assert applied.hooks[0].tensors()["entries.0"].tolist() == expected_entries.tolist()
+    for parameter in applied.module_parameters.values():
+        parameter.data.normal_(0, 0.3)
+    right, left, values = (parameter.detach().double().numpy() for parameter in applied.module_parameters.values())
+    changed = weight + 2 * left @ right
+    for entry, value in zip(expected_entries, values, strict=True):
+        changed[entry // 32, entry % 32] += value
+    x = torch.randn(2, 5, 32)
+    torch.testing.assert_close(linear(x), (x.double() @ torch.tensor(changed).T).float() + bias, rtol=1e-4, atol=1e-5)

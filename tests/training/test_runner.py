@@ -126,6 +126,21 @@ def test_pausing_changes_nothing(runner: TrialRunner, configuration: Configurati
     assert outcome.measurement.progress == 1
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        PeftModule("gradual_unfreezing", 1),
+        PeftModule("hft", 1),
+        PeftModule("lt_sft", 10, LAYERS),
+        PeftModule("spiel", 10, LAYERS),
+        PeftModule("lofit", 1, LAYERS, options={"heads": 0.25}),
+    ],
+    ids=lambda module: module.method,
+)
+def test_pausing_changes_nothing_in_a_schedule(runner: TrialRunner, module: PeftModule) -> None:
+    test_pausing_changes_nothing(runner, Configuration((module,), {"learning_rate": 1e-3}))
+
+
 def test_a_paused_trial_goes_on_only_with_its_own_parameters(runner: TrialRunner) -> None:
     first = Assignment(0, CONFIGURATIONS["lora"], BUDGET, 0, (0.5,))
     paused = runner.run(first)
