@@ -72,7 +72,7 @@ class SearchResult:
 
     @property
     def expected(self) -> dict[int, Expectation]:
-        """What trials would measure on average over seeds, by number, as a surrogate of all of them told when the search ended.
+        """What trials would measure on average over seeds, by number, by a surrogate of all of them when the search ended.
 
         Empty if fewer than 16 trials were complete, or the first objective follows from the configuration.
         """
@@ -103,17 +103,17 @@ class SearchResult:
         progress: retraining.Progress | None = None,
         **settings: Any,
     ) -> RetrainedTable:
-        """Train trials for good and measure them on test data; as `autopeft retrain`.
+        """Train trials at the full budget and measure them on test data; as `autopeft retrain`.
 
         Args:
             trials: Their numbers.
             pick: Or a wish: "best", "knee" or "max-params=0.5%".
             front: Or the whole front.
-            progress: Is told of every training.
+            progress: Hears of every training.
             settings: Fields of `RetrainRequest`, such as seeds=3, epochs=4, task="stsb".
 
         Returns:
-            All that was trained for good on this task and backbone, now or earlier.
+            All that was retrained on this task and backbone, now or earlier.
 
         Raises:
             UnknownNameError: There is no such setting.
@@ -131,12 +131,12 @@ class SearchResult:
         progress: retraining.Progress | None = None,
         **settings: Any,
     ) -> RetrainedTable:
-        """Tune single methods, train the best of each for good, and compare; as `autopeft baselines`.
+        """Tune single methods, retrain the best of each, and compare; as `autopeft baselines`.
 
         Args:
             methods: Which of them, such as ["lora", "full_fine_tuning"]; all six if not given.
             trials_per_method: Trials that tune each; a sixth of the search's if not given.
-            progress: Is told of every training for good.
+            progress: Hears of every retraining.
             settings: Fields of `RetrainRequest`, such as seeds=3, workers=2.
 
         Raises:
@@ -189,7 +189,7 @@ def search(*, progress: engine.Progress | None = None, **settings: Any) -> Searc
     """Search for configurations that trade a task's metric against what they cost.
 
     Args:
-        progress: Is told of every trial.
+        progress: Hears of every trial.
         settings: Fields of `SearchRequest`, such as task="mrpc", trials=64; the same as the flags of `autopeft search`.
 
     Raises:
@@ -206,7 +206,7 @@ def resume(path: str | Path, *, trials: int | None = None, progress: engine.Prog
     Args:
         path: The run's directory.
         trials: A new total; the one that was asked for if not given.
-        progress: Is told of every trial.
+        progress: Hears of every trial.
 
     Raises:
         AutopeftError: There is no run, another process drives it, or what it names is gone.

@@ -7,7 +7,7 @@ from typing import Any, Self
 from autopeft.errors import InvalidInputError
 
 FULL_EPOCHS = 6
-"""Passes over all training examples when a configuration is trained for good, unless a trial made more.
+"""Passes over all training examples when a configuration is retrained, unless a trial made more.
 
 The best epoch is kept, so more of them cost time rather than quality. Three leave small learning rates on MRPC's majority class; six
 take MRPC about as many minutes on one core that multiplies bfloat16.
@@ -50,7 +50,7 @@ class Budget:
         return replace(self, **{name: value for name, value in values.items() if value is not None})
 
     def full(self, epochs: int | None = None) -> Self:
-        """Return what training for good may spend: all examples, and these epochs, or else `FULL_EPOCHS` or its own if they are more."""
+        """Return the full budget of a retraining: all examples, and these epochs, or else `FULL_EPOCHS` or its own if they are more."""
         return replace(self, train_examples=None, evaluation_examples=None, epochs=epochs or max(FULL_EPOCHS, self.epochs))
 
     def to_dict(self) -> dict[str, int | None]:

@@ -1,4 +1,4 @@
-"""From a search to something to ship: search, train the knee for good over several seeds, look at the test metrics, export.
+"""From a search to something to ship: search, retrain the knee over several seeds, look at the test metrics, export.
 
 python examples/search_retrain_export.py [--task demo] [--model FOLDER] [--trials 12] [--seeds 3] [--epochs N] [--workers N] [--out FOLDER]
 """

@@ -14,7 +14,7 @@ import autopeft
 MODEL = None  # the small backbone of the extra "demo"; else a hub id or a folder
 TASK = "demo"
 TRIALS, WORKERS = 20, 2
-SEEDS, EPOCHS = 3, 2  # of what is trained for good
+SEEDS, EPOCHS = 3, 2  # of what is retrained
 OUT = Path("runs/walk-through")
 
 
@@ -45,14 +45,14 @@ else:
 # %% [markdown]
 # ## The front
 #
-# Each measurement is one training with one seed. What the configuration would measure on average is less, for the best of many was
-# lucky; from 16 trials on a surrogate of all of them says by how much.
+# Each measurement is one training with one seed. The best of many measurements is too good on average;
+# from 16 trials on a surrogate of all of them says by how much.
 
 # %%
 for trial in result.front:
     expected = result.expected.get(trial.number)
-    told = f", expected {expected.mean:.4f} ± {1.96 * expected.deviation:.4f}" if expected else ""
-    print(f"#{trial.number}: accuracy {trial.metrics['accuracy']:.4f}{told}, {trial.trainable_parameters:,} parameters")
+    words = f", expected {expected.mean:.4f} ± {1.96 * expected.deviation:.4f}" if expected else ""
+    print(f"#{trial.number}: accuracy {trial.metrics['accuracy']:.4f}{words}, {trial.trainable_parameters:,} parameters")
     print(f"    {trial.configuration.describe()}")
 
 # %%
@@ -60,7 +60,7 @@ for path in [*result.plot(formats=["svg"]), *result.report()]:
     print(path)
 
 # %% [markdown]
-# ## For good
+# ## At the full budget
 #
 # All data, several seeds, and for the first time test data. `result.baselines(seeds=3)` does the same for a tuned LoRA, serial adapter,
 # prefix, BitFit, the head alone and full fine-tuning; it takes as long as the search and some more.

@@ -1,4 +1,4 @@
-"""autopeft baselines: single methods, tuned and trained for good, to compare a run's front with."""
+"""autopeft baselines: single methods, tuned and retrained, to compare a run's front with."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ def baselines(
     trials_per_method: Annotated[
         int | None, typer.Option(min=1, help="Trials that tune each method.", show_default="a sixth of the search's")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="How often the best of each method is trained for good.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="How often the best of each method is retrained.")] = 5,
     epochs: Annotated[
         int | None,
         typer.Option(min=1, help="Passes over all training examples.", show_default=f"as what is retrained already, else {FULL_EPOCHS}"),
@@ -25,7 +25,7 @@ def baselines(
     workers: Annotated[int | None, typer.Option(help="Worker processes; 0: this process.", show_default="as in the search")] = None,
     output: Annotated[TableFormat, typer.Option("--format", help="How to print the results.")] = TableFormat.TABLE,
 ) -> None:
-    """Tune LoRA, serial adapter, prefix, BitFit, the head alone and full fine-tuning, and train the best of each for good.
+    """Tune LoRA, serial adapter, prefix, BitFit, the head alone and full fine-tuning, and retrain the best of each.
 
     All six together get as many trials as the search did. Results stand in the same table as what `autopeft retrain RUN` trained, with a
     test of which differences are significant. What is done is not done again.

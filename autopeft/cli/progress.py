@@ -100,9 +100,9 @@ class ConsoleProgress:
         show_tables(leaderboard, RunHeader.from_settings(run.settings(), run.path.name), expected)
         costs = SearchCosts.of(leaderboard.records, study.times())
         amounts = [(costs.wall_seconds, ""), (costs.cpu_seconds, " of processor time"), (costs.gpu_seconds, " of GPU time")]
-        told = [f"{duration(seconds)}{what}" for seconds, what in amounts if seconds]
+        parts = [f"{duration(seconds)}{what}" for seconds, what in amounts if seconds]
         trials = plural(costs.n_trials, "trial")
-        self._line(f"\n{trials} took {', '.join(told) or 'no time'}; proposing them took {duration(costs.suggestion_seconds)}.")
+        self._line(f"\n{trials} took {', '.join(parts) or 'no time'}; proposing them took {duration(costs.suggestion_seconds)}.")
         if leaderboard.front:
             winner = best(leaderboard.front, study.objectives).number
             self._line(f"Next: autopeft plot {run.path}   or   autopeft export {run.path} --trial {winner} --to script")

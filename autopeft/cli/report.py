@@ -15,7 +15,7 @@ def report(
 ) -> None:
     """Write a report of a run, readable by someone who didn't run it: one HTML page that works offline, Markdown or JSON.
 
-    It has the front, what was trained for good with intervals, which parameters and layers mattered, learning curves, costs, every
+    It has the front, what was retrained with intervals, which parameters and layers mattered, learning curves, costs, every
     setting and the command that runs the search again. Prints the paths of the files written.
 
     Examples:

@@ -1,4 +1,4 @@
-"""autopeft retrain: found configurations for good, with test metrics over several seeds."""
+"""autopeft retrain: chosen configurations at the full budget, with test metrics over several seeds."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +26,7 @@ def retrain(
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or ray://host:port.")] = None,
     output: Annotated[TableFormat, typer.Option("--format", help="How to print the results.")] = TableFormat.TABLE,
 ) -> None:
-    """Train configurations of a run for good: all data, full epochs, several seeds; the best epoch on validation data is kept.
+    """Train configurations of a run at the full budget: all data, more epochs, several seeds; the best epoch on validation data is kept.
 
     Prints test metrics with their spread. Results are in RUN/retrained; what is there is not trained again. With --task or --model
     the same configurations are trained on another task or backbone, into RUN/transferred.

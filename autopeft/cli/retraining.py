@@ -1,4 +1,4 @@
-"""What the verbs that train for good share: how they tell people how it goes, and how they print what came of it."""
+"""What the verbs that retrain share: how they say how it goes, and how they print what came of it."""
 
 import json
 import time

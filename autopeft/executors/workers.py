@@ -26,7 +26,7 @@ _ENVIRONMENT = {
 }
 PROBE_SECONDS = 3.0
 MAX_DEATHS_WHILE_LOADING = 3
-"""In a row; one may be bad luck."""
+"""In a row; one may be chance."""
 
 
 class WorkersExecutor:

@@ -40,7 +40,7 @@ class FinishedTrial:
     plugins: tuple[str, ...] = ()
     """The user's own Python files that register methods or tasks."""
     test_metrics: Mapping[str, float] = field(default_factory=dict)
-    """Test metrics by name of a trial that was trained for good; empty of one that was only searched."""
+    """Test metrics by name of a trial that was retrained; empty of one that was only searched."""
 
     @property
     def configuration(self) -> Configuration:
@@ -69,16 +69,16 @@ class FinishedTrial:
 
 
 def read_retrained(run: RunDirectory, number: int) -> FinishedTrial:
-    """Collect a trial as it was trained for good, with the seed that did best on validation data.
+    """Collect a trial as it was retrained, with the seed that did best on validation data.
 
     Raises:
-        InvalidInputError: As in `read_trial`, or the trial was not trained for good.
+        InvalidInputError: As in `read_trial`, or the trial was not retrained.
     """
     trial, folder = read_trial(run, number), RetrainedFolder(run.retrained_path)
     found = next((one for one in folder.read() if one.candidate.id == trial.configuration.id and one.results), None)
     if found is None:
         remedy = f"Train it with: autopeft retrain {run.path} --trial {number}."
-        raise InvalidInputError(f"trial {number} was not trained for good", remedy=remedy)
+        raise InvalidInputError(f"trial {number} was not retrained", remedy=remedy)
     settings = folder.settings()
     seed = found.best_seed(searched_metric(settings))
     result = next(result for result in found.results if result.seed == seed)

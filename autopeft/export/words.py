@@ -32,7 +32,7 @@ def circumstances(trial: FinishedTrial) -> str:
             "trial among others, so expect a little less on new data."
         )
     return (
-        f"{measured} It was trained for good: {trial.budget.describe()}. The validation data chose the epoch, and the best of several "
+        f"{measured} It was retrained: {trial.budget.describe()}. The validation data chose the epoch, and the best of several "
         f"seeds. On test data, which chose nothing:\n\n| test metric | value |\n|---|---|\n{metric_lines(trial.test_metrics)}"
     )
 

@@ -1,7 +1,7 @@
 """Baselines under the same roof: single methods in every layer, tuned with the budget of the search they are compared with.
 
 All baselines together get as many trials as the search asked for, in equal parts, with its sampler, data and low-cost budget, but none of
-its bounds, and no rungs: every trial gets its whole budget. The best of each is then trained for good like any other configuration.
+its bounds, and no rungs: every trial gets its whole budget. The best of each is then retrained like any other configuration.
 """
 
 import shutil
@@ -50,7 +50,7 @@ def tune(
 
     Args:
         run: The search to compare with.
-        progress: Makes what is told of a baseline's trials, from its name in tables.
+        progress: Makes what hears of a baseline's trials, from its name in tables.
         methods: Which of `BASELINES`; None for all.
         trials: Trials per baseline; None for an equal part of the search's, as if all were tuned.
         workers: Worker processes; None: as in the search.

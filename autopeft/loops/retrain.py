@@ -1,4 +1,4 @@
-"""Training for good: found configurations with all data, over several seeds, measured on held-out test data.
+"""Training at the full budget: chosen configurations with all data, over several seeds, measured on held-out test data.
 
 This is the only loop that loads test examples. Which epoch is kept is decided on validation data, before they are looked at.
 """
@@ -33,7 +33,7 @@ from autopeft.training.measurement import Assignment, Measurement, Outcome, Runn
 
 @dataclass(frozen=True)
 class RetrainRequest:
-    """What a user can say about training for good. None means: as in the search.
+    """What a user can say about retraining. None means: as in the search.
 
     Raises:
         InvalidInputError: A number is out of range.
@@ -85,7 +85,7 @@ class RetrainRequest:
 
 
 class Progress(Protocol):
-    """Is told how a retraining goes on."""
+    """Hears how a retraining goes on."""
 
     def started(self, plan: "RetrainPlan", n_done: int, n_total: int) -> None:
         """Training is about to start; so many of so many are done already."""
@@ -105,13 +105,13 @@ class RetrainPlan:
 
 
 def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: RetrainRequest, progress: Progress) -> RetrainedFolder:
-    """Train configurations for good, each with every seed that is not done yet.
+    """Train configurations at the full budget, each with every seed that is not done yet.
 
     Args:
-        run: The run that found them.
+        run: The run that they come from.
         candidates: At least one configuration.
         request: How often, how long, where, and on what.
-        progress: Is told of every training.
+        progress: Hears of every training.
 
     Returns:
         The folder of results, with at least one of a candidate.

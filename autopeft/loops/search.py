@@ -48,7 +48,7 @@ MAX_RETRIES = 2
 
 
 class Progress(Protocol):
-    """Is told how a search goes on."""
+    """Hears how a search goes on."""
 
     def started(self, plan: "SearchPlan", run: RunDirectory, n_done: int) -> None:
         """The first trial is about to start; so many are done already."""
@@ -89,7 +89,7 @@ def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str
 
     Args:
         request: What to search.
-        progress: Is told of every trial.
+        progress: Hears of every trial.
         sources: Where each setting came from, for run.json.
         command: The command line that started the search, for run.json.
 
@@ -162,9 +162,9 @@ def _require_enough(run: RunDirectory, records: Sequence[TrialRecord], max_faile
     """
     reasons = Counter(record.error for record in records if record.state == "failed")
     if reasons and reasons.total() > max_failed * len(records):
-        told = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3)) + ("; ..." if len(reasons) > 3 else "")
+        listed = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3)) + ("; ..." if len(reasons) > 3 else "")
         raise AutopeftError(
-            f"{reasons.total()} of {len(records)} trials failed: {told}", remedy=f"See {run.path}/trials; --max-failed sets how many may."
+            f"{reasons.total()} of {len(records)} trials failed: {listed}", remedy=f"See {run.path}/trials; --max-failed sets how many may."
         )
 
 

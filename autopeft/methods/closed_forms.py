@@ -1,6 +1,6 @@
 """Closed forms: how many parameters a module of each method trains, from shapes alone.
 
-Symbols: h hidden size of a block, r the module's size (bottleneck size or rank), P prefix length.
+Symbols: h hidden size of a block, r the module's size (bottleneck size or rank), p prefix length.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from autopeft.methods.topology import Attention, Topology
 
 
 def gate(module: PeftModule, width: int) -> int:
-    """W + 1 for a gate on vectors of width w; 0 for a module without gates."""
+    """Return w + 1 for a gate on vectors of width w; 0 for a module without gates."""
     return width + 1 if module.options["gated"] else 0
 
 
 def bottleneck(module: PeftModule, topology: Topology) -> int:
-    """2hr + r + h a block: two linears with biases; gated, h + 1 more."""
+    """Return 2hr + r + h a block: two linears with biases; gated, h + 1 more."""
     widths = [block.hidden_size for block in topology.placed(module.layers)]
     return sum(2 * width * module.size + module.size + width + gate(module, width) for width in widths)
 
@@ -33,7 +33,7 @@ def mixture(module: PeftModule, topology: Topology) -> int:
 
 
 def prefix(module: PeftModule, topology: Topology) -> int:
-    """P * o an attention module, o = key-value heads * (key width + value width); with an MLP of width m, Ps + (s + 1)m + (m + 1)o.
+    """Return p * o an attention module, o = key-value heads * (key width + value width); with an MLP of width m, ps + (s + 1)m + (m + 1)o.
 
     There s = key-value heads * key width is the width of the vectors that the MLP starts from. Gated, heads * key width + 1 more.
     """
@@ -55,18 +55,18 @@ def prefixed(module: PeftModule, topology: Topology) -> Iterator[Attention]:
 
 
 def compacter(module: PeftModule, topology: Topology) -> int:
-    """N^3 + 3(h + r) a block, n the number of terms: rules that all blocks share, rank-one factors and biases of two linears."""
+    """Return n^3 + 3(h + r) a block, n the number of terms: rules that all blocks share, rank-one factors and biases of two linears."""
     n_terms = int(module.options["terms"])
     return n_terms**3 + sum(3 * (block.hidden_size + module.size) for block in topology.placed(module.layers))
 
 
 def loreft(module: PeftModule, topology: Topology) -> int:
-    """2rh + r a block: the subspace, and a linear into it with a bias."""
+    """Return 2rh + r a block: the subspace, and a linear into it with a bias."""
     return sum(2 * module.size * block.hidden_size + module.size for block in topology.placed(module.layers))
 
 
 def lofit(module: PeftModule, topology: Topology) -> int:
-    """Heads * value width an attention module; with a selection, of so many heads of all."""
+    """Return heads * value width an attention module; with a selection, of so many heads of all."""
     attentions = [attention for block in topology.placed(module.layers) for attention in block.attentions]
     if float(module.options["heads"]) < 1:
         return selected_heads(module, topology) * attentions[0].value_size
@@ -80,7 +80,7 @@ def selected_heads(module: PeftModule, topology: Topology) -> int:
 
 
 def prompt(module: PeftModule, topology: Topology) -> int:
-    """P * width of the token embeddings."""
+    """Return p * width of the token embeddings."""
     return module.size * embedding_width(topology)
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 _TARGETS = frozenset({"labels", "start_positions"})
-"""Arguments of the forward pass by which a model with a task head is told from a bare backbone."""
+"""Arguments of the forward pass by which a model with a task head is distinguished from a bare backbone."""
 
 
 def head_parameter_names(model: nn.Module) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ class Option:
 
     name: str
     default: Scalar | None
-    """None: the method's own rule, told in the summary."""
+    """None: the method's own rule, which the summary states."""
     summary: str
     choices: tuple[Scalar, ...] = ()
     """The values worth searching. Empty: any value of the default's type."""

@@ -12,7 +12,7 @@ from autopeft.methods.topology import Topology
 
 
 class LowRankEdit(nn.Module):
-    """Y + R'(Wy + b - Ry), R with orthonormal rows (LoReFT: Wu et al., 2024, arXiv 2404.03592, equation 2).
+    """Edit y into y + R'(Wy + b - Ry), R with orthonormal rows (LoReFT: Wu et al., 2024, arXiv 2404.03592, equation 2).
 
     W starts as R and b at zero, so that y is unchanged at first.
 

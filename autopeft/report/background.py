@@ -12,20 +12,21 @@ from autopeft.report.words import count, duration, in_unit, in_words, megabytes,
 
 def influence(report: Report) -> list[Block]:
     """Say which parameters mattered for each objective, and which way."""
-    told = [found for found in report.influences if found.parameters]
-    if not told:
+    tried = [found for found in report.influences if found.parameters]
+    if not tried:
         if not report.leaderboard.complete:
             return []
-        return [f"That can't be told: fewer than {MIN_TRIALS} trials were measured alike, or nothing differs between them."]
-    progress = told[0].progress
+        return [f"That can't be estimated: fewer than {MIN_TRIALS} trials were measured alike, or nothing differs between them."]
+    progress = tried[0].progress
     where = f"after {progress:.0%} of their budget, where the first rung measured all alike" if progress < 1 else "with a final result"
     return [
-        f"Of {plural(told[0].n_trials, 'trial')} {where}. Importance is the share of the trials' order that a parameter explains by itself "
-        "(fANOVA, a random forest); what explains no more than the best of some shuffled parameters is no more than chance, and set apart. "
+        f"Of {plural(tried[0].n_trials, 'trial')} {where}. Importance is the share of the trials' order that a parameter explains by "
+        "itself (fANOVA, a random forest); what explains no more than the best of some shuffled parameters is no more "
+        "than chance and set apart. "
         f"A direction is named where Spearman's rank correlation is significant at {CONFIDENCE:.0%}. "
         "The sampler preferred what worked, so parameters it moved together can lend each other importance.",
         Drawing.IMPORTANCE,
-        *(Folded(_influence_table(found)) for found in told),
+        *(Folded(_influence_table(found)) for found in tried),
     ]
 
 
@@ -104,7 +105,7 @@ def cost(report: Report) -> list[Block]:
     retrained = [table for table in (report.retrained, *report.transferred) if table]
     if retrained:
         spent = sum(result.seconds for table in retrained for entry in table.entries for result in entry.results)
-        rows.append(("training for good, all seeds, not part of the search", duration(spent)))
+        rows.append(("retraining, all seeds, not part of the search", duration(spent)))
     table = Table("Costs", (*text_columns("what"), Column("how much")), tuple(rows))
     return [*(["A dash means that this run did not record it."] if any(row[1] == "-" for row in rows) else []), table]
 

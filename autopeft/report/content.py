@@ -36,7 +36,7 @@ class Report:
     knee: TrialRecord | None
     """Of the front, the farthest below the line between its ends."""
     retrained: RetrainedTable | None
-    """What was trained for good; None if nothing has a result yet."""
+    """What was retrained; None if nothing has a result yet."""
     transferred: tuple[RetrainedTable, ...]
     """The same on other tasks and backbones."""
     influences: tuple[Influences, ...]

@@ -1,4 +1,4 @@
-"""The pictures of a report, as SVG: the front, what was trained for good, layers, learning curves."""
+"""The pictures of a report, as SVG: the front, what was retrained, layers, learning curves."""
 
 import math
 from collections.abc import Sequence

@@ -53,7 +53,7 @@ class ExpectedFront:
         if not self.trials:
             return ""
         text = "Expected: what a surrogate of all trials thinks the configuration would measure on average over seeds, "
-        text += f"with a {CONFIDENCE:.0%} interval; it takes what similar configurations don't share for luck. "
+        text += f"with a {CONFIDENCE:.0%} interval; it takes what similar configurations don't share for noise. "
         if self.flatters > 0:
             text += f"The front's measurements are better than it by {score(self.flatters)} in the mean. "
         new = [number for number in self.front if number not in measured]

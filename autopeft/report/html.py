@@ -163,9 +163,9 @@ def _bars(found: Influences) -> list[Element]:
         kind = {True: " better", False: " worse", None: ""}[one.helps if one.above_chance else None]
         bar = element("div", class_=f"bar{kind}", style=f"width: {one.importance / largest:.1%}")
         chance = element("div", class_="chance", style=f"left: {found.chance / largest:.1%}")
-        told = direction(one, found.objective) if one.above_chance else "no more than chance"
+        words = direction(one, found.objective) if one.above_chance else "no more than chance"
         track = element("div", bar, chance, class_="track")
-        rows.append(element("div", element("span", one.parameter), track, element("span", f"{one.importance:.0%}, {told}")))
+        rows.append(element("div", element("span", one.parameter), track, element("span", f"{one.importance:.0%}, {words}")))
     title = f"{in_words(found.objective.name)} ({better(found.objective)} is better); dashed: what chance explains"
     return [element("figure", element("figcaption", title), element("div", rows, class_="bars"))]
 

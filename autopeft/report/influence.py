@@ -1,4 +1,4 @@
-"""Which parameters mattered for an objective, which way, and how far that can be told from chance.
+"""Which parameters mattered for an objective, which way, and whether that is more than chance.
 
 How much: fANOVA over the trials' ranks (see autopeft.study.importance), so that neither units nor a diverged trial weigh. Copies of the
 parameters also enter with their values shuffled between trials; what explains no more than the best of these is chance (the shadow
@@ -21,7 +21,7 @@ from autopeft.study.importance import importances
 from autopeft.study.record import TrialRecord
 
 MIN_TRIALS = 10
-"""With fewer, nothing can be told."""
+"""With fewer there is no estimate."""
 N_SHADOWS = 19
 """Shuffled copies of parameters: one that has nothing to do with the objective beats them all with a chance of 1 in 20."""
 SHADOW_SEED = 0
@@ -77,7 +77,7 @@ class Influences:
 def influences(records: Sequence[TrialRecord], objective: Objective) -> Influences:
     """Return what mattered for an objective.
 
-    Of a search with rungs it is told from the first rung, where all trials were measured alike: those that went on from there were
+    Of a search with rungs it is estimated at the first rung, where all trials were measured alike: those that went on from there were
     picked by their results, which hides what the others lacked.
     """
     progress, measured = _comparable(records, objective)

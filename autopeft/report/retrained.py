@@ -1,4 +1,4 @@
-"""What training for good gave: a table with spread, what differs significantly, and both as data.
+"""What retraining gave: a table with spread, what differs significantly, and both as data.
 
 The configurations of a search are compared with tuned baselines by one choice that no test example had a part in: the one that is best
 on validation data, averaged over its seeds, against each baseline.
@@ -107,7 +107,11 @@ class RetrainedTable:
         names = [self.settings["metric"]] if brief else list(self.entries[0].results[0].test)
         numbers = ("seeds", *(f"test {name}" for name in names), "validation", "parameters", "% of model", "mean seconds", "peak MB")
         columns = (Column("name", is_number=False), *map(Column, numbers), Column("configuration", is_number=False))
-        found = [Table(f"Trained for good ({len(self.entries)})", columns, tuple(self._cells(entry, names) for entry in self.entries))]
+        found = [
+            Table(
+                f"Retrained at the full budget ({len(self.entries)})", columns, tuple(self._cells(entry, names) for entry in self.entries)
+            )
+        ]
         if self.comparisons:
             columns = (
                 Column("chosen", is_number=False),
@@ -137,9 +141,9 @@ class RetrainedTable:
             lines.append(f"Without a result: {entry.candidate.name}, {one_line(reason)}")
         metric = settings["metric"]
         for entry in self.entries:
-            told = [f"with seed {seed} (validation {metric} {score(value)})" for seed, value in self._collapsed(entry).items()]
-            if told:
-                lines.append(f"Collapsed: {entry.candidate.name} {listed(told, 'and')}; a lower learning rate may be steadier")
+            seeds = [f"with seed {seed} (validation {metric} {score(value)})" for seed, value in self._collapsed(entry).items()]
+            if seeds:
+                lines.append(f"Collapsed: {entry.candidate.name} {listed(seeds, 'and')}; a lower learning rate may be steadier")
         return lines
 
     def _collapsed(self, entry: Retrained) -> dict[int, float]:

@@ -19,7 +19,7 @@ def sections(report: Report) -> list[Section]:
     parts: list[tuple[str, str, Callable[[Report], list[Block]]]] = [
         ("summary", "In brief", _summary),
         ("front", "The Pareto front", _front),
-        ("retrained", "Trained for good", _retrained),
+        ("retrained", "Retrained at the full budget", _retrained),
         ("influence", "Which parameters mattered", influence),
         ("layers", "Which layers were chosen", layers),
         ("learning", "How trials learnt", _learning),
@@ -51,8 +51,8 @@ def _summary(report: Report) -> list[Block]:
 
 
 _CAUTION = (
-    "All figures are of one training each at a low budget, and whatever stands at the top of many was also lucky. "
-    "autopeft retrain trains the front for good and measures it on test data, with intervals."
+    "All figures are of one training each at a low budget, and the best of many measurements is too good on average. "
+    "autopeft retrain trains the front at the full budget and measures it on test data, with intervals."
 )
 
 
@@ -73,10 +73,10 @@ def _verdict(table: RetrainedTable) -> str:
     """Say how the search's choice does on test data, and what it beats."""
     chosen = table.chosen
     if chosen is None:
-        return "Only baselines were trained for good so far."
+        return "Only baselines were retrained so far."
     metric = table.settings["metric"]
     found = over_seeds(chosen, "test", metric)
-    text = f"Trained for good, the search's best on validation data ({chosen.candidate.name}) reaches a test {in_words(metric)} of "
+    text = f"At the full budget, the search's best on validation data ({chosen.candidate.name}) reaches a test {in_words(metric)} of "
     text += f"{score(found.mean)}, the mean of {plural(len(found.values), 'seed')}"
     text += f", with a {CONFIDENCE:.0%} interval of {score(found.low)} to {score(found.high)}." if len(found.values) > 1 else "."
     verdicts = ((True, "The difference is significant from", "and"), (False, "No significant difference was found from", "or"))

@@ -61,7 +61,7 @@ class DistinctSampler(BaseSampler):
         self._inner.after_trial(study, trial, state, values)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Return the whole space: points are proposed whole, or a repeat could not be told."""
+        """Return the whole space: points are proposed whole, or a repeat could not be recognised."""
         return self._distributions
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> Parameters:

@@ -1,7 +1,7 @@
 """What trials would measure on average: a surrogate of a metric at the points that were tried.
 
 A measurement is one training with one seed. The surrogate takes it apart into what similar configurations have in common and noise; the
-best of many measurements is lucky more often than not, and lies above what is expected there. It averages over hyper-parameters, which a
+best of many measurements is too good on average, and lies above what is expected there. It averages over hyper-parameters, which a
 proposal's doesn't, for here its deviations are read (benchmarks/RESULTS.md).
 """
 

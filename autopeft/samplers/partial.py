@@ -6,7 +6,7 @@ Legend:
     v, y     an early value of an objective, and its final one
 
 For each t, the trials that were measured there and went on to the end give pairs (v, y), and with enough of them a line y = a + b v. A
-trial that ended at t is entered with a + b v, and with its t: the surrogate learns from the data how far such entries are to be believed.
+trial that ended at t is entered with a + b v, and with its t: the surrogate learns from the data how far such entries are to be trusted.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 Array = NDArray[np.float64]
 
 MIN_PAIRS = 5
-"""Fewer trials than this tell nothing of how early values and final ones go together."""
+"""Fewer trials than this say nothing of how early values and final ones go together."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Early:
     """A measurement before a trial's end."""
 
     progress: float
-    """T, below 1."""
+    """Share t of the budget, below 1."""
     values: tuple[float, ...]
-    """V, one an objective, in any unit: it has only to go with the final value."""
+    """Early values v, one an objective, in any unit: it has only to go with the final value."""
 
 
 ReadEarly = Callable[[FrozenTrial], Sequence[Early]]

@@ -111,7 +111,7 @@ class Proposer:
     def _known(self, rows: Array, scales: Sequence[Scale]) -> Array:
         values = self.view.known_values(rows)
         columns = [scales[index](values[:, index]) for index in self.view.known]
-        # An observed point may have no finite value by now: it counts as dear.
+        # An observed point may have no finite value by now: it counts as expensive.
         return np.nan_to_num(np.array(columns, dtype=np.float64).reshape(len(columns), len(rows)).T, nan=1.0, posinf=1.0, neginf=1.0)
 
     def _inputs(self, rows: Array, scales: Sequence[Scale]) -> Array:

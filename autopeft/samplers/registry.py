@@ -52,7 +52,7 @@ def _autopeft(seed: int, knowledge: Knowledge) -> BaseSampler:
 def _saasbo(seed: int, knowledge: Knowledge) -> BaseSampler:
     from autopeft.samplers.bayesian import BayesianSampler
 
-    hints = replace(knowledge.hints, features=None, flags=())  # what the reference's search is not told
+    hints = replace(knowledge.hints, features=None, flags=())  # what the reference's search doesn't know
     given = {name: getattr(knowledge, name) for name in ("distributions", "reference", "read_early")}
     return BayesianSampler(knowledge.known, seed, hints=hints, surrogate="saas", **given)
 

@@ -41,7 +41,7 @@ class Seen(NamedTuple):
 
     params: Parameters
     values: list[float]
-    """m: the known values, NaN for what is measured or can't be told."""
+    """m: the known values, NaN for what is measured or has no value."""
     identity: Hashable
     """None if the point must not be proposed."""
 
@@ -65,7 +65,7 @@ class View:
         self.taken = set(self._identities(self.tried)) - {None}
 
     def known_values(self, rows: Array) -> Array:
-        """Return n x m known values, NaN for what is measured or can't be told."""
+        """Return n x m known values, NaN for what is measured or has no value."""
         if not self.known:
             return np.full((len(rows), len(self.signs)), np.nan)
         return np.array([self._look(row).values for row in rows], dtype=np.float64).reshape(len(rows), len(self.signs))

@@ -7,9 +7,9 @@ driver.json         which process drives the run now, and driver.lock that it do
 trials/0007/        configuration.json, curve.jsonl, adapter/, error.txt; see `pauses` for what a paused trial adds
 report/             plots and tables
 exports/            what was exported
-retrained/          what was trained for good, the baselines' best among it: see autopeft.study.retrained
+retrained/          what was retrained, the baselines' best among it: see autopeft.study.retrained
 baselines/          one run per baseline: how it was tuned
-transferred/        what was trained for good on other tasks and backbones, one folder each as retrained/
+transferred/        what was retrained on other tasks and backbones, one folder each as retrained/
 """
 
 import json
@@ -101,7 +101,7 @@ class RunDirectory:
 
     @property
     def retrained_path(self) -> Path:
-        """Where what is trained for good goes."""
+        """Where what is retrained goes."""
         return self.path / "retrained"
 
     @property

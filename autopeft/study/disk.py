@@ -28,8 +28,8 @@ def writing(run: RunDirectory) -> Iterator[None]:
             raise
         raise _full(run, error) from error
     except (StorageInternalError, OperationalError) as error:
-        told = f"{error} {error.__cause__}"
-        if not any(words in told for words in _SQLITE_FULL):
+        text = f"{error} {error.__cause__}"
+        if not any(words in text for words in _SQLITE_FULL):
             raise
         raise _full(run, "database or disk is full") from error
 

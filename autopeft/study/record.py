@@ -34,7 +34,7 @@ class RungResult:
     metrics: Mapping[str, float]
     """All validation metrics by name."""
     values: Mapping[str, float]
-    """The objectives' values by name, as far as they can be told before the end."""
+    """The objectives' values by name, as far as they are known before the end."""
 
     def early_loss(self, objective: Objective) -> float:
         """Return what tells early how a trial will do in an objective, smaller is better; NaN if nothing does."""

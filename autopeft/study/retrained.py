@@ -1,4 +1,4 @@
-"""What was trained for good, on disk: the folder retrained/ of a run, and of the same form what was retrained elsewhere.
+"""What was retrained, on disk: the folder retrained/ of a run, and of the same form what was retrained elsewhere.
 
 settings.json                          task, model, budget, where the data came from; the same for all that is in the folder
 <configuration id>/configuration.json  what was trained
@@ -25,7 +25,7 @@ Kind = Literal["trial", "baseline"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration to train for good."""
+    """A configuration to retrain."""
 
     configuration: Configuration
     name: str
@@ -43,7 +43,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class SeedResult:
-    """One training for good."""
+    """One retraining."""
 
     seed: int
     """Seeds the head's and the modules' initial values, the order of batches and dropout."""

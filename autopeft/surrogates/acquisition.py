@@ -8,7 +8,7 @@ Legend:
     r         m, reference point
 
 A known loss is one of the coordinates, and has no variance; every other has a surrogate of its own. Points improve on the surrogates'
-means at Z and at running points, not on Y: a lucky measurement is no incumbent.
+means at Z and at running points, not on Y: a measurement that its noise favoured is no incumbent.
 """
 
 from collections.abc import Callable, Sequence

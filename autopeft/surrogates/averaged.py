@@ -5,7 +5,7 @@ Legend:
     a   number of members of u
     H   a x a, second derivatives of minus the logarithm of u's density, at its mode
 
-A few dozen noisy measurements leave much open: which of two layers counts, how much is luck. One set of hyper-parameters takes a side,
+A few dozen noisy measurements leave much open: which of two layers counts, how much is noise. One set of hyper-parameters takes a side,
 and is too sure of it. Around its mode u is about normal, with covariance H^-1 (Laplace's approximation: Rasmussen, Williams, 2006,
 section 3.4); processes with hyper-parameters drawn from there make up a mixture. H comes from differences of the slope.
 """

@@ -1,4 +1,4 @@
-"""The posterior of a Gaussian process' hyper-parameters, which a fit climbs.
+"""The posterior of a Gaussian process' hyper-parameters, which a fit maximises.
 
 Legend:
     n, d   observed points, coordinates of a point
@@ -26,18 +26,18 @@ from autopeft.surrogates.kernel import Kernel, Prior
 
 Array = NDArray[np.float64]
 Hyper = Mapping[str, Tensor]
-"""T, by name."""
+"""The hyper-parameters t by name."""
 
 NOISE = Prior("noise", 1, -2.0, 1.0, -2.0)
 """Over s2, as a share of the losses' variance. Seeds make a seventh of it, about, among the trials of a search; a prior that expects
-less (BoTorch's has its centre at -4) takes luck for structure where there is more, and one that expects more finds less where there
+less (BoTorch's has its centre at -4) takes noise for structure where there is more, and one that expects more finds less where there
 is little (benchmarks/RESULTS.md)."""
 MIN_NOISE = 1e-4
 MAX_ITERATIONS = 60
 HOPELESS = 1e10
 """Cost where K has no factor; finite, for the line search interpolates."""
 LOG_BOUND = 9.0
-"""Logarithms of hyper-parameters stay within this of 0: beyond it a kernel is constant, or diagonal, for good."""
+"""Logarithms of hyper-parameters stay within this of 0: beyond it a kernel is constant, or diagonal, and no step leads back."""
 
 
 @dataclass(frozen=True)

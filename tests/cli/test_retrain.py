@@ -22,7 +22,7 @@ def test_retrain_prints_a_table_and_does_nothing_twice(autopeft: Autopeft, small
     assert answer.code == 0, answer.err
     assert "trial 1, seed 1: test accuracy" in answer.err
     assert "40 test examples" in answer.out
-    assert "Trained for good (1)" in answer.out
+    assert "Retrained at the full budget (1)" in answer.out
     data = json.loads(autopeft(*flags, "--format", "json").out)
     assert data == json.loads((run / "retrained" / "retrained.json").read_text())
     assert data["budget"]["epochs"] == 2

@@ -23,9 +23,9 @@ def test_the_best_seed_is_exported_and_evaluates_to_its_metrics(small_run: RunDi
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == best.validation
     readme = (exported / "README.md").read_text()
-    assert "It was trained for good: all training examples x 2 epochs" in readme
+    assert "It was retrained: all training examples x 2 epochs" in readme
     assert f"| test metric | value |\n|---|---|\n| accuracy | {best.test['accuracy']!r} |" in readme
     assert "low budget" not in readme
 
-    with pytest.raises(InvalidInputError, match=r"trial 0 was not trained for good. Train it with: autopeft retrain .* --trial 0"):
+    with pytest.raises(InvalidInputError, match=r"trial 0 was not retrained. Train it with: autopeft retrain .* --trial 0"):
         export_trial(small_run, 0, "script", retrained=True)

@@ -1,4 +1,4 @@
-"""A plugin: a method that keeps memory for good, in a process that may not have much more of it."""
+"""A plugin: a method that never gives memory back, in a process that may not have much more of it."""
 
 import resource
 from dataclasses import replace

@@ -173,9 +173,9 @@ def test_all_three_say_the_same(run, written) -> None:
 def test_without_retrained_results_the_report_is_whole_and_says_so(run, written) -> None:
     page, markdown, data = written()
     assert data["retrained"] is None
-    assert "Trained for good" not in "".join(Page(page).words)
+    assert "Retrained at the full budget" not in "".join(Page(page).words)
     assert "how far it would scatter is not known" in markdown
-    assert "autopeft retrain trains the front for good" in markdown
+    assert "autopeft retrain trains the front at the full budget" in markdown
 
 
 def test_a_run_that_has_only_begun_has_a_report(tmp_path) -> None:
