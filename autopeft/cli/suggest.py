@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 def suggest(
     task: Annotated[str | None, typer.Option(help="A task by name; see: autopeft list tasks.")] = None,
-    train: Annotated[str | None, typer.Option(help="Own training examples: CSV, TSV, JSONL, JSON or Parquet.")] = None,
-    kind: Annotated[str | None, typer.Option(help="classification or regression; inferred from the labels if not given.")] = None,
-    text: Annotated[str, typer.Option(help="Own files' text column, or two: a,b.")] = "",
-    label: Annotated[str | None, typer.Option(help="Own files' label column.")] = None,
+    train: Annotated[str | None, typer.Option(help="Own training examples.")] = None,
+    kind: Annotated[str | None, typer.Option(help="What kind of task own files are; see: autopeft list kinds.")] = None,
+    text: Annotated[str, typer.Option(help="Own files' column to read, or two: a,b.")] = "",
+    label: Annotated[str | None, typer.Option(help="Own files' column to predict.")] = None,
     data_dir: Annotated[
         str | None, typer.Option("--data-dir", envvar="AUTOPEFT_DATA", help="A folder with one sub-folder of files a task.")
     ] = None,

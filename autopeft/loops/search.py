@@ -190,9 +190,9 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
         space, left_out = supported_part(bound, topology)
         constraints = request.constraints(facts.backbone_parameters)
         budget = request.budget(data.task.low_cost)
-        measured = replace(data, validation=draw(data.validation, budget.evaluation_examples))  # the examples that trials measure on
+        trivial = replace(data, validation=draw(data.validation, budget.evaluation_examples)).trivial_scores()  # of what trials measure on
         counter = ParameterCounter(topology)
-        problem = SpaceProblem(space, objectives, BackboneCosts(counter, facts.head_parameters), constraints, measured.trivial_scores(), counter.resolve)
+        problem = SpaceProblem(space, objectives, BackboneCosts(counter, facts.head_parameters), constraints, trivial, counter.resolve)
         start = start_points(request.presets, problem, topology)
         if is_new:  # the runs may be gone or have grown when this one is resumed, and its queue holds what they had
             start |= warm_points(request.warm_start, problem)

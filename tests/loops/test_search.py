@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autopeft.budget import draw_examples
 from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.executors.base import Executor
 from autopeft.loops import search as engine
@@ -19,6 +18,7 @@ from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
+from autopeft.training.batches import draw
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 
 
@@ -159,8 +159,7 @@ def test_a_plan_trains_nothing(request_: SearchRequest) -> None:
 
 def test_the_trivial_score_is_of_the_examples_that_trials_measure_on(request_: SearchRequest) -> None:
     plan = engine.plan(replace(request_, evaluation_examples=7))
-    labels = plan.data.validation.labels
-    measured = labels[draw_examples(len(labels), 7)]
+    measured = draw(plan.data.validation, 7).targets
     assert plan.problem.trivial == {0: pytest.approx(np.bincount(measured).max() / 7)}
     assert plan.problem.trivial != engine.plan(request_).problem.trivial
 
