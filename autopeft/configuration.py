@@ -19,6 +19,11 @@ TRAINING_PARAMETERS = ("learning_rate", "weight_decay", "warmup_fraction")
 """The training hyper-parameters that a configuration may set."""
 
 
+def written(value: float) -> str:
+    """Return a hyper-parameter's value as people read it, in three digits; values that read the same can't be told apart."""
+    return f"{value:.3g}"
+
+
 @dataclass(frozen=True)
 class PeftModule:
     """One PEFT method at one size in some layers.
@@ -154,7 +159,7 @@ class Configuration:
     def describe(self) -> str:
         """Say it in words, for tables and plots: "lora 8 [query value] in 0 2 4, learning rate 0.001"."""
         words = [_describe_module(module) for module in self.modules] or ["head only"]
-        words += [f"{name.replace('_', ' ')} {value:.3g}" for name, value in self.training.items()]
+        words += [f"{name.replace('_', ' ')} {written(value)}" for name, value in self.training.items()]
         return ", ".join(words)
 
 

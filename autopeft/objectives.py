@@ -16,6 +16,8 @@ from autopeft.errors import InvalidInputError, UnknownNameError
 Direction = Literal["minimize", "maximize"]
 
 MAX_OBJECTIVES = 4
+ZERO_GAP_DECADES = 0.45
+"""On a logarithmic scale a cost of 0, as when only the head is trained, stands so many decades below the smallest that isn't 0."""
 BYTES_PER_PARAMETER = 4
 """A saved adapter holds 32-bit numbers."""
 
@@ -36,6 +38,11 @@ class Objective:
     def __post_init__(self) -> None:
         if self.direction not in ("minimize", "maximize"):
             raise InvalidInputError("an objective's direction must be minimize or maximize", value=self.direction)
+
+    @property
+    def is_cost(self) -> bool:
+        """Whether it is one of `COSTS`, which are compared by their ratios: ten times as many parameters weigh the same everywhere."""
+        return self.name in COSTS
 
     @property
     def sign(self) -> float:
@@ -115,3 +122,22 @@ def losses(objectives: Sequence[Objective], values: Sequence[Mapping[str, float]
     """
     rows = [[objective.sign * float(value[objective.name]) for objective in objectives] for value in values]
     return np.array(rows, dtype=np.float64).reshape(len(values), len(objectives))
+
+
+def comparable_losses(objectives: Sequence[Objective], values: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
+    """Return the n x m losses with the decimal logarithm of every cost, as plots show it; arguments as for `losses`.
+
+    Which point of a front bends it most depends on the scale: of parameters that differ a thousandfold only ratios mean anything.
+    """
+    result = losses(objectives, values)
+    for column, objective in enumerate(objectives):
+        if objective.is_cost:
+            result[:, column] = _logarithms(result[:, column])
+    return result
+
+
+def _logarithms(costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    positive = costs > 0
+    logs = np.log10(costs, out=np.full_like(costs, np.nan), where=positive)
+    zero = (logs[positive].min() if positive.any() else 0.0) - ZERO_GAP_DECADES
+    return np.where(costs == 0, zero, logs)

@@ -57,7 +57,8 @@ def hypervolume(points: Array, reference: Array) -> float:
 def knee(points: Array) -> int:
     """Return the index of the front point farthest below the line (plane) through the front's extremes.
 
-    Each axis is scaled to [0, 1] over the front first, so the distance is monotone in the sum of the scaled losses (Das, 1999).
+    Each axis is scaled to [0, 1] over the front first, so the distance is monotone in the sum of the scaled losses (Das, 1999). Costs are
+    to be given as logarithms, see `autopeft.objectives.comparable_losses`.
 
     Raises:
         ValueError: No point is on the front.

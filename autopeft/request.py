@@ -10,12 +10,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from autopeft.amounts import parse_amount
 from autopeft.budget import Budget
-from autopeft.errors import InvalidInputError
-from autopeft.methods.presets import get_preset
+from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.methods.presets import PRESETS
 from autopeft.objectives import ADAPTER_BYTES, PEAK_BYTES, TRAIN_SECONDS, TRAINABLE_PARAMETERS, Constraint
 from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.samplers.registry import require_sampler
 from autopeft.tasks import family_class
+
+PORTFOLIO, NONE = "portfolio", "none"
+"""What `SearchRequest.start` takes beside the presets."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,10 @@ class SearchRequest:
     """Most seconds of training steps; a trial that takes more is infeasible."""
     max_memory: str | int | None = None
     """Most bytes in use at once; a trial that takes more is infeasible."""
-    start: tuple[str, ...] = ()
-    """Presets to try before anything that the sampler proposes."""
+    start: tuple[str, ...] = (PORTFOLIO,)
+    """Presets to try first, and whether the portfolio follows before anything that the sampler proposes; none: nothing is tried first."""
     warm_start: tuple[str, ...] = ()
-    """Earlier runs whose fronts are tried after the presets, before anything that the sampler proposes."""
+    """Earlier runs whose fronts are tried after the presets and before the portfolio."""
     cache_bytes: str | int = "1G"
     """Memory in which each worker may keep hidden states below the modules; 0: none are kept."""
     sampler: str = "autopeft"
@@ -92,6 +95,8 @@ class SearchRequest:
             given = getattr(self, name)
             # A string is a sequence of strings too, of its characters.
             object.__setattr__(self, name, (given,) if isinstance(given, str | PathLike) else tuple(given))
+        if self.start == (NONE,):
+            object.__setattr__(self, "start", ())
         object.__setattr__(self, "rungs", tuple(self.rungs))
         SuccessiveHalving(self.rungs, self.reduction)
         for name in ("plugins", "warm_start"):
@@ -119,13 +124,19 @@ class SearchRequest:
         self.budget(Budget())
         _ = self.n_cache_bytes
         self.constraints(backbone_parameters=1)
-        for name in self.start:
-            get_preset(name)
+        for name in self.presets:
+            if name not in PRESETS:
+                raise UnknownNameError("preset", name, [PORTFOLIO, NONE, *PRESETS])
         require_sampler(self.sampler)
 
     def budget(self, default: Budget) -> Budget:
         """Return the task's default budget with what the request sets instead."""
         return default.with_overrides(**{entry.name: getattr(self, entry.name) for entry in fields(Budget)})
+
+    @property
+    def presets(self) -> tuple[str, ...]:
+        """The presets among what is tried first."""
+        return tuple(name for name in self.start if name != PORTFOLIO)
 
     @property
     def n_cache_bytes(self) -> int:

@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
-    planned = plan(SearchRequest(task=arguments.task, train_examples=arguments.train_examples, workers=0))
+    planned = plan(SearchRequest(task=arguments.task, train_examples=arguments.train_examples, workers=0, space="four_modules"))
     runner = make_runner(planned)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     done = len(arguments.out.read_text().splitlines()) if arguments.out.exists() else 0

@@ -56,14 +56,14 @@ def main() -> None:
 
 def run(problem: SyntheticSearch | Tabulated, seed: int, n_trials: int) -> dict[str, Any]:
     """Return one search's figures."""
-    sampler = BayesianSampler(problem.known, seed, distributions=problem.distributions, hints=problem.hints, reference=problem.floors)
+    sampler = BayesianSampler(seed=seed, problem=problem.search_problem)
     study = optuna.create_study(sampler=sampler, directions=problem.directions)
     rng = np.random.default_rng(seed)
     for _ in range(n_trials):
-        trial = study.ask(problem.distributions)
+        trial = study.ask(problem.search_problem.distributions)
         study.tell(trial, problem.observe(trial.params, rng)[0])
     trials = study.trials
-    (cost,) = problem.known
+    (cost,) = problem.search_problem.exact_objectives
     metric = 1 - cost
     expected = expectation.expectations(trials, metric, cost)
     truth = np.array([problem.accuracy(trial.params) for trial in trials])

@@ -113,7 +113,7 @@ def search(problem: Tabulated, sampler: str, seed: int, rungs: tuple[float, ...]
     course = Course(problem, workers)
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory.create(Path(folder) / "run")
-        study = Study.create(run, planned.foresight, sampler, seed)
+        study = Study.create(run, planned.problem, sampler, seed)
         _write_settings(run, planned, {}, "")
         with suppress(SpentError):
             _loop(planned, run, study, workers, course)

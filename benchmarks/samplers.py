@@ -1,6 +1,6 @@
 """Compares samplers: hypervolume of the noise-free front of what they proposed, as a fraction of the best there is.
 
-    python benchmarks/samplers.py [--samplers autopeft,tpe,random] [--problems family,deep,constrained,tabulated,bounded]
+    python benchmarks/samplers.py [--samplers autopeft,tpe,random] [--problems family,fresh,deep,constrained,tabulated,bounded]
                                   [--seeds 3] [--evaluations 64] [--batch 4] [--json FILE] [--plot FILE] [--quick]
 
 `--batch` trials are asked for before any of them is told. Every run is one line of FILE; a run that FILE holds is not made again, so a
@@ -15,6 +15,8 @@ too many). `--quick` is a slice of a few minutes. `--plot` draws the course of e
 | autopeft -known | without the exact cost, which is then modelled |
 | autopeft -floor | without the value from which on a point counts |
 | autopeft plain | ours as any study would use it: nothing is told |
+| autopeft plain with costs | the same, given the functions of the exact costs |
+| single task | the same with BoTorch's `SingleTaskGP` over the parameters and the exact cost, as anyone would write it |
 | saasbo | the reference's surrogate, told the exact cost and the space, in all else as ours |
 | saasbo published | the same after 100 random trials: what the reference's README runs, of 200 |
 | ax, syne-tune | their defaults, if they are installed (see problems/outside.py) |
@@ -24,8 +26,8 @@ too many). `--quick` is a slice of a few minutes. `--plot` draws the course of e
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import cache, partial
 from pathlib import Path
 from statistics import mean, median, pstdev
@@ -33,6 +35,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
@@ -41,18 +44,23 @@ from problems.constrained import ConstrainedSphere
 from problems.family import N_INSTANCES, SyntheticSearch
 from problems.outside import AxSampler, SyneTuneSampler
 from problems.problem import Problem
+from problems.single_task import SingleTaskSampler
 from problems.tabulated import MRPC, BoundedTabulated, Tabulated
 
 from autopeft.samplers.bayesian import BayesianSampler
-from autopeft.samplers.registry import SAMPLERS, Knowledge, make_sampler
+from autopeft.samplers.problem import SearchProblem
+from autopeft.samplers.registry import SAMPLERS, make_sampler
 
 MARKS = (16, 32, 64, 128, 200)
 N_DEEP = 32
+FRESH = (20, 30)
+"""Instances on which no choice was made."""
 N_PUBLISHED_START = 100
 Row = dict[str, Any]
 
 PROBLEMS: Mapping[str, list[Callable[[], Problem]]] = {
     "family": [partial(SyntheticSearch, instance) for instance in range(N_INSTANCES)],
+    "fresh": [partial(SyntheticSearch, instance) for instance in range(*FRESH)],
     "deep": [partial(SyntheticSearch, 0, N_DEEP)],
     "constrained": [ConstrainedSphere],
     "tabulated": [partial(Tabulated, *MRPC)],
@@ -63,14 +71,35 @@ PARTS = ("layers", "features", "known", "floor")
 
 def ours(problem: Problem, seed: int, without: str = "") -> BaseSampler:
     """Return our sampler with all that a search would tell it but one part."""
-    hints = problem.hints
-    if without == "layers":
-        hints = replace(hints, flags=())
-    if without == "features":
-        hints = replace(hints, features=None)
-    known = {} if without == "known" else problem.known
-    floors = {} if without == "floor" else problem.floors
-    return BayesianSampler(known, seed, distributions=problem.distributions, hints=hints, reference=floors)
+    told = copy(problem.search_problem)
+    if without:
+        told.__class__ = type("Without", (_WITHOUT[without], type(told)), {})
+    if without == "floor":
+        told.trivial = {}
+    return BayesianSampler(seed=seed, problem=told)
+
+
+class _NoLayers:
+    flag_columns = ()
+
+
+class _NoFeatures:
+    def features(self, points: Sequence[dict[str, Any]]) -> NDArray[np.float64]:
+        return np.empty((len(points), 0))
+
+
+class _NoExactCosts:
+    exact_objectives = ()
+
+    def exact_costs(self, params: dict[str, Any]) -> dict[int, float]:
+        return {}
+
+
+class _NoTrivialScores:
+    """Nothing else differs."""
+
+
+_WITHOUT = dict(zip(PARTS, (_NoLayers, _NoFeatures, _NoExactCosts, _NoTrivialScores), strict=True))
 
 
 def plain(problem: Problem, seed: int) -> BaseSampler:
@@ -78,9 +107,19 @@ def plain(problem: Problem, seed: int) -> BaseSampler:
     return BayesianSampler(seed=seed)
 
 
+def plain_with_costs(problem: Problem, seed: int, of: type[BayesianSampler] = BayesianSampler) -> BaseSampler:
+    """Return the same, given the exact costs."""
+    known = problem.search_problem
+    return of({index: partial(_cost, known, index) for index in known.exact_objectives}, seed)
+
+
+def _cost(problem: SearchProblem, index: int, params: dict[str, Any]) -> float:
+    return problem.exact_costs(params)[index]
+
+
 def told(problem: Problem, seed: int, name: str = "saasbo") -> BaseSampler:
     """Return a sampler by name, told what a search tells it."""
-    return make_sampler(name, seed, Knowledge(problem.distributions, problem.known, problem.hints, problem.floors))
+    return make_sampler(name, seed, problem.search_problem)
 
 
 class PublishedProtocol(BaseSampler):
@@ -112,6 +151,8 @@ MAKERS: dict[str, Callable[[Problem, int], BaseSampler]] = {
     "saasbo published": PublishedProtocol,
     **{f"autopeft -{part}": partial(ours, without=part) for part in PARTS},
     "autopeft plain": plain,
+    "autopeft plain with costs": plain_with_costs,
+    "single task": partial(plain_with_costs, of=SingleTaskSampler),
     "ax": AxSampler,
     "syne-tune": SyneTuneSampler,
 }
@@ -133,7 +174,7 @@ def run(name: str, problem: Problem, seed: int, n_evaluations: int, batch: int) 
         trials = []
         for _ in range(min(batch, n_evaluations - len(points))):
             began = time.perf_counter()
-            trials.append(study.ask(problem.distributions))
+            trials.append(study.ask(problem.search_problem.distributions))
             seconds.append(time.perf_counter() - began)
         for trial in trials:
             values, constraints = problem.observe(trial.params, rng)

@@ -25,7 +25,8 @@ import numpy as np
 
 from autopeft.api import SilentSearch
 from autopeft.configuration import Configuration
-from autopeft.loops.search import SearchPlan, _loop, _write_settings, known_costs, plan
+from autopeft.loops.search import BackboneCosts, SearchPlan, _loop, _write_settings, plan
+from autopeft.methods.counting import ParameterCounter
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.study import Study
@@ -51,7 +52,7 @@ class SimulatedWorkers:
 
     def __init__(self, facts: BackboneFacts, capacity: int, seconds: float) -> None:
         self.capacity, self._facts, self._seconds = capacity, facts, seconds
-        self._costs = known_costs(facts)
+        self._costs = BackboneCosts(ParameterCounter(facts.topology), facts.head_parameters)
         self._rng = np.random.default_rng(0)
         self._now, self._left_at = 0.0, time.perf_counter()
         self._running: list[tuple[float, int, Assignment]] = []
@@ -112,7 +113,7 @@ def simulate(found: SearchPlan, n_workers: int, n_trials: int, minutes: float, f
     request = replace(found.request, trials=n_trials)
     planned = replace(found, request=request)
     run = RunDirectory.create(folder)
-    study = Study.create(run, planned.foresight, request.sampler, request.seed)
+    study = Study.create(run, planned.problem, request.sampler, request.seed)
     _write_settings(run, planned, {}, "")
     workers = SimulatedWorkers(found.facts, n_workers, 60 * minutes)
     began = time.perf_counter()
@@ -142,7 +143,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     rungs = tuple(float(rung) for rung in given.rungs.split(",") if rung)
-    found = plan(SearchRequest(task="demo", sampler=given.sampler, rungs=rungs, workers=0))
+    found = plan(SearchRequest(task="demo", sampler=given.sampler, rungs=rungs, workers=0, space="four_modules"))
     rows = []
     for n_workers in (1, 8, 64) if given.quick else map(int, given.workers.split(",")):
         with tempfile.TemporaryDirectory() as folder:

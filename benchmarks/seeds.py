@@ -53,7 +53,7 @@ def main() -> None:
         for configuration in evenly(rows, given.configurations)
     ]
     if missing := [one for one in wanted if key(one) not in found]:
-        planned = plan(SearchRequest(task=given.task, train_examples=given.train_examples, workers=0))
+        planned = plan(SearchRequest(task=given.task, train_examples=given.train_examples, workers=0, space="four_modules"))
         runner, measure_at = make_runner(planned), planned.budget.epoch_ends
         with given.out.open("a") as table:
             for number, one in enumerate(missing):

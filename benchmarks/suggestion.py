@@ -26,7 +26,8 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from autopeft.loops.search import plan
 from autopeft.request import SearchRequest
-from autopeft.samplers.registry import Knowledge, make_sampler
+from autopeft.samplers.problem import SearchProblem
+from autopeft.samplers.registry import make_sampler
 from autopeft.training.backbone import find_backbone
 
 BATCH = 4
@@ -59,9 +60,12 @@ def make_accuracy(n_layers: int, parameters: Callable[[dict[str, Any]], float]) 
     return accuracy
 
 
-def measure(n_layers: int, knowledge: Knowledge, n_trials: int, n_suggestions: int) -> dict[str, Any]:
+def measure(n_layers: int, problem: SearchProblem, n_trials: int, n_suggestions: int) -> dict[str, Any]:
     """Return how long suggestions take up to trial n."""
-    parameters = knowledge.known[1]
+
+    def parameters(params: dict[str, Any]) -> float:
+        return problem.exact_costs(params)[1]
+
     accuracy = make_accuracy(n_layers, parameters)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=make_sampler("random", 1))
 
@@ -69,14 +73,14 @@ def measure(n_layers: int, knowledge: Knowledge, n_trials: int, n_suggestions: i
         study.tell(trial, [accuracy(trial.params), parameters(trial.params)])
 
     for _ in range(n_trials - n_suggestions):
-        tell(study.ask(dict(knowledge.distributions)))
-    study.sampler = make_sampler("autopeft", 0, knowledge)
+        tell(study.ask(problem.distributions))
+    study.sampler = make_sampler("autopeft", 0, problem)
     seconds = []
     while len(study.trials) < n_trials:
         trials = []
         for _ in range(BATCH):
             began = time.perf_counter()
-            trials.append(study.ask(dict(knowledge.distributions)))
+            trials.append(study.ask(problem.distributions))
             seconds.append(time.perf_counter() - began)
         for trial in trials:
             tell(trial)
@@ -97,9 +101,9 @@ def main() -> None:
     for n_layers in map(int, given.layers.split(",")):
         with tempfile.TemporaryDirectory() as folder:
             model = write_backbone(n_layers, Path(folder))
-            knowledge = plan(SearchRequest(task="demo", model=str(model), space=given.space, workers=0)).foresight.knowledge()
+            problem = plan(SearchRequest(task="demo", model=str(model), space=given.space, workers=0)).problem
         for n_trials in map(int, given.trials.split(",")):
-            rows.append(measure(n_layers, knowledge, n_trials, given.suggestions))
+            rows.append(measure(n_layers, problem, n_trials, given.suggestions))
             print(
                 "{layers:>3} layers {trials:>4} trials: {seconds:.3f} s a suggestion, longest {longest:.3f}, points {points}".format(
                     **rows[-1]

@@ -30,9 +30,7 @@ from numpy.typing import NDArray
 from problems.tabulated import MRPC, Tabulated
 from scipy.stats import norm
 
-from autopeft.samplers.grid import Grid
 from autopeft.samplers.scale import ObjectiveScale
-from autopeft.samplers.view import View
 from autopeft.surrogates import gaussian_process, hyper_posterior
 from autopeft.surrogates.averaged import fit_averaged
 from autopeft.surrogates.gaussian_process import GaussianProcess
@@ -51,21 +49,19 @@ class Trials:
     """The table's trials as a search's surrogate sees them."""
 
     def __init__(self, problem: Tabulated) -> None:
-        params, self.values = problem.measured()
-        self._grid, self._known, self._hints = Grid(problem.distributions), problem.known, problem.hints
-        self._rows = np.array([self._grid.read(one) for one in params])
-        (cost,) = self._known.values()
-        costs = np.array([cost(one) for one in params])
+        self._problem = problem.search_problem
+        self._points, self.values = problem.measured()
+        (cost,) = self._problem.exact_objectives
+        costs = np.array([self._problem.exact_costs(one)[cost] for one in self._points])
         self._costs = ObjectiveScale.over(costs, 1.0)(costs)[:, None]
-        _, self.configuration = np.unique(self._rows, axis=0, return_inverse=True)
+        _, self.configuration = np.unique([list(one.values()) for one in self._points], axis=0, return_inverse=True)
         self.n_configurations = int(self.configuration.max()) + 1
 
     def inputs(self, variant: str) -> tuple[Array, tuple[tuple[int, ...], ...]]:
         """Return the coordinates, and which of them are flags of one kind, without a part of them if that is the variant."""
-        hints = replace(self._hints, features=None) if variant == "-features" else self._hints
-        view = View(self._grid, self._known, (-1.0, 1.0), hints, self._rows)
-        parts = [view.coordinates(self._rows), *([] if variant == "-cost" else [self._costs])]
-        return np.concatenate(parts, axis=1), () if variant == "-layers" else view.flag_groups
+        features = [] if variant == "-features" else [self._problem.features(self._points)]
+        parts = [self._problem.encode(self._points), *features, *([] if variant == "-cost" else [self._costs])]
+        return np.concatenate(parts, axis=1), () if variant == "-layers" else self._problem.flag_columns
 
 
 def main() -> None:

@@ -113,6 +113,8 @@ def small_request(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path_fact
         model=str(backbone_folder),
         trials=3,
         workers=0,
+        space="four_modules",
+        start=(),
         sampler="random",
         epochs=1,
         batch_size=16,

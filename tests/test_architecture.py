@@ -16,7 +16,7 @@ TIERS: list[set[str]] = [
     {"configuration", "objectives", "amounts", "budget", "inference", "pareto", "provenance", "hub", "plugins"},
     {"space"},
     {"methods", "tasks", "surrogates"},
-    {"samplers", "rungs", "training"},
+    {"samplers", "rungs", "training", "portfolio"},
     {"study", "executors", "request"},
     {"loops"},
     {"report", "export"},
@@ -27,7 +27,7 @@ TIERS: list[set[str]] = [
 TIER = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}
 OWNERS = {
     "pydantic": {"space", "request"},
-    "yaml": {"space", "cli", "export"},
+    "yaml": {"space", "portfolio", "cli", "export"},
     "peft": {"methods"},
     "datasets": {"tasks"},
     "botorch": {"surrogates"},

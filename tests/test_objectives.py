@@ -1,7 +1,15 @@
 import pytest
 
 from autopeft.errors import InvalidInputError, UnknownNameError
-from autopeft.objectives import ADAPTER_BYTES, TRAINABLE_PARAMETERS, Constraint, choose_objectives
+from autopeft.objectives import (
+    ADAPTER_BYTES,
+    TRAINABLE_PARAMETERS,
+    ZERO_GAP_DECADES,
+    Constraint,
+    Objective,
+    choose_objectives,
+    comparable_losses,
+)
 
 METRICS = ("accuracy", "f1", "loss")
 
@@ -40,3 +48,10 @@ def test_the_excess_is_a_share_of_the_bound() -> None:
     assert [bound.excess(value) for value in (100.0, 200.0, 300.0)] == [-0.5, 0.0, 0.5]
     with pytest.raises(InvalidInputError, match="adapter_bytes must be above 0"):
         Constraint(ADAPTER_BYTES, 0.0)
+
+
+def test_costs_are_compared_by_their_ratios_and_none_at_all_is_less_than_the_least() -> None:
+    objectives = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
+    values = [{"accuracy": 0.5, "trainable_parameters": n} for n in (0, 10, 1000)]
+    assert comparable_losses(objectives, values).tolist() == [[-0.5, 1 - ZERO_GAP_DECADES], [-0.5, 1.0], [-0.5, 3.0]]
+    assert comparable_losses(objectives, values[:1])[0, 1] == -ZERO_GAP_DECADES

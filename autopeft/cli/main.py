@@ -16,6 +16,7 @@ from autopeft.cli.report import report
 from autopeft.cli.retrain import retrain
 from autopeft.cli.search import search
 from autopeft.cli.show import show
+from autopeft.cli.suggest import suggest
 from autopeft.errors import AutopeftError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command(name="search", no_args_is_help=True)(search)
 app.command(name="check", no_args_is_help=True)(check)
+app.command(name="suggest", no_args_is_help=True)(suggest)
 app.command(name="show")(show)
 app.command(name="plot")(plot)
 app.command(name="report")(report)

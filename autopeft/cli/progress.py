@@ -55,9 +55,9 @@ class ConsoleProgress:
         """Print what a search would do: the plan, and some configurations with their sizes."""
         self._print_plan(plan)
         rng = np.random.default_rng(plan.request.seed)
-        allowed = (point for _ in range(MAX_DRAWN) if not plan.foresight.objection(point := plan.space.sample(rng)))
-        for point in islice(allowed, N_EXAMPLES):
-            configuration = plan.space.configuration(point)
+        drawn = (plan.problem.sample(1, rng)[0] for _ in range(MAX_DRAWN))
+        for params in islice((one for one in drawn if plan.problem.key(one) is not None), N_EXAMPLES):
+            configuration = plan.problem.configuration(params)
             print(f"{count(count_parameters(configuration, plan.facts.topology)):>12} parameters: {configuration.describe()}")
 
     def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
@@ -126,7 +126,7 @@ class ConsoleProgress:
         for reason in plan.left_out:
             self._line(f"         {reason}")
         self._line(f"goal     {', '.join(f'{better(one)} {one.name}' for one in plan.objectives)}")
-        for constraint in plan.foresight.constraints:
+        for constraint in plan.problem.constraints:
             self._line(f"         {constraint.objective.name} up to {constraint.upper:,.10g} {constraint.objective.unit}")
         for name, point in plan.start.items():
             self._line(f"start    {name}: {plan.space.configuration(point).describe()}")

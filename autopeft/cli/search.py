@@ -113,8 +113,9 @@ def search(
         str, _option("--cache-bytes", panel=_WHERE, text="Memory a worker keeps hidden states below the modules in; 0: none.")
     ] = "1G",
     start: Annotated[
-        str | None, _option("--start", panel=_GOAL, text="Known combinations to try first; see: autopeft list presets. Several: a,b.")
-    ] = None,
+        str,
+        _option("--start", panel=_GOAL, text="What to try first: portfolio, presets (see: autopeft list presets), or none. Several: a,b."),
+    ] = "portfolio",
     warm_start: Annotated[
         list[str] | None, _option("--warm-start", panel=_GOAL, text="An earlier run whose front is tried first; may be repeated.")
     ] = None,

@@ -50,7 +50,7 @@ class Schedule:
 
 
 def _standing(record: TrialRecord, objectives: Sequence[Objective]) -> Standing:
-    losses = [tuple(rung.early_loss(objective) for objective in objectives) for rung in record.rungs]
+    losses = [rung.early_losses(objectives) for rung in record.rungs]
     if record.state == "failed":  # it was on its way to the next rung, and has lost there
         losses.append((np.nan,) * len(objectives))
     return Standing(record.number, tuple(losses), waiting=record.state == "paused")

@@ -1,5 +1,6 @@
 """The search: asks the study for configurations, has an executor train them, tells the study what came of it."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import AutopeftError, UnsupportedError
 from autopeft.executors.base import Executor
 from autopeft.loops.lengths import fit_length
+from autopeft.loops.portfolio import LARGEST_SHARE, portfolio_points
 from autopeft.loops.schedule import Schedule
 from autopeft.loops.start import start_points
 from autopeft.loops.warm_start import warm_points
@@ -26,7 +28,7 @@ from autopeft.methods.topology import Topology
 from autopeft.objectives import ADAPTER_BYTES, LATENCY_SECONDS, TRAINABLE_PARAMETERS, Objective, adapter_bytes, choose_objectives
 from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
-from autopeft.request import SearchRequest
+from autopeft.request import PORTFOLIO, SearchRequest
 from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.space.definition import MethodTraits
 from autopeft.space.reader import read_space
@@ -34,13 +36,14 @@ from autopeft.space.space import MethodChoice, Point, SearchSpace
 from autopeft.study import pauses
 from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.disk import writing
-from autopeft.study.foresight import Foresight, KnownValues
 from autopeft.study.lock import driving
+from autopeft.study.problem import SpaceProblem
 from autopeft.study.record import TrialRecord, is_on_front
 from autopeft.study.study import Study
 from autopeft.tasks import TaskData, family_of, load, load_files
 from autopeft.tasks.checks import findings
 from autopeft.training.backbone import BackboneSource, find_backbone
+from autopeft.training.batches import draw
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome, RunnerSettings
 
 MAX_RETRIES = 2
@@ -66,22 +69,22 @@ class SearchPlan:
     backbone: BackboneSource
     budget: Budget
     facts: BackboneFacts
-    foresight: Foresight
+    problem: SpaceProblem
     """The space bound to the backbone, the objectives and the constraints."""
     start: Mapping[str, Point]
-    """Points to try first, by preset, then by trial of an earlier run."""
+    """Points to try first, by preset, then by trial of an earlier run, then by entry of the portfolio."""
     left_out: tuple[str, ...] = ()
     """Why the backbone can't take methods that the space as written has, one sentence each."""
 
     @property
     def space(self) -> SearchSpace:
         """What to choose from."""
-        return self.foresight.space
+        return self.problem.space
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """What is traded off."""
-        return self.foresight.objectives
+        return self.problem.objectives
 
 
 def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str] | None = None, command: str = "") -> RunDirectory:
@@ -142,7 +145,7 @@ def _search(
     is_new: bool,
 ) -> RunDirectory:
     with _prepared(request, is_new=is_new) as (plan, executor), open_run() as run, writing(run):
-        study = Study.create(run, plan.foresight, request.sampler, request.seed)
+        study = Study.create(run, plan.problem, request.sampler, request.seed)
         study.start_with(plan.start)
         _write_settings(run, plan, sources, command)  # last, for it makes the folder a run: one without its queue would be another run
         study.take_over()
@@ -187,12 +190,18 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
         bound = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, traits=traits)
         space, left_out = supported_part(bound, topology)
         constraints = request.constraints(facts.backbone_parameters)
-        foresight = Foresight(space, objectives, known_costs(facts), constraints, data.trivial_scores())
-        start = start_points(request.start, foresight, topology)
+        budget = request.budget(data.task.low_cost)
+        trivial = replace(data, validation=draw(data.validation, budget.evaluation_examples)).trivial_scores()  # of what trials measure on
+        counter = ParameterCounter(topology)
+        problem = SpaceProblem(space, objectives, BackboneCosts(counter, facts.head_parameters), constraints, trivial, counter.resolve)
+        start = start_points(request.presets, problem, topology)
         if is_new:  # the runs may be gone or have grown when this one is resumed, and its queue holds what they had
-            start |= warm_points(request.warm_start, foresight)
-        budget, data = fit_length(request.budget(data.task.low_cost), data, facts, _most_positions(space))
-        yield SearchPlan(request, data, backbone, budget, facts, foresight, start, left_out), executor
+            start |= warm_points(request.warm_start, problem)
+            if PORTFOLIO in request.start:
+                n_most = max(0, math.ceil(LARGEST_SHARE * request.trials) - len(start))
+                start |= {f"portfolio: {name}": point for name, point in portfolio_points(problem, topology, n_most).items()}
+        budget, data = fit_length(budget, data, facts, _most_positions(space))
+        yield SearchPlan(request, data, backbone, budget, facts, problem, start, left_out), executor
 
 
 def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor, progress: Progress) -> None:
@@ -312,18 +321,20 @@ def _where_it_can(choice: MethodChoice, topology: Topology) -> MethodChoice:
     return choice if layers == topology.layers else replace(choice, layers=layers)
 
 
-def known_costs(facts: BackboneFacts) -> KnownValues:
-    """Return the function that tells what a configuration costs; None if the backbone can't take it: blocks may not divide its width."""
-    count = ParameterCounter(facts.topology)
+@dataclass(frozen=True)
+class BackboneCosts:
+    """What a configuration costs on a backbone; a class, and not a closure, so that a problem can be pickled."""
 
-    def costs(configuration: Configuration) -> dict[str, float] | None:
+    count: ParameterCounter
+    head_parameters: int
+
+    def __call__(self, configuration: Configuration) -> dict[str, float] | None:
+        """Return the exact costs by name; None if the backbone can't take it: blocks may not divide its width."""
         try:
-            parameters = count(configuration)
+            parameters = self.count(configuration)
         except AutopeftError:
             return None
-        return {TRAINABLE_PARAMETERS.name: float(parameters), ADAPTER_BYTES.name: float(adapter_bytes(parameters, facts.head_parameters))}
-
-    return costs
+        return {TRAINABLE_PARAMETERS.name: float(parameters), ADAPTER_BYTES.name: float(adapter_bytes(parameters, self.head_parameters))}
 
 
 def load_data(request: SearchRequest, *, with_test: bool = False) -> TaskData:
@@ -377,7 +388,7 @@ def _write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, s
             "model": asdict(plan.backbone),
             "budget": plan.budget.to_dict(),
             "objectives": [asdict(objective) for objective in plan.objectives],
-            "constraints": [{"name": one.objective.name, "upper": one.upper} for one in plan.foresight.constraints],
+            "constraints": [{"name": one.objective.name, "upper": one.upper} for one in plan.problem.constraints],
             "n_layers": facts.topology.n_layers,
             "hidden_size": facts.topology.hidden_size,
             "space_points": plan.space.size,

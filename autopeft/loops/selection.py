@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from autopeft.amounts import parse_amount
 from autopeft.errors import InvalidInputError, UnknownNameError
-from autopeft.objectives import Objective, losses
-from autopeft.pareto import knee
+from autopeft.objectives import Objective
 from autopeft.study.directory import RunDirectory
-from autopeft.study.record import TrialRecord, best, front
+from autopeft.study.record import TrialRecord, best, front, knee
 from autopeft.study.study import Study
 
 _BOUND = "max-params"
@@ -37,7 +36,7 @@ def pick(wish: str, records: Sequence[TrialRecord], objectives: Sequence[Objecti
     if not found:
         raise InvalidInputError("the run has no complete trial that can be chosen", value=wish, remedy="See them with: autopeft show RUN.")
     if name == "knee":
-        return found[knee(losses(objectives, [record.values for record in found]))]
+        return knee(found, objectives)
     return best(found, objectives)
 
 

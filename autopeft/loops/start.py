@@ -8,35 +8,35 @@ from autopeft.methods.presets import PRESETS, Preset, get_preset
 from autopeft.methods.registry import get_method
 from autopeft.methods.topology import Topology
 from autopeft.space.space import SearchSpace
-from autopeft.study.foresight import Foresight
+from autopeft.study.problem import SpaceProblem
 
 
-def start_points(names: Sequence[str], foresight: Foresight, topology: Topology) -> dict[str, dict[str, Scalar]]:
+def start_points(names: Sequence[str], problem: SpaceProblem, topology: Topology) -> dict[str, dict[str, Scalar]]:
     """Return, by preset, the point of the space that comes nearest to it: each module at the nearest size, targets and layers.
 
     Raises:
         UnknownNameError: There is no such preset.
         InvalidInputError: The space lacks a module of it, can't switch off another, or the point may not be proposed.
     """
-    return {name: _start_point(get_preset(name), foresight, topology) for name in names}
+    return {name: _start_point(get_preset(name), problem, topology) for name in names}
 
 
-def _start_point(preset: Preset, foresight: Foresight, topology: Topology) -> dict[str, Scalar]:
+def _start_point(preset: Preset, problem: SpaceProblem, topology: Topology) -> dict[str, Scalar]:
     try:
-        point = _nearest(preset, foresight.space, topology)
-        if reason := foresight.objection(point):
-            raise InvalidInputError(f"it comes to {foresight.space.configuration(point).describe()}, and {reason}")
+        point = _nearest(preset, problem.space, topology)
+        if reason := problem.objection(point):
+            raise InvalidInputError(f"it comes to {problem.space.configuration(point).describe()}, and {reason}")
     except AutopeftError as error:
-        raise InvalidInputError(f"the search can't start with {preset.name}: {error}", remedy=_others(foresight, topology)) from None
+        raise InvalidInputError(f"the search can't start with {preset.name}: {error}", remedy=_others(problem, topology)) from None
     return point
 
 
-def _others(foresight: Foresight, topology: Topology) -> str:
+def _others(problem: SpaceProblem, topology: Topology) -> str:
     """Say which presets the space can express."""
 
     def can(preset: Preset) -> bool:
         try:
-            return not foresight.objection(_nearest(preset, foresight.space, topology))
+            return not problem.objection(_nearest(preset, problem.space, topology))
         except AutopeftError:
             return False
 

@@ -5,22 +5,19 @@ nearest values; modules that the space has no place for are left out.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from autopeft.configuration import Configuration, PeftModule, Scalar
+from autopeft.configuration import Scalar
 from autopeft.errors import InvalidInputError
+from autopeft.loops.nearest import point_near
 from autopeft.loops.transfer import move
-from autopeft.methods.registry import get_method
-from autopeft.space.parameter import Real
-from autopeft.space.space import SearchSpace
 from autopeft.study.directory import RunDirectory
-from autopeft.study.foresight import Foresight
+from autopeft.study.problem import SpaceProblem
 from autopeft.study.record import front
 from autopeft.study.study import Study
 
 
-def warm_points(paths: Sequence[str], foresight: Foresight) -> dict[str, dict[str, Scalar]]:
+def warm_points(paths: Sequence[str], problem: SpaceProblem) -> dict[str, dict[str, Scalar]]:
     """Return the points nearest to the fronts of some runs, by run and trial, without those that mean the same or may not be proposed.
 
     Raises:
@@ -33,32 +30,16 @@ def warm_points(paths: Sequence[str], foresight: Foresight) -> dict[str, dict[st
         study, n_layers = Study.open(run), run.settings()["n_layers"]
         usable = 0
         for record in front(study.records(), study.objectives):
-            point = _nearest(move(record.configuration, n_layers, foresight.space.n_layers), foresight.space)
-            if point is None or foresight.objection(point):
+            point = point_near(move(record.configuration, n_layers, problem.space.n_layers), problem.space)
+            if point is None or problem.objection(point):
                 continue
             usable += 1
-            if (name := foresight.space.configuration(point).id) not in taken:
+            if (name := problem.space.configuration(point).id) not in taken:
                 taken.add(name)
                 found[f"{run.path.resolve().name}, trial {record.number}, in {run.path.resolve()}"] = point
         if not usable:
             raise InvalidInputError(
-                f"nothing on the front of {path} can be tried in the space {foresight.space.name}",
+                f"nothing on the front of {path} can be tried in the space {problem.space.name}",
                 remedy="Give a run of a space with the same methods, or leave its --warm-start out.",
             )
     return found
-
-
-def _nearest(configuration: Configuration, space: SearchSpace) -> dict[str, Scalar] | None:
-    """Return the nearest point; None if the space has no place for any of the modules."""
-    choices: dict[str, PeftModule] = {}
-    for module in configuration.modules:
-        holders = [slot for slot in space.slots if slot.name not in choices and any(one.method == module.method for one in slot.choices)]
-        if holders:
-            choices[holders[0].name] = replace(module, targets=module.targets or get_method(module.method).default_targets)
-    if not choices:
-        return None
-    point = space.point_near(choices)
-    for parameter in space.training:
-        if isinstance(parameter, Real) and parameter.name in configuration.training:
-            point[parameter.name] = min(max(configuration.training[parameter.name], parameter.low), parameter.high)
-    return point

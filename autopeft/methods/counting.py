@@ -1,5 +1,7 @@
 """Check a configuration against a topology, and count what it trains, without the model."""
 
+from dataclasses import replace
+
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.methods.method import KINDS, Method
@@ -36,6 +38,7 @@ class ParameterCounter:
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
         self._counts: dict[PeftModule, tuple[int, frozenset[str]]] = {}
+        self._resolved: dict[PeftModule, PeftModule] = {}
         self._sizes = {tensor.name: tensor.size for tensor in topology.backbone()}
 
     def __call__(self, configuration: Configuration) -> int:
@@ -43,6 +46,28 @@ class ParameterCounter:
         each = [self._counted(module) for module in configuration.modules]
         unmasked = frozenset[str]().union(*(names for _, names in each))  # masks may overlap
         return sum(added for added, _ in each) + sum(self._sizes[name] for name in unmasked)
+
+    def resolve(self, configuration: Configuration) -> Configuration:
+        """Return what comes of a configuration on this model: defaults filled in, without the layers in which a module trains nothing.
+
+        Raises:
+            AutopeftError: As in `resolve`.
+        """
+        return Configuration(tuple(self._standing(module) for module in configuration.modules), configuration.training)
+
+    def _standing(self, module: PeftModule) -> PeftModule:
+        if module not in self._resolved:
+            _, complete = _resolve(module, self._topology)
+            if complete.layers is not None:
+                complete = replace(complete, layers=tuple(layer for layer in complete.layers if self._trains(complete, layer)))
+            if len(self._resolved) == MAX_REMEMBERED:
+                self._resolved.clear()
+            self._resolved[module] = complete
+        return self._resolved[module]
+
+    def _trains(self, module: PeftModule, layer: int) -> bool:
+        added, names = self._counted(replace(module, layers=(layer,)))
+        return bool(added or names)
 
     def _counted(self, module: PeftModule) -> tuple[int, frozenset[str]]:
         """Return how many parameters a module adds, and the names of the backbone's own that it trains."""

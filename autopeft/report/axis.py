@@ -8,10 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autopeft.objectives import ZERO_GAP_DECADES
 from autopeft.report.words import percentage, short_number
 
-ZERO_GAP = 0.45
-"""Decades between the smallest cost and the place of zero."""
 MARGIN = 0.12
 """Decades left free at both ends."""
 MAX_TICKS = 9
@@ -49,7 +48,7 @@ class CostAxis:
         """
         logs = [math.log10(cost) for cost in costs if cost > 0] or [0.0]
         low, high = min(logs), max(logs)
-        zero = low - ZERO_GAP if 0 in costs else None
+        zero = low - ZERO_GAP_DECADES if 0 in costs else None
         left = low - MARGIN if zero is None else zero - MARGIN
         labelled, minor = _grid(low - MARGIN, high + MARGIN)
         ticks = [Tick(math.log10(cost), short_number(cost), percentage(cost, whole) if whole else "") for cost in labelled]
@@ -60,7 +59,7 @@ class CostAxis:
     @property
     def break_position(self) -> float | None:
         """Where the place of zero ends and the logarithmic scale begins; None without a place of zero."""
-        return None if self.zero is None else self.zero + ZERO_GAP / 2
+        return None if self.zero is None else self.zero + ZERO_GAP_DECADES / 2
 
     def position(self, cost: float) -> float:
         """Return where a cost stands."""

@@ -3,8 +3,6 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from autopeft.objectives import losses
-from autopeft.pareto import knee
 from autopeft.report.costs import SearchCosts
 from autopeft.report.course import Course
 from autopeft.report.expected import ExpectedFront
@@ -17,7 +15,7 @@ from autopeft.report.picture import Picture, draw
 from autopeft.report.retrained import RetrainedTable
 from autopeft.report.words import finite
 from autopeft.study.directory import RunDirectory
-from autopeft.study.record import TrialRecord, best
+from autopeft.study.record import TrialRecord, best, knee
 from autopeft.study.retrained import RetrainedFolder
 from autopeft.study.study import Study
 
@@ -89,7 +87,7 @@ def gather(run: RunDirectory) -> Report:
         expected=expected,
         picture=draw(leaderboard, header, expected.interval) if front else None,
         best=best(front, objectives) if front else None,
-        knee=front[knee(losses(objectives, [record.values for record in front]))] if front else None,
+        knee=knee(front, objectives) if front else None,
         retrained=_table(RetrainedFolder(run.retrained_path)),
         transferred=tuple(table for path in sorted(run.transferred_path.glob("*")) if (table := _table(RetrainedFolder(path)))),
         influences=tuple(influences(records, objective) for objective in objectives),

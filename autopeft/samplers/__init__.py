@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autopeft.samplers.bayesian import BayesianSampler
-    from autopeft.samplers.view import SpaceHints
+    from autopeft.samplers.problem import SearchProblem
 
 # Where each public name lives. They are imported on use: who wants the names of the samplers must not wait for torch.
-_PUBLIC = {"BayesianSampler": "autopeft.samplers.bayesian", "SpaceHints": "autopeft.samplers.view"}
+_PUBLIC = {"BayesianSampler": "autopeft.samplers.bayesian", "SearchProblem": "autopeft.samplers.problem"}
 
-__all__ = ["BayesianSampler", "SpaceHints"]
+__all__ = ["BayesianSampler", "SearchProblem"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """A wrapper that keeps any Optuna sampler from proposing what the study already has."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-Parameters = dict[str, Any]
+from autopeft.samplers.problem import Parameters, SearchProblem
+
 MAX_STEPS = 200
 
 
@@ -27,27 +28,12 @@ class DistinctSampler(BaseSampler):
     Args:
         make: Makes the wrapped sampler from a seed.
         seed: The study's seed.
-        distributions: The fixed space of every trial.
-        identity: What a point means; two points of the same identity are repeats. None: the point must not be proposed.
-        step: Returns the points one step away from a point.
-        excess: How far a point is from being allowed, 0 if bounds don't keep it from being proposed.
+        problem: What points mean, what lies one step away from them and which are allowed.
         fallback: A point that may be proposed.
     """
 
-    def __init__(
-        self,
-        make: Callable[[int], BaseSampler],
-        seed: int,
-        distributions: Mapping[str, BaseDistribution],
-        identity: Callable[[Parameters], Hashable],
-        step: Callable[[Parameters, np.random.Generator], Sequence[Parameters]],
-        excess: Callable[[Parameters], float] = lambda _: 0.0,
-        fallback: Parameters | None = None,
-    ) -> None:
-        self._make, self._seed = make, seed
-        self._distributions = dict(distributions)
-        self._identity, self._step = identity, step
-        self._excess, self._fallback = excess, fallback
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int, problem: SearchProblem, fallback: Parameters | None = None) -> None:
+        self._make, self._seed, self._problem, self._fallback = make, seed, problem, fallback
         self._seen: dict[int, Hashable] = {}
         self._inner = make(seed)
 
@@ -61,50 +47,54 @@ class DistinctSampler(BaseSampler):
         self._inner.after_trial(study, trial, state, values)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Return the whole space: points are proposed whole, or a repeat could not be recognised."""
-        return self._distributions
+        """Return the whole space: points are proposed whole, or a repeat could not be seen."""
+        return self._problem.distributions
 
     def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> Parameters:
         """Propose a point, moved until it is new."""
         inner_space = self._inner.infer_relative_search_space(study, trial)
         point = dict(self._inner.sample_relative(study, trial, inner_space))
-        for name, distribution in self._distributions.items():
+        for name, distribution in self._problem.distributions.items():
             if name not in point:
                 point[name] = self._inner.sample_independent(study, trial, name, distribution)
-        return self._move_until_new(point, self._identities(study, trial), np.random.default_rng(trial_seed(self._seed, trial.number)))
+        return self._move_until_new(point, self._keys(study, trial), np.random.default_rng(trial_seed(self._seed, trial.number)))
 
     def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
         """Pass on to the wrapped sampler; only reached for a parameter outside the fixed space."""
         return self._inner.sample_independent(study, trial, param_name, param_distribution)
 
-    def _identities(self, study: Study, trial: FrozenTrial) -> set[Hashable]:
+    def _keys(self, study: Study, trial: FrozenTrial) -> set[Hashable]:
         for other in study.get_trials(deepcopy=False):
             # A trial asked for at the same moment may not have all its parameters in the storage yet.
-            if other.number != trial.number and other.number not in self._seen and other.params.keys() >= self._distributions.keys():
-                self._seen[other.number] = self._identity(other.params)
+            if (
+                other.number != trial.number
+                and other.number not in self._seen
+                and other.params.keys() >= self._problem.distributions.keys()
+            ):
+                self._seen[other.number] = self._problem.key(other.params)
         return {None, *self._seen.values()}
 
     def _move_until_new(self, point: Parameters, taken: set[Hashable], rng: np.random.Generator) -> Parameters:
         found = self._walk(point, taken, rng)
         if found is None and self._fallback is not None:
             found = self._walk(self._fallback, taken, rng, stay_allowed=True)
-            point = self._fallback if self._identity(point) is None else point
+            point = self._fallback if self._problem.key(point) is None else point
         return point if found is None else found
 
     def _walk(self, point: Parameters, taken: set[Hashable], rng: np.random.Generator, *, stay_allowed: bool = False) -> Parameters | None:
         """Return the first new point on a random walk, if any."""
         for _ in range(MAX_STEPS):
-            if self._identity(point) not in taken:
+            if self._problem.key(point) not in taken:
                 return point
-            reached = self._step(point, rng)
+            reached = self._problem.neighbours(point, rng)
             if not reached:
                 return None
             candidates = [reached[index] for index in rng.permutation(len(reached))]
-            excess = self._excess(point)
+            violation = self._problem.violation(point)
             if stay_allowed:
-                better = (one for one in candidates if self._identity(one) is not None)
+                better = (one for one in candidates if self._problem.key(one) is not None)
             else:
-                better = (one for one in candidates if excess > 0 and self._excess(one) < excess)
+                better = (one for one in candidates if violation > 0 and self._problem.violation(one) < violation)
             point = next(better, point if stay_allowed else candidates[0])
         return None
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from autopeft.samplers.grid import Grid
 from autopeft.samplers.history import shared_space
+from autopeft.samplers.problem import SearchProblem
 from autopeft.samplers.scale import ObjectiveScale
 from autopeft.surrogates.averaged import fit_averaged
 from autopeft.surrogates.threads import one_thread
@@ -20,7 +20,9 @@ MIN_TRIALS = 16
 """Fewer tell too little of what similar configurations have in common."""
 
 
-def expectations(trials: Sequence[FrozenTrial], objective: int, cost: int | None = None) -> Mapping[int, tuple[float, float]]:
+def expectations(
+    trials: Sequence[FrozenTrial], objective: int, cost: int | None = None, flags: Sequence[Sequence[str]] | None = None
+) -> Mapping[int, tuple[float, float]]:
     """Return the mean and its standard deviation that is expected of each complete trial, by number.
 
     The mean is over seeds; a single measurement scatters more than its deviation says. Nothing is expected if there are fewer trials than
@@ -30,18 +32,19 @@ def expectations(trials: Sequence[FrozenTrial], objective: int, cost: int | None
         trials: A study's trials. A parameter that not all finished ones drew from the same distribution is not looked at.
         objective: Index of the value to smooth.
         cost: Index of a value that is exact, and tells of similarity: trainable parameters, on a log scale.
+        flags: The names of each group of parameters that are flags of one kind, such as layers. If left out, all on-off integers.
     """
     space = shared_space(trials)
     if not space:
         return {}
-    grid = Grid(space)
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all()]
     values = np.array([trial.values for trial in done], dtype=np.float64)
     if len(done) < MIN_TRIALS or not np.ptp(values[:, objective]):
         return {}
-    inputs = grid.encode(np.array([grid.read(trial.params) for trial in done], dtype=np.float64))
+    problem, points = SearchProblem(space, flags=flags), [trial.params for trial in done]
+    inputs = np.concatenate([problem.encode(points), problem.features(points)], axis=1)
     if cost is not None:
         inputs = np.concatenate([inputs, ObjectiveScale.over(values[:, [cost]], 1.0)(values[:, [cost]])], axis=1)
     with one_thread():
-        means, deviations = fit_averaged(inputs, values[:, objective], grid.flag_coordinates).predict(inputs)
+        means, deviations = fit_averaged(inputs, values[:, objective], problem.flag_columns).predict(inputs)
     return {trial.number: (float(mean), float(sd)) for trial, mean, sd in zip(done, means, deviations, strict=True)}

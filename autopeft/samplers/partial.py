@@ -2,11 +2,11 @@
 
 Legend:
     n, p     observed trials, parameters
-    t        share of its budget after which a trial was measured
+    t        fidelities at which a trial was measured, such as the share of its budget
     v, y     an early value of an objective, and its final one
 
 For each t, the trials that were measured there and went on to the end give pairs (v, y), and with enough of them a line y = a + b v. A
-trial that ended at t is entered with a + b v, and with its t: the surrogate learns from the data how far such entries are to be trusted.
+trial that ended at t is entered with a + b v, and with its t: the surrogate learns from the data how far such entries are to be believed.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,21 +19,21 @@ from optuna.trial import FrozenTrial
 Array = NDArray[np.float64]
 
 MIN_PAIRS = 5
-"""Fewer trials than this say nothing of how early values and final ones go together."""
+"""Fewer trials than this tell nothing of how early values and final ones go together."""
 
 
 @dataclass(frozen=True)
 class Early:
     """A measurement before a trial's end."""
 
-    progress: float
-    """Share t of the budget, below 1."""
+    fidelities: tuple[float, ...]
+    """T: shares of one means or several, all of them at most 1 and one at least below."""
     values: tuple[float, ...]
-    """Early values v, one an objective, in any unit: it has only to go with the final value."""
+    """V, one an objective, in any unit: it has only to go with the final value."""
 
 
 ReadEarly = Callable[[FrozenTrial], Sequence[Early]]
-"""A trial's early measurements, in rising order of progress."""
+"""A trial's early measurements, the last of which says most."""
 
 
 def nothing_early(trial: FrozenTrial) -> Sequence[Early]:
@@ -50,7 +50,7 @@ def extrapolate(early: Sequence[Early], others: Sequence[Sequence[Early]], final
         finals: Their final values, n x m.
     """
     last = early[-1]
-    pairs = [(one.values, final) for mine, final in zip(others, finals, strict=True) for one in mine if one.progress == last.progress]
+    pairs = [(one.values, final) for mine, final in zip(others, finals, strict=True) for one in mine if one.fidelities == last.fidelities]
     if len(pairs) < MIN_PAIRS or not np.isfinite(last.values).all():
         return None
     v, y = (np.array(column, dtype=np.float64) for column in zip(*pairs, strict=True))

@@ -1,13 +1,15 @@
 """From a study's history to the next point: an initial design first, then the best point of the acquisition function.
 
 Legend:
-    n, p, d, m   observed points, parameters, coordinates, objectives
-    rows         points (see `grid`)
-    inputs       n x (d + number of known objectives): coordinates, then known losses
+    n, d, m   points, coordinates, objectives
+    inputs    n x (d + number of objectives with exact values): coordinates, then exact losses
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +17,17 @@ from numpy.typing import NDArray
 from autopeft.pareto import non_dominated
 from autopeft.samplers.coverage import most_even
 from autopeft.samplers.history import History
+from autopeft.samplers.problem import Parameters, SearchProblem
 from autopeft.samplers.scale import ObjectiveScale, Scale
-from autopeft.samplers.view import View
-from autopeft.surrogates.acquisition import Evidence, Fit, acquisition
+from autopeft.surrogates.acquisition import AcquisitionInputs, Fit, acquisition
 from autopeft.surrogates.feasibility import log_feasibility
 from autopeft.surrogates.gaussian_process import GaussianProcess
-from autopeft.surrogates.local_search import climb
-from autopeft.surrogates.saas import quantiles
+from autopeft.surrogates.local_search import local_search
+from autopeft.surrogates.observations import Observations
+from autopeft.surrogates.saas import fit_saas, quantiles
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 N_RANDOM = 500
 N_MUTATED = 500
@@ -34,106 +38,161 @@ MARGIN = 0.1
 
 
 @dataclass(frozen=True)
+class Model:
+    """How measured objectives are modelled."""
+
+    fit: Fit
+    """Makes the surrogate of one."""
+    by_rank: bool = False
+    """Whether losses are normal quantiles of their ranks, see `saas`."""
+    structured: bool = True
+    """Whether it is told the problem's features and which coordinates are flags of one kind."""
+
+
+MODELS: Mapping[str, Model] = {
+    "map": Model(GaussianProcess.fit),
+    "saas": Model(fit_saas, by_rank=True, structured=False),  # the reference's search is told neither
+}
+
+
+class Exact(NamedTuple):
+    """What is remembered of a point during a suggestion."""
+
+    key: Hashable
+    """None if it must not be proposed."""
+    values: list[float]
+    """m: the exact values, NaN for what is measured or has none."""
+
+
+@dataclass(frozen=True)
 class Proposer:
     """One suggestion in the making."""
 
-    view: View
+    problem: SearchProblem
     history: History
+    signs: Sequence[float]
+    """m: 1 where smaller is better, else -1."""
     reference: Mapping[int, float]
     """Values, by objective index, from which on a point is worth nothing."""
     rng: np.random.Generator
-    fit: Fit = GaussianProcess.fit
-    """Makes the surrogate of a measured objective."""
-    by_rank: bool = False
-    """Whether a measured objective's losses are normal quantiles of their ranks, see `saas`."""
+    model: Model = MODELS["map"]
+    _found: dict[tuple[Any, ...], Exact] = field(default_factory=dict, repr=False)
+    """By the values of a point."""
 
-    def cover(self) -> Array:
-        """Return the row that leaves what was tried most evenly spread."""
-        pool, scales = self._random_rows(), self._scales()
+    def initial_design(self) -> Parameters:
+        """Return the point that leaves what was tried most evenly spread."""
+        pool, scales = self._random_points(), self._scales()
         each = (self.history.tried, pool)
-        summaries = [np.concatenate([self.view.grid.summarise(rows), self._known(rows, scales)], axis=1) for rows in each]
-        best: Array = pool[most_even(*(np.nan_to_num(one).clip(0.0, 1.0) for one in summaries))]
-        return best
+        covered = [np.concatenate([self.problem.coverage(points), self._exact_losses(points, scales)], axis=1) for points in each]
+        return pool[most_even(*(np.nan_to_num(one).clip(0.0, 1.0) for one in covered))]
 
-    def improve(self) -> Array:
-        """Return the row that promises most; where nothing promises anything, the one that covers most."""
-        pool, scales = self._random_rows(), self._scales()
-        losses = self._losses(scales, self.history.observed, self.history.values)
-        promise = acquisition(self._evidence(scales, losses), self._reference_losses(scales, losses), self.fit)
-        log_chance = log_feasibility(self._inputs(self.history.ended, scales), self.history.excess, self.view.flag_groups)
-        leading = self.history.feasible if self.history.feasible.any() else np.ones_like(self.history.feasible)
-        best = self.history.observed[leading][non_dominated(losses[leading])]
-        pool = np.concatenate([pool, self.view.grid.mutate(best, N_MUTATED, self.rng)])
+    def optimize_acquisition(self) -> Parameters:
+        """Return the point that promises most; where nothing promises anything, the one that covers most."""
+        pool, scales, history = self._random_points(), self._scales(), self.history
+        losses = self._losses(scales, history.observed, history.values)
+        complete = history.n_complete
+        inputs = self._acquisition_inputs(scales, losses)
+        promise = acquisition(inputs, self._reference_losses(scales, losses[:complete]), self.model.fit)
+        log_chance = log_feasibility(self._inputs(history.ended, scales), history.excess, inputs.groups)
+        leading = np.flatnonzero(history.feasible if history.feasible.any() else np.arange(len(losses)) < complete)
+        best = [history.observed[i] for i in leading[non_dominated(losses[leading])]]
+        pool = [*pool, *self.problem.mutate(best, N_MUTATED, self.rng)]
 
-        def allowed_score(rows: Array) -> Array:
-            allowed = self.view.allowed(rows)
-            scores = np.full(len(rows), -np.inf)
+        def allowed_score(points: Sequence[Parameters]) -> Array:
+            allowed = self._allowed(points)
+            scores = np.full(len(points), -np.inf)
             if allowed.any():
-                inputs = self._inputs(rows[allowed], scales)
-                scores[allowed] = promise(inputs) + log_chance(inputs)
+                found = self._inputs([point for point, may in zip(points, allowed, strict=True) if may], scales)
+                scores[allowed] = promise(found) + log_chance(found)
             return np.where(np.isnan(scores), -np.inf, scores)
 
-        row, height = climb(pool, allowed_score, lambda row: self.view.neighbours(row, self.rng))
-        return row if np.isfinite(height) else self.cover()
+        point, height = local_search(pool, allowed_score, lambda point: self.problem.neighbours(point, self.rng))
+        return point if np.isfinite(height) else self.initial_design()
 
-    def _random_rows(self) -> Array:
-        """Return random rows that may be proposed; repeats if nothing else may be, and any if nothing may be."""
-        drawn = self.view.grid.sample(N_RANDOM, self.rng)
-        found = drawn[self.view.allowed(drawn)]
+    def _random_points(self) -> list[Parameters]:
+        """Return random points that may be proposed; repeats if nothing else may be, and any if nothing may be."""
+        drawn = self.problem.sample(N_RANDOM, self.rng)
+        found = self._those(drawn, self._allowed(drawn))
         for _ in range(N_TRIES):
             if len(found) >= N_RANDOM // 2:
                 return found
-            more = self.view.grid.sample(N_RANDOM, self.rng)
-            found = np.concatenate([found, more[self.view.allowed(more)]])
-        if len(found):
-            return found
-        repeats = drawn[self.view.allowed(drawn, repeats=True)]
-        return repeats if len(repeats) else drawn
+            more = self.problem.sample(N_RANDOM, self.rng)
+            found += self._those(more, self._allowed(more))
+        return found or self._those(drawn, self._allowed(drawn, repeats=True)) or drawn
+
+    def _those(self, points: Sequence[Parameters], which: Mask) -> list[Parameters]:
+        return [point for point, is_one in zip(points, which, strict=True) if is_one]
+
+    def _allowed(self, points: Sequence[Parameters], *, repeats: bool = False) -> Mask:
+        """Return which points may be proposed: of finite exact values and no violation, and, unless repeats may be, new."""
+        keys = [self._look(point).key for point in points]
+        return np.array([key is not None and (repeats or key not in self._taken) for key in keys], dtype=np.bool_)
+
+    @cached_property
+    def _taken(self) -> set[Hashable]:
+        return {self._look(point).key for point in self.history.tried}
+
+    def _look(self, point: Parameters) -> Exact:
+        values = tuple(point.values())
+        if values not in self._found:
+            costs = self.problem.exact_costs(point)
+            self._found[values] = Exact(self.problem.key(point), [costs.get(index, math.nan) for index in range(len(self.signs))])
+        return self._found[values]
+
+    def _exact_values(self, points: Sequence[Parameters]) -> Array:
+        """Return n x m exact values, NaN for what is measured or has none."""
+        return np.array([self._look(point).values for point in points], dtype=np.float64).reshape(len(points), len(self.signs))
 
     def _scales(self) -> list[Scale]:
-        """Return the scale of each objective, of a measured one over what was observed, of a known one over some points beside.
+        """Return the scale of each objective, of a measured one over what was observed, of an exact one over some points beside.
 
         These points are the same every time: what a surrogate learns is then on the same scale from one suggestion to the next.
         """
-        rows = self.view.grid.sample(N_RANDOM, np.random.default_rng(0))
-        allowed = self.view.allowed(rows, repeats=True)
-        known = self.view.known_values(np.concatenate([rows[allowed], self.history.observed]))
-        signs = enumerate(self.view.signs)
-        return [ObjectiveScale.over(known[:, i], sign) if i in self.view.known else self._measured_scale(i, sign) for i, sign in signs]
+        points = self.problem.sample(N_RANDOM, np.random.default_rng(0))
+        complete = self.history.observed[: self.history.n_complete]
+        exact = self._exact_values([*self._those(points, self._allowed(points, repeats=True)), *complete])
+        return [
+            ObjectiveScale.over(exact[:, index], sign, is_cost=index in self.problem.costs or None)
+            if index in self.problem.exact_objectives
+            else self._measured_scale(index, sign)
+            for index, sign in enumerate(self.signs)
+        ]
 
     def _measured_scale(self, index: int, sign: float) -> Scale:
-        values = self.history.values[:, index]
-        if not self.by_rank:
-            return ObjectiveScale.over(values, sign)
+        values = self.history.values[: self.history.n_complete, index]
+        if not self.model.by_rank:
+            return ObjectiveScale.over(values, sign, is_cost=index in self.problem.costs or None)
         in_quantiles = quantiles(sign * values)
         return lambda some: in_quantiles(sign * some)
 
-    def _known(self, rows: Array, scales: Sequence[Scale]) -> Array:
-        values = self.view.known_values(rows)
-        columns = [scales[index](values[:, index]) for index in self.view.known]
+    def _exact_losses(self, points: Sequence[Parameters], scales: Sequence[Scale]) -> Array:
+        values, indices = self._exact_values(points), self.problem.exact_objectives
+        columns = [scales[index](values[:, index]) for index in indices]
         # An observed point may have no finite value by now: it counts as expensive.
-        return np.nan_to_num(np.array(columns, dtype=np.float64).reshape(len(columns), len(rows)).T, nan=1.0, posinf=1.0, neginf=1.0)
+        found = np.array(columns, dtype=np.float64).reshape(len(indices), len(points)).T
+        return np.nan_to_num(found, nan=1.0, posinf=1.0, neginf=1.0)
 
-    def _inputs(self, rows: Array, scales: Sequence[Scale]) -> Array:
-        return np.concatenate([self.view.coordinates(rows), self._known(rows, scales)], axis=1)
+    def _inputs(self, points: Sequence[Parameters], scales: Sequence[Scale]) -> Array:
+        coordinates = [self.problem.encode(points)] + ([self.problem.features(points)] if self.model.structured else [])
+        return np.concatenate([*coordinates, self._exact_losses(points, scales)], axis=1)
 
-    def _losses(self, scales: Sequence[Scale], rows: Array, values: Array) -> Array:
-        """Return the losses of rows with these values; known ones are worked out, not read."""
-        known = self.view.known_values(rows)
-        values = np.where(np.isfinite(known), known, values)
+    def _losses(self, scales: Sequence[Scale], points: Sequence[Parameters], values: Array) -> Array:
+        """Return the losses of points with these values; exact ones are worked out, not read."""
+        exact = self._exact_values(points)
+        values = np.where(np.isfinite(exact), exact, values)
         return np.stack([scale(values[:, index]) for index, scale in enumerate(scales)], axis=1)
 
-    def _evidence(self, scales: Sequence[Scale], losses: Array) -> Evidence:
-        # Encoded at once: nothing may run, and a caller's encoding of no points has no width.
-        history = self.history
-        seen = self._inputs(np.concatenate([history.observed, history.running, history.unfinished]), scales)
-        observed, running, unfinished = np.split(seen, np.cumsum([len(losses), len(history.running)]))
-        first = seen.shape[1] - len(self.view.known)
-        places = {index: first + at for at, index in enumerate(self.view.known)}
-        columns = tuple(places.get(index) for index in range(len(scales)))
-        extrapolated = self._losses(scales, history.unfinished, history.extrapolated)
-        return Evidence(
-            observed, losses, running, columns, history.feasible, unfinished, extrapolated, history.remaining, self.view.flag_groups
+    def _acquisition_inputs(self, scales: Sequence[Scale], losses: Array) -> AcquisitionInputs:
+        history, exact = self.history, self.problem.exact_objectives
+        seen = self._inputs([*history.observed, *history.running], scales)  # at once: what runs may be none, and none has no width
+        observed, running = seen[: len(losses)], seen[len(losses) :]
+        columns = {index: seen.shape[1] - len(exact) + at for at, index in enumerate(exact)}
+        return AcquisitionInputs(
+            Observations(observed, losses, history.fidelities),
+            history.feasible,
+            running,
+            tuple(columns.get(index) for index in range(len(scales))),
+            self.problem.flag_columns if self.model.structured else (),
         )
 
     def _reference_losses(self, scales: Sequence[Scale], losses: Array) -> Array:

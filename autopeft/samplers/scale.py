@@ -31,13 +31,19 @@ class ObjectiveScale:
     """Range of losses that becomes 1."""
 
     @classmethod
-    def over(cls, values: Array, sign: float) -> "ObjectiveScale":
-        """Return the scale over which the finite values among those given reach from 0 to 1."""
+    def over(cls, values: Array, sign: float, *, is_cost: bool | None = None) -> "ObjectiveScale":
+        """Return the scale over which the finite values among those given reach from 0 to 1.
+
+        Args:
+            values: Values of the objective.
+            sign: 1 if smaller values are better, else -1.
+            is_cost: Whether ratios of its values matter. None: they do if positive values reach over `COST_RATIO`.
+        """
         finite = values[np.isfinite(values)]
         if not len(finite):
             return cls(sign)
-        is_cost = sign > 0 and finite.min() > 0 and finite.min() * COST_RATIO <= finite.max()
-        floor = float(finite.min()) / FLOOR_RATIO if is_cost else 0.0
+        spread = is_cost if is_cost is not None else bool(finite.min() * COST_RATIO <= finite.max())
+        floor = float(finite.min()) / FLOOR_RATIO if spread and sign > 0 and finite.min() > 0 else 0.0
         raw = cls(sign, floor)(finite)
         with np.errstate(over="ignore"):
             width = float(np.ptp(raw))

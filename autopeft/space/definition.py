@@ -10,7 +10,7 @@ from autopeft.configuration import TRAINING_PARAMETERS
 from autopeft.errors import UnknownNameError
 from autopeft.space.layers import LayerRule
 from autopeft.space.parameter import Parameter, Real
-from autopeft.space.space import LayerSharing, MethodChoice, ModuleSlot, SearchSpace
+from autopeft.space.space import LayerSharing, MethodChoice, ModuleSlot, Prior, SearchSpace
 
 Size = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
 OptionValue = StrictBool | StrictInt | StrictFloat | StrictStr
@@ -130,7 +130,7 @@ class ModuleDefinition(_Strict):
 
 
 class LayersDefinition(_Strict):
-    """Who shares a set of layers, and the rule that it is chosen by: mask, span, top, every or all."""
+    """Who shares a set of layers, and the rule that it is chosen by: mask, weighted, span, top, every or all."""
 
     shared: LayerRule | None = None
     per_module: LayerRule | None = None
@@ -178,6 +178,7 @@ class SpaceDefinition(_Strict):
 
     description: StrictStr = ""
     layers: Annotated[LayersDefinition, BeforeValidator(_as_layers)] = LayersDefinition(shared="mask")
+    prior: Prior = "even"
     modules: list[ModuleDefinition]
     """Empty: only the task head is trained."""
     training: dict[StrictStr, Annotated[RangeDefinition, BeforeValidator(_as_values)]]
@@ -211,4 +212,4 @@ class SpaceDefinition(_Strict):
                 fixed.append((key, entry.values[0]))
             elif entry.low is not None and entry.high is not None:
                 searched.append(Real(key, entry.low, entry.high, entry.log))
-        return SearchSpace(name, slots, tuple(searched), n_layers, self.layers.sharing, self.layers.rule, tuple(fixed))
+        return SearchSpace(name, slots, tuple(searched), n_layers, self.layers.sharing, self.layers.rule, tuple(fixed), self.prior)

@@ -5,6 +5,7 @@ Legend: L layers of the backbone, numbered from 0 at the input; the head sits on
 | rule | parameters | layers | sets |
 |---|---|---|---|
 | mask | a flag for each layer | any | 2^L |
+| weighted | a flag for each layer | any; all, and the k nearest the head, are drawn as often as free sets | 2^L |
 | span | first f, length n | f to f + n - 1, cut off at the end | L (L + 1) / 2 |
 | top | k | the k nearest the head | L |
 | every | stride s up to S, offset o | o, o + s, o + 2s, ...; o is at most s - 1 | S (S + 1) / 2, S = (L + 1) / 2 rounded down |
@@ -24,7 +25,7 @@ from autopeft.configuration import Scalar
 from autopeft.space.parameter import Ordinal
 
 Layers = tuple[int, ...]
-LayerRule = Literal["mask", "span", "top", "every", "all"]
+LayerRule = Literal["mask", "weighted", "span", "top", "every", "all"]
 
 
 class LayerSet(Protocol):
@@ -50,6 +51,9 @@ class LayerSet(Protocol):
 
     def moves(self, point: Mapping[str, Scalar], rng: np.random.Generator) -> list[dict[str, Scalar]]:
         """Return parameters of sets one step away that take more than one parameter's change."""
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Scalar]:
+        """Draw the parameters of a set."""
 
     def fewest(self) -> list[dict[str, Scalar]]:
         """Return the parameters of the sets of fewest layers that aren't empty."""
@@ -84,6 +88,9 @@ class _Rule(ABC):
 
     def moves(self, point: Mapping[str, Scalar], rng: np.random.Generator) -> list[dict[str, Scalar]]:
         return []
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Scalar]:
+        return {parameter.name: parameter.sample(rng) for parameter in self.parameters}
 
     def fewest(self) -> list[dict[str, Scalar]]:
         counts = [len(self.layers(point)) for point in self._points()]
@@ -135,11 +142,37 @@ class _Mask(_Rule):
         names = [flag.name for flag in self.parameters]
         return [{names[layer]: 0, names[off[int(rng.integers(len(off)))]]: 1} for layer in on]
 
+    def sample(self, rng: np.random.Generator) -> dict[str, Scalar]:
+        """Draw how many layers are on, then which: few and many are as frequent."""
+        n_on = int(rng.integers(1, self.n_layers + 1))
+        return self.nearest(tuple(rng.permutation(self.n_layers)[:n_on].tolist()))
+
     def fewest(self) -> list[dict[str, Scalar]]:
         return [self.nearest((layer,)) for layer in range(self.n_layers)]
 
     def nearest(self, layers: Layers) -> dict[str, Scalar]:
         return {flag.name: int(layer in layers) for layer, flag in enumerate(self.parameters)}
+
+
+class _Weighted(_Mask):
+    """One point in 2^L is all layers, which wins more often than that."""
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Scalar]:
+        """Draw all layers, some nearest the head, or a free set, each as often."""
+        match int(rng.integers(3)):
+            case 0:
+                return self._upper(self.n_layers)
+            case 1:
+                return self._upper(int(rng.integers(1, self.n_layers + 1)))
+            case _:
+                return super().sample(rng)
+
+    def moves(self, point: Mapping[str, Scalar], rng: np.random.Generator) -> list[dict[str, Scalar]]:
+        """Return those of a mask, the step to all layers, and that to as many layers nearest the head."""
+        return [*super().moves(point, rng), self._upper(self.n_layers), self._upper(len(self.layers(point)))]
+
+    def _upper(self, n_on: int) -> dict[str, Scalar]:
+        return self.nearest(tuple(range(self.n_layers - n_on, self.n_layers)))
 
 
 class _Span(_Rule):
@@ -218,4 +251,11 @@ class _All(_Rule):
         return {}
 
 
-_RULES: dict[LayerRule, Callable[[str, int], LayerSet]] = {"mask": _Mask, "span": _Span, "top": _Top, "every": _Every, "all": _All}
+_RULES: dict[LayerRule, Callable[[str, int], LayerSet]] = {
+    "mask": _Mask,
+    "weighted": _Weighted,
+    "span": _Span,
+    "top": _Top,
+    "every": _Every,
+    "all": _All,
+}

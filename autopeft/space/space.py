@@ -21,6 +21,10 @@ from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real
 
 Point = Mapping[str, Scalar]
 """A value for every parameter, by name."""
+MAX_DRAWS = 100
+"""Times that a module's parameters are drawn until it is on; off is one of two values at most, but for odd spaces."""
+Prior = Literal["even", "sparse"]
+"""How many modules of a proposal are on: each size of each, off among them, is as likely; or one is as likely as more than one."""
 LayerSharing = Literal["shared", "per_module"]
 
 TARGET_SEPARATOR = "+"
@@ -86,6 +90,16 @@ class ModuleSlot:
         for option, choices in self.options:
             if len(choices) > 1:
                 yield Categorical(f"{self.name}.{option}", choices)
+
+    def draw(self, rng: np.random.Generator, *, on: bool, off_too: bool) -> dict[str, Scalar]:
+        """Draw its parameters: off if it isn't to be on and can be off, else one with a module, or, if off may come too, any."""
+        if not on and self.can_be_off:
+            return dict(self._off)
+        for _ in range(MAX_DRAWS):
+            drawn: dict[str, Scalar] = {parameter.name: parameter.sample(rng) for parameter in self.parameters}
+            if off_too or self.stands_in(drawn, (0,)) != ():
+                break
+        return drawn
 
     def module(self, point: Point, layers: tuple[int, ...]) -> PeftModule:
         """Return the module that a point describes, in the given layers."""
@@ -167,6 +181,8 @@ class SearchSpace:
     """How these sets are written."""
     fixed_training: tuple[tuple[str, float], ...] = ()
     """Training hyper-parameters that are set and not searched."""
+    prior: Prior = "even"
+    """Which points are drawn more often."""
 
     def __post_init__(self) -> None:
         for slot in self.slots:
@@ -210,6 +226,29 @@ class SearchSpace:
     def sample(self, rng: np.random.Generator) -> dict[str, Scalar]:
         """Draw a point, every parameter independently."""
         return {parameter.name: parameter.sample(rng) for parameter in self.parameters}
+
+    @cached_property
+    def is_uniform(self) -> bool:
+        """Whether all values of a parameter are as likely, in a draw, as they are in `sample`."""
+        return self.prior == "even" and "weighted" not in (self.rule, *(slot.layers for slot in self.slots))
+
+    def draw(self, rng: np.random.Generator) -> dict[str, Scalar]:
+        """Draw a point under the prior.
+
+        Under the sparse one k modules are on with a probability in proportion to 2^-k, each equally often and of any size.
+        """
+        point = {parameter.name: parameter.sample(rng) for parameter in self.training}
+        on = self._drawn_modules(rng) if self.prior == "sparse" else frozenset(range(len(self.slots)))
+        for i, slot in enumerate(self.slots):
+            point |= slot.draw(rng, on=i in on, off_too=self.prior == "even")
+        for one in self._layer_sets.values():
+            point |= one.sample(rng)
+        return {parameter.name: point[parameter.name] for parameter in self.parameters}
+
+    def _drawn_modules(self, rng: np.random.Generator) -> frozenset[int]:
+        weights = 0.5 ** np.arange(1, len(self.slots) + 1)
+        n_on = 1 + int(rng.choice(len(weights), p=weights / weights.sum())) if len(weights) else 0
+        return frozenset(rng.permutation(len(self.slots))[:n_on].tolist())
 
     def canonical(self, point: Point) -> dict[str, Scalar]:
         """Return the one point that stands for all that read as the same configuration: what is moot has its first value."""
@@ -286,11 +325,16 @@ class SearchSpace:
                 raise InvalidInputError(f"a point needs a value for {parameter.name}", value=dict(point))
             parameter.check(point[parameter.name])
 
+    @property
+    def flags(self) -> list[tuple[str, ...]]:
+        """The names of the layers' flags in each set of layers that is searched layer by layer."""
+        return [layers.flags for layers in self._layer_sets.values() if layers.flags]
+
     def flag_columns(self) -> list[list[int]]:
         """Return, for each set of layers that is searched layer by layer, the columns of `encode` that are its layers' flags."""
         edges = np.cumsum([0, *(parameter.width for parameter in self.parameters)])
         first = {parameter.name: int(edge) for parameter, edge in zip(self.parameters, edges[:-1], strict=True)}
-        return [[first[name] for name in layers.flags] for layers in self._layer_sets.values() if layers.flags]
+        return [[first[name] for name in group] for group in self.flags]
 
     @cached_property
     def _layer_sets(self) -> dict[str, LayerSet]:

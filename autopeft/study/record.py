@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from autopeft import pareto
 from autopeft.configuration import Configuration
-from autopeft.objectives import Objective, losses
-from autopeft.pareto import non_dominated
+from autopeft.objectives import Objective, comparable_losses, losses
 
 State = Literal["complete", "failed", "running", "paused", "stopped"]
 """A paused trial waits at a rung, a stopped one was never let go on from it."""
@@ -36,12 +36,21 @@ class RungResult:
     values: Mapping[str, float]
     """The objectives' values by name, as far as they are known before the end."""
 
-    def early_loss(self, objective: Objective) -> float:
-        """Return what tells early how a trial will do in an objective, smaller is better; NaN if nothing does."""
-        early = early_metric(self.metrics)
-        if objective.name in self.metrics and early is not None:
-            return EARLY_METRICS[early] * self.metrics[early]
-        return objective.sign * self.values.get(objective.name, float("nan"))
+    def early_losses(self, objectives: Sequence[Objective]) -> tuple[float, ...]:
+        """Return what tells early how a trial will do in each objective, smaller is better; NaN where nothing does.
+
+        A metric that ranks early stands for one objective only, the first metric that doesn't rank early itself, and for none if it is an
+        objective too. Every other has its own value: two objectives in one column would be no trade-off.
+        """
+        names = [objective.name for objective in objectives]
+        early = next((name for name in EARLY_METRICS if name in self.metrics and name not in names), None)
+        told = next((name for name in names if name in self.metrics and name not in EARLY_METRICS), None)
+        return tuple(
+            EARLY_METRICS[early] * self.metrics[early]
+            if early is not None and objective.name == told
+            else objective.sign * self.values.get(objective.name, float("nan"))
+            for objective in objectives
+        )
 
 
 @dataclass(frozen=True)
@@ -134,12 +143,17 @@ def best(front: Sequence[TrialRecord], objectives: Sequence[Objective]) -> Trial
     return min(front, key=lambda record: losses(objectives, [record.values])[0].tolist())
 
 
+def knee(front: Sequence[TrialRecord], objectives: Sequence[Objective]) -> TrialRecord:
+    """Return the front's trial that gives up least of each objective, costs on a logarithmic scale; see `autopeft.pareto.knee`."""
+    return front[pareto.knee(comparable_losses(objectives, [record.values for record in front]))]
+
+
 def front(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:
     """Return the complete, feasible trials that no other such dominates, in rising order of the last objective's loss."""
     complete = [record for record in records if record.state == "complete" and not record.exceeds]
     points = losses(objectives, [record.values for record in complete])
     order = np.lexsort(points.T)
-    on_front = non_dominated(points)
+    on_front = pareto.non_dominated(points)
     return [complete[index] for index in order if on_front[index]]
 
 

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from autopeft.samplers.partial import Early
 from autopeft.samplers.registry import make_sampler, require_sampler
 from autopeft.space.space import Point
 from autopeft.study.directory import RunDirectory
-from autopeft.study.foresight import Foresight
+from autopeft.study.problem import SpaceProblem
 from autopeft.study.record import Expectation, RungResult, State, TrialRecord, TrialTime
 from autopeft.study.storage import DriverStorage, database_url
 from autopeft.training.measurement import Assignment, Measurement
@@ -71,11 +71,11 @@ class Study:
         self,
         study: optuna.Study,
         objectives: Sequence[Objective],
-        foresight: Foresight | None = None,
+        problem: SpaceProblem | None = None,
         seed: int = 0,
         storage: DriverStorage | None = None,
     ) -> None:
-        self._study, self._foresight, self._seed, self._storage = study, foresight, seed, storage
+        self._study, self._problem, self._seed, self._storage = study, problem, seed, storage
         self.objectives = tuple(objectives)
         self._live: dict[int, optuna.Trial] = {}
         self._configurations: dict[int, Configuration] = {}
@@ -84,12 +84,12 @@ class Study:
         """Numbers of trials that a dead process had begun."""
 
     @classmethod
-    def create(cls, run: RunDirectory, foresight: Foresight, sampler: str, seed: int) -> "Study":
+    def create(cls, run: RunDirectory, problem: SpaceProblem, sampler: str, seed: int) -> "Study":
         """Start the record of a new run, or go on with the one that is there.
 
         Args:
             run: Where the database is.
-            foresight: What to choose from, what is traded off, and what is kept to.
+            problem: What to choose from, what is traded off, and what is kept to.
             sampler: Name of a sampler.
             seed: Seeds proposals and trials.
 
@@ -97,28 +97,20 @@ class Study:
             UnknownNameError: There is no sampler of that name.
         """
         require_sampler(sampler)  # an unknown name must fail before the database exists
-        objectives = foresight.objectives
-        knowledge = replace(foresight.knowledge(), read_early=partial(_read_early, objectives))
+        objectives = problem.objectives
+        read_early = partial(_read_early, objectives)
         storage = DriverStorage(database_url(run.storage_path))
         study = optuna.create_study(
             study_name=STUDY_NAME,
             storage=storage,
-            sampler=DistinctSampler(
-                lambda one: make_sampler(sampler, one, knowledge),
-                seed,
-                knowledge.distributions,
-                foresight.identity,
-                foresight.neighbours,
-                foresight.excess,
-                foresight.smallest,
-            ),
+            sampler=DistinctSampler(lambda one: make_sampler(sampler, one, problem, read_early), seed, problem, problem.smallest),
             directions=[objective.direction for objective in objectives],
             load_if_exists=True,
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # names only label the dashboard's axes
             study.set_metric_names([objective.name for objective in objectives])
-        return cls(study, objectives, foresight, seed, storage)
+        return cls(study, objectives, problem, seed, storage)
 
     @classmethod
     def open(cls, run: RunDirectory) -> "Study":
@@ -144,24 +136,23 @@ class Study:
 
     def start_with(self, points: Mapping[str, Point]) -> None:
         """Queue points, by the names that they are known under, before anything a sampler proposes; those of an earlier call stay."""
-        assert self._foresight is not None, "a study opened for reading can't ask"
+        assert self._problem is not None, "a study opened for reading can't ask"
         queued = {trial.user_attrs.get(START) for trial in self._study.get_trials(deepcopy=False)}
         for name, point in points.items():
             if name not in queued:
-                self._study.enqueue_trial(self._foresight.coding.to_params(point), user_attrs={START: name})
+                self._study.enqueue_trial(self._problem.to_params(point), user_attrs={START: name})
 
     def ask(self) -> tuple[int, Configuration, int]:
         """Return the number, configuration and seed of a running trial: one that a dead process had begun, or else a new one."""
-        assert self._foresight is not None, "a study opened for reading can't ask"
+        assert self._problem is not None, "a study opened for reading can't ask"
         assert self._storage is not None
         if self._begun:
             record = self._read(self._begun.pop(0))
             return record.number, record.configuration, record.seed
-        coding = self._foresight.coding
         began = time.perf_counter()
-        trial = self._study.ask(coding.distributions)
+        trial = self._study.ask(self._problem.distributions)
         trial.set_user_attr(_SUGGESTION_SECONDS, round(time.perf_counter() - began, 4))
-        configuration = self._foresight.space.configuration(coding.to_point(trial.params))
+        configuration = self._problem.configuration(trial.params)
         seed = trial_seed(self._seed, trial.number)
         for key, value in {"configuration": configuration.to_json(), "configuration_id": configuration.id, "seed": seed}.items():
             trial.set_user_attr(key, value)
@@ -181,9 +172,9 @@ class Study:
             return self.fail(assignment, f"{missing[0]} is not a finite number: training diverged")
         attributes: dict[str, Any] = {f"{METRIC_PREFIX}{name}": value for name, value in measurement.metrics.items() if np.isfinite(value)}
         attributes |= _costs(measurement)
-        assert self._foresight is not None, "a study opened for reading can't tell"
+        assert self._problem is not None, "a study opened for reading can't tell"
         trial = self._trial(assignment.trial)
-        for constraint in self._foresight.constraints:
+        for constraint in self._problem.constraints:
             if not constraint.objective.known:
                 trial.set_constraint(constraint.objective.name, constraint.excess(_value(constraint.objective, measurement)))
         return self._finish(assignment, attributes, [values[objective.name] for objective in self.objectives])
@@ -247,7 +238,8 @@ class Study:
         from autopeft.samplers.expectation import expectations  # it needs torch, which whoever only reads a study must not wait for
 
         exact = next((index for index, objective in enumerate(self.objectives) if objective.known), None)
-        found = {} if self.objectives[0].known else expectations(self._study.get_trials(deepcopy=False), 0, exact)
+        flags = None if self._problem is None else self._problem.space.flags
+        found = {} if self.objectives[0].known else expectations(self._study.get_trials(deepcopy=False), 0, exact, flags)
         self._study.set_user_attr(EXPECTED, {str(number): list(one) for number, one in found.items()})
 
     def expectations(self) -> dict[int, Expectation]:
@@ -321,7 +313,7 @@ def _rungs(trial: FrozenTrial) -> tuple[RungResult, ...]:
 
 
 def _read_early(objectives: Sequence[Objective], trial: FrozenTrial) -> list[Early]:
-    return [Early(rung.progress, tuple(rung.early_loss(objective) for objective in objectives)) for rung in _rungs(trial)]
+    return [Early((rung.progress,), rung.early_losses(objectives)) for rung in _rungs(trial)]
 
 
 def _state(trial: FrozenTrial) -> State:

@@ -84,7 +84,7 @@ class GaussianProcess:
         mean, deviation = self._predict(torch.as_tensor(points, dtype=torch.double))
         return self.centre + self.scale * mean.numpy(), self.scale * deviation.numpy()
 
-    def believing(self, points: Array) -> "GaussianProcess":
+    def fantasize(self, points: Array) -> "GaussianProcess":
         """Return the process after seeing, at points still running, what it expects there (Ginsbourger et al., 2010: the believer).
 
         The mean stays, the variance near them goes: a batch spreads out.

@@ -22,6 +22,6 @@ class Mixture:
         mean: Array = means.mean(axis=0)
         return mean, np.sqrt((deviations**2).mean(axis=0) + means.var(axis=0))
 
-    def believing(self, points: Array) -> "Mixture":
+    def fantasize(self, points: Array) -> "Mixture":
         """Return the mixture after each of its processes has seen, at points still running, what it expects there."""
-        return Mixture(tuple(member.believing(points) for member in self.members))
+        return Mixture(tuple(member.fantasize(points) for member in self.members))

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from botorch.test_functions.multi_objective import C2DTLZ2
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.distributions import FloatDistribution
 
 from autopeft.pareto import hypervolume, non_dominated
-from autopeft.samplers.view import SpaceHints
+from autopeft.samplers.problem import SearchProblem
 
 Array = NDArray[np.float64]
 
@@ -31,21 +31,15 @@ class ConstrainedSphere:
     name = "C2-DTLZ2, 3 objectives"
     directions = ("minimize",) * N_OBJECTIVES
     constraints = ("patches",)
-    known: dict[int, Any] = {}  # noqa: RUF012
-    floors = dict.fromkeys(range(N_OBJECTIVES), 1.1)
 
     def __init__(self) -> None:
         self._function = C2DTLZ2(dim=N_VARIABLES, num_objectives=N_OBJECTIVES).double()
 
-    @property
-    def distributions(self) -> dict[str, BaseDistribution]:
+    @cached_property
+    def search_problem(self) -> SearchProblem:
         """Eight numbers in [0, 1]."""
-        return {f"x{i}": FloatDistribution(0.0, 1.0) for i in range(N_VARIABLES)}
-
-    @property
-    def hints(self) -> SpaceHints:
-        """Nothing."""
-        return SpaceHints()
+        space = {f"x{i}": FloatDistribution(0.0, 1.0) for i in range(N_VARIABLES)}
+        return SearchProblem(space, trivial=dict.fromkeys(range(N_OBJECTIVES), 1.1))
 
     def observe(self, params: dict[str, Any], rng: np.random.Generator) -> tuple[list[float], dict[str, float]]:
         """Return the noisy objectives, and how far the point is outside the patches."""
@@ -72,5 +66,5 @@ class ConstrainedSphere:
         return float(dominated.mean() * REFERENCE.prod())
 
     def _evaluate(self, points: Sequence[dict[str, Any]]) -> tuple[Array, Array]:
-        inputs = torch.tensor([[params[name] for name in self.distributions] for params in points], dtype=torch.double)
+        inputs = torch.tensor([[params[name] for name in self.search_problem.distributions] for params in points], dtype=torch.double)
         return self._function(inputs).numpy(), self._function.evaluate_slack_true(inputs)[:, 0].numpy()

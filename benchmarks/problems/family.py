@@ -16,7 +16,7 @@ The best learning rate v* moves with N and with the first two families' share. A
 drawn from the instance's number; the distributions are those under which the project's samplers were first compared.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -24,12 +24,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from autopeft.pareto import hypervolume, non_dominated
-from autopeft.samplers.view import SpaceHints
+from autopeft.samplers.problem import RATE_PER_SIZE, SIZE_DECADES, SearchProblem
 from autopeft.space.parameter import OFF_GAP
-from autopeft.study.foresight import RATE_PER_SIZE, SIZE_DECADES
 
 Array = NDArray[np.float64]
 
@@ -87,15 +86,15 @@ class Constants:
 
 
 class SyntheticSearch:
-    """One instance: 0 and 1 have three families, 2 has four."""
+    """One instance: of three in a row two have three families, the third has four."""
 
     directions = ("minimize", "maximize")
     constraints = ()
 
     def __init__(self, instance: int, n_layers: int = 12) -> None:
         self.name = f"synthetic {instance}" + (f", {n_layers} layers" if n_layers != 12 else "")
-        self.n_layers, self.n_families = n_layers, 4 if instance == 2 else 3
-        self.noise = (0.4, 0.3, 0.5)[instance]
+        self.n_layers, self.n_families = n_layers, 4 if instance % 3 == 2 else 3
+        self.noise = (0.4, 0.3, 0.5)[instance % 3]
         self._c = Constants.draw(np.random.default_rng(100 + instance), n_layers, self.n_families)
         self.sizes = [np.r_[0, 2 ** np.arange(10)]] * 3 + [np.r_[0, 2 ** np.arange(7)]] * (self.n_families - 3)
         self._per_unit = np.array([2 * HIDDEN + 1, 2 * HIDDEN + 1, 2 * HIDDEN, 4 * HIDDEN])[: self.n_families]
@@ -103,43 +102,10 @@ class SyntheticSearch:
         largest = np.array([[sizes[-1] for sizes in self.sizes]], dtype=np.float64)
         self._largest = self._capacity(largest, np.ones((1, n_layers)))[0]
 
-    @property
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """The space, as Optuna sees it: levels of sizes, flags, a learning rate."""
-        sizes = {f"size.{family}.level": IntDistribution(0, len(sizes) - 1) for family, sizes in enumerate(self.sizes)}
-        flags = {f"layers.{layer}": IntDistribution(0, 1) for layer in range(self.n_layers)}
-        return {**sizes, **flags, "learning_rate": FloatDistribution(10 ** LOG_RATE[0], 10 ** LOG_RATE[1], log=True)}
-
-    @property
-    def known(self) -> dict[int, Callable[[dict[str, Any]], float]]:
-        """The objectives that follow from the parameters: the cost."""
-        return {0: self.parameters}
-
-    @property
-    def floors(self) -> dict[int, float]:
-        """What no training reaches too."""
-        return {1: FLOOR}
-
-    @property
-    def hints(self) -> SpaceHints:
-        """What a search tells of such a space (see `autopeft.study.foresight`)."""
-        flags = range(self.n_families, self.n_families + self.n_layers)
-        return SpaceHints(valid=self.valid, encode=self._encode, flags=[flags], features=self._features)
-
-    def _encode(self, points: Sequence[dict[str, Any]]) -> Array:
-        """Return levels with a gap after off, flags, and the position of the learning rate."""
-        levels = np.array([[params[f"size.{family}.level"] for family in range(self.n_families)] for params in points], dtype=np.float64)
-        spans = np.array([len(sizes) - 1 for sizes in self.sizes]) + OFF_GAP
-        _, flags, rate = self._read(points)
-        positions = (rate - LOG_RATE[0]) / (LOG_RATE[1] - LOG_RATE[0])
-        return np.concatenate([(levels + OFF_GAP * (levels > 0)) / spans, flags, positions[:, None]], axis=1)
-
-    def _features(self, points: Sequence[dict[str, Any]]) -> Array:
-        """Return how many parameters there are in a layer, and how high the learning rate is for as many parameters, n x 2."""
-        sizes, flags, rate = self._read(points)
-        size = np.log10(self._count(sizes, flags) + HEAD)
-        in_layer = (size - np.log10(np.maximum(1, flags.sum(axis=1)))) / SIZE_DECADES
-        return np.stack([in_layer, (rate + RATE_PER_SIZE * size) / (LOG_RATE[1] - LOG_RATE[0])], axis=1)
+    @cached_property
+    def search_problem(self) -> "FamilyProblem":
+        """The space, and what a search tells of such a space (see `autopeft.study.problem`)."""
+        return FamilyProblem(self)
 
     def observe(self, params: dict[str, Any], rng: np.random.Generator) -> tuple[list[float], dict[str, float]]:
         """Return a trial's values, the accuracy with noise, and its constraints: there are none."""
@@ -152,12 +118,12 @@ class SyntheticSearch:
 
     def parameters(self, params: dict[str, Any]) -> float:
         """Return the number of trainable parameters."""
-        sizes, flags, _ = self._read([params])
-        return float(self._count(sizes, flags)[0] + HEAD)
+        sizes, flags, _ = self.read([params])
+        return float(self.count(sizes, flags)[0] + HEAD)
 
     def losses(self, points: Sequence[dict[str, Any]]) -> Array:
         """Return n x 2: log10 of the parameter percentage, and minus the noise-free accuracy."""
-        sizes, flags, rate = self._read(points)
+        sizes, flags, rate = self.read(points)
         return self._losses(sizes, flags, rate)
 
     def accuracy(self, params: dict[str, Any]) -> float:
@@ -203,17 +169,20 @@ class SyntheticSearch:
         """Return the hypervolume of points' noise-free losses, as a fraction of the true front's."""
         return hypervolume(self.losses(points), REFERENCE) / self.best_hypervolume
 
-    def _read(self, points: Sequence[dict[str, Any]]) -> tuple[Array, Array, Array]:
+    def read(self, points: Sequence[dict[str, Any]]) -> tuple[Array, Array, Array]:
+        """Return the sizes, n x F, flags, n x L, and logarithms of the learning rates, n."""
         sizes = [[self.sizes[family][params[f"size.{family}.level"]] for family in range(self.n_families)] for params in points]
         flags = [[params[f"layers.{layer}"] for layer in range(self.n_layers)] for params in points]
         rates = np.log10([params["learning_rate"] for params in points])
-        return np.array(sizes, dtype=np.float64), np.array(flags, dtype=np.float64), rates
+        shapes = (len(points), self.n_families), (len(points), self.n_layers)
+        return *(np.array(one, dtype=np.float64).reshape(shape) for one, shape in zip((sizes, flags), shapes, strict=True)), rates
 
     def _per_layer(self, sizes: Array) -> Array:
         result: Array = sizes @ self._per_unit + (sizes > 0) @ self._per_family
         return result
 
-    def _count(self, sizes: Array, flags: Array) -> Array:
+    def count(self, sizes: Array, flags: Array) -> Array:
+        """Return N."""
         result: Array = flags.sum(axis=1) * self._per_layer(sizes)
         return result
 
@@ -231,12 +200,12 @@ class SyntheticSearch:
         return result
 
     def _best_rate(self, sizes: Array, flags: Array) -> Array:
-        magnitude = np.log10(np.maximum(self._count(sizes, flags), 1e3))
+        magnitude = np.log10(np.maximum(self.count(sizes, flags), 1e3))
         share = sizes[:, 2] / np.maximum(sizes.sum(axis=1), 1)
         return np.clip(self._c.rate_at - self._c.rate_slope * (magnitude - 4) + self._c.rate_share * share, -4.6, -2.2)
 
     def _losses(self, sizes: Array, flags: Array, rate: Array) -> Array:
-        return self._losses_of(self._capacity(sizes, flags), self._count(sizes, flags), rate - self._best_rate(sizes, flags))
+        return self._losses_of(self._capacity(sizes, flags), self.count(sizes, flags), rate - self._best_rate(sizes, flags))
 
     def _losses_of(self, capacity: Array, count: Array, off: Array) -> Array:
         """Return the losses of capacities and counts at learning rates so far off the best."""
@@ -248,6 +217,39 @@ class SyntheticSearch:
         penalty = c.penalty * np.maximum(0, np.log10(np.maximum(count, 1)) - 6.2) ** 2
         accuracy = np.where(count > 0, FLOOR + (c.amplitude * gain - penalty) * eta, FLOOR)
         return np.stack([np.log10(100 * (count + HEAD) / BACKBONE), -accuracy], axis=1)
+
+
+class FamilyProblem(SearchProblem):
+    """What can be told of a point: the cost, which is exact, whether it has a module, and how much there is in a layer."""
+
+    def __init__(self, synthetic: SyntheticSearch) -> None:
+        self.synthetic = synthetic
+        sizes = {f"size.{family}.level": IntDistribution(0, len(sizes) - 1) for family, sizes in enumerate(synthetic.sizes)}
+        flags = [f"layers.{layer}" for layer in range(synthetic.n_layers)]
+        rate = {"learning_rate": FloatDistribution(10 ** LOG_RATE[0], 10 ** LOG_RATE[1], log=True)}
+        distributions = {**sizes, **{name: IntDistribution(0, 1) for name in flags}, **rate}
+        super().__init__(distributions, {0: synthetic.parameters}, trivial={1: FLOOR}, flags=[flags])
+
+    def violation(self, params: dict[str, Any]) -> float:
+        """Return 1 for a point without any module."""
+        return 0.0 if self.synthetic.valid(params) else 1.0
+
+    def encode(self, points: Sequence[dict[str, Any]]) -> Array:
+        """Return levels with a gap after off, flags, and the position of the learning rate."""
+        of, n_families = self.synthetic, self.synthetic.n_families
+        levels = np.array([[params[f"size.{family}.level"] for family in range(n_families)] for params in points], dtype=np.float64)
+        levels = levels.reshape(len(points), n_families)
+        spans = np.array([len(sizes) - 1 for sizes in of.sizes]) + OFF_GAP
+        _, flags, rate = of.read(points)
+        positions = (rate - LOG_RATE[0]) / (LOG_RATE[1] - LOG_RATE[0])
+        return np.concatenate([(levels + OFF_GAP * (levels > 0)) / spans, flags, positions[:, None]], axis=1)
+
+    def features(self, points: Sequence[dict[str, Any]]) -> Array:
+        """Return how many parameters there are in a layer, and how high the learning rate is for as many parameters, n x 2."""
+        sizes, flags, rate = self.synthetic.read(points)
+        size = np.log10(self.synthetic.count(sizes, flags) + HEAD)
+        in_layer = (size - np.log10(np.maximum(1, flags.sum(axis=1)))) / SIZE_DECADES
+        return np.stack([in_layer, (rate + RATE_PER_SIZE * size) / (LOG_RATE[1] - LOG_RATE[0])], axis=1)
 
 
 def _front(losses: Array) -> Array:

@@ -22,8 +22,8 @@ class _OutsideSampler(BaseSampler):
     """Tells a library of every trial that ended since it was last asked, then asks it for the next."""
 
     def __init__(self, problem: Problem, seed: int) -> None:
-        self._distributions, self._directions, self._seed = dict(problem.distributions), tuple(problem.directions), seed
-        self._costs = frozenset(problem.known)
+        self._distributions, self._directions, self._seed = dict(problem.search_problem.distributions), tuple(problem.directions), seed
+        self._costs = frozenset(problem.search_problem.exact_objectives)
         self._open: dict[int, Any] = {}
         """By trial, what the library knows it by."""
 

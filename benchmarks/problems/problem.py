@@ -1,12 +1,11 @@
 """What a benchmark of samplers asks of a problem."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from optuna.distributions import BaseDistribution
 
-from autopeft.samplers.view import SpaceHints
+from autopeft.samplers.problem import SearchProblem
 
 Parameters = dict[str, Any]
 
@@ -21,20 +20,8 @@ class Problem(Protocol):
     """The names of what is measured and must not exceed its bound."""
 
     @property
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """The space."""
-
-    @property
-    def known(self) -> Mapping[int, Callable[[Parameters], float]]:
-        """By index, the objectives that follow from the parameters."""
-
-    @property
-    def floors(self) -> Mapping[int, float]:
-        """By index, the values from which on a point is worth nothing."""
-
-    @property
-    def hints(self) -> SpaceHints:
-        """What else a search would tell a sampler."""
+    def search_problem(self) -> SearchProblem:
+        """The space, and what a search tells a sampler of it."""
 
     def observe(self, params: Parameters, rng: np.random.Generator) -> tuple[list[float], dict[str, float]]:
         """Return a trial's m values, and by how much it exceeds each constraint."""

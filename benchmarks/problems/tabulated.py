@@ -12,13 +12,13 @@ which would else find what it assumes.
 import json
 import math
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution
 from scipy.stats import spearmanr
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import ExtraTreesRegressor
@@ -26,10 +26,11 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from autopeft.configuration import Configuration
-from autopeft.loops.search import SearchPlan, known_costs, plan
+from autopeft.loops.search import BackboneCosts, SearchPlan, plan
+from autopeft.methods.counting import ParameterCounter
 from autopeft.pareto import hypervolume, non_dominated
 from autopeft.request import SearchRequest
-from autopeft.samplers.view import SpaceHints
+from autopeft.study.problem import SpaceProblem
 from autopeft.study.record import EARLY_METRICS
 
 Array = NDArray[np.float64]
@@ -64,9 +65,8 @@ class Tabulated:
 
     def __init__(self, *paths: Path) -> None:
         self.name = f"tabulated {paths[0].stem}"
-        self.planned: SearchPlan = plan(SearchRequest(task="demo", workers=0))
-        self._foresight, self._costs = self.planned.foresight, known_costs(self.planned.facts)
-        self._knowledge = self._foresight.knowledge()
+        self.planned: SearchPlan = plan(SearchRequest(task="demo", workers=0, space="four_modules"))
+        self._costs = BackboneCosts(ParameterCounter(self.planned.facts.topology), self.planned.facts.head_parameters)
         rows = [row for path in paths for row in map(json.loads, path.read_text().splitlines()) if "curve" in row]
         n_measured = np.array([len(row["curve"]) for row in rows])
         closely, plainly = np.flatnonzero(n_measured == n_measured.max()), np.flatnonzero(n_measured == n_measured.min())
@@ -81,25 +81,17 @@ class Tabulated:
         self._course = trees().fit(self._inputs[closely], np.array(on_the_way))
         self._seconds = trees().fit(self._inputs[plainly], self._seconds_measured)
 
-    @property
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """The default space."""
-        return self._foresight.coding.distributions
+    @cached_property
+    def search_problem(self) -> SpaceProblem:
+        """The space of the table's configurations, whose share of the majority class a search would know."""
+        found = copy(self.planned.problem)
+        found.trivial = self.trivial
+        return found
 
     @property
-    def known(self) -> dict[int, Any]:
-        """The parameters."""
-        return dict(self._knowledge.known)
-
-    @property
-    def floors(self) -> dict[int, float]:
-        """The share of the majority class, which a search would know."""
+    def trivial(self) -> dict[int, float]:
+        """By objective, the worst of the table: for accuracy the share of the majority class."""
         return {0: float(self._ends_measured[:, 0].min())}
-
-    @property
-    def hints(self) -> SpaceHints:
-        """What a search tells its sampler."""
-        return self._knowledge.hints
 
     def measured(self) -> tuple[list[dict[str, Any]], Array]:
         """Return the parameters of each row's trial, and the metric that was measured at its end."""
@@ -108,7 +100,7 @@ class Tabulated:
             space.point_near({module.method: module for module in one.modules}) | {"learning_rate": one.training["learning_rate"]}
             for one in self._configurations
         ]
-        return [self._foresight.coding.to_params(point) for point in points], self._ends_measured[:, 0]
+        return [self.planned.problem.to_params(point) for point in points], self._ends_measured[:, 0]
 
     def fit_error(self) -> dict[str, float]:
         """Return how well the regression tells the metric of configurations that it hasn't seen, by cross-validation."""
@@ -159,15 +151,15 @@ class Tabulated:
         """Hypervolume of the best front that an evolutionary search of the model comes to, with many times a search's evaluations."""
         rng = np.random.default_rng(0)
         drawn = [self.planned.space.sample(rng) for _ in range(N_DRAWN)]
-        front, losses = self._front([self._foresight.coding.to_params(point) for point in drawn])
+        front, losses = self._front([self.planned.problem.to_params(point) for point in drawn])
         for _ in range(N_ROUNDS):
-            around = [step for params in front for step in self._foresight.neighbours(params, rng)]
+            around = [step for params in front for step in self.planned.problem.neighbours(params, rng)]
             chosen = [around[i] for i in rng.permutation(len(around))[:N_MUTATED]]
             front, losses = self._front([*front, *chosen])
         return self._volume(losses)
 
     def _front(self, points: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], Array]:
-        allowed = [params for params in points if self._foresight.identity(params) is not None]
+        allowed = [params for params in points if self.planned.problem.key(params) is not None]
         losses = self._points(allowed)
         best = np.flatnonzero(non_dominated(losses))
         return [allowed[i] for i in best], losses[best]
@@ -179,7 +171,7 @@ class Tabulated:
     @cached_property
     def _reference(self) -> Array:
         costs = [row[-1] for row in self._inputs]
-        return np.array([-self.floors[0], max(costs)])
+        return np.array([-self.trivial[0], max(costs)])
 
     def _points(self, points: Sequence[dict[str, Any]]) -> Array:
         return self._losses(*self._predictions(points))
@@ -200,13 +192,12 @@ class Tabulated:
 
     def _predictions(self, points: Sequence[dict[str, Any]]) -> tuple[Array, Array]:
         """Return the inputs of points, n x d, and what the regression says of their ends, n x (1 + the number of `EARLY`)."""
-        read, space = self._foresight.coding.to_point, self.planned.space
-        inputs = np.array([self._row(space.configuration(read(params))) for params in points])
+        inputs = np.array([self._row(self.planned.problem.configuration(params)) for params in points])
         return inputs, self._predict(inputs)
 
     def _predict(self, inputs: Array) -> Array:
         result = self._ends.predict(inputs)
-        result[inputs[:, -1] == 0, 0] = self.floors[0]  # the head alone, which no search proposes, has no row
+        result[inputs[:, -1] == 0, 0] = self.trivial[0]  # the head alone, which no search proposes, has no row
         return result
 
 
@@ -222,7 +213,7 @@ class BoundedTabulated(Tabulated):
         self._longest = float(np.quantile(self._seconds_measured, QUICK_SHARE))
 
     @property
-    def floors(self) -> dict[int, float]:
+    def trivial(self) -> dict[int, float]:
         """The worst of the table."""
         return {0: float(self._ends_measured[:, 0].min()), 2: float(self._ends_measured[:, PRECISION].min())}
 
@@ -235,7 +226,7 @@ class BoundedTabulated(Tabulated):
 
     @cached_property
     def _reference(self) -> Array:
-        return np.array([-self.floors[0], max(row[-1] for row in self._inputs), -self.floors[2]])
+        return np.array([-self.trivial[0], max(row[-1] for row in self._inputs), -self.trivial[2]])
 
     def _losses(self, inputs: Array, predicted: Array) -> Array:
         losses = np.stack([-predicted[:, 0], inputs[:, -1], -predicted[:, PRECISION]], axis=1)

@@ -20,7 +20,7 @@ PROGRESS = (0.1667, 0.3333, 0.5, 1.0)
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table of the form that curves.py writes, of a metric that grows with the number of layers."""
-    planned = plan(SearchRequest(task="demo", workers=0))
+    planned = plan(SearchRequest(task="demo", workers=0, space="four_modules"))
     rng = np.random.default_rng(0)
     rows = []
     while len(rows) < 40:
@@ -56,7 +56,7 @@ def test_the_model_tells_what_the_table_holds(table: Path, monkeypatch: pytest.M
     assert error["rows"] == 40
     assert error["spearman"] > 0.8
     space, rng = problem.planned.space, np.random.default_rng(1)
-    coding = problem.planned.foresight.coding
+    coding = problem.planned.problem
     points = [coding.to_params(space.sample(rng)) for _ in range(30)]
     points = [params for params in points if space.configuration(coding.to_point(params)).modules]
     values = np.array([problem.observe(params, rng)[0] for params in points])
@@ -78,7 +78,7 @@ def test_what_breaks_a_measured_bound_reaches_nothing(table: Path, monkeypatch: 
     monkeypatch.setattr("problems.tabulated.N_ROUNDS", 3)
     problem = BoundedTabulated(table)
     space, rng = problem.planned.space, np.random.default_rng(1)
-    coding = problem.planned.foresight.coding
+    coding = problem.planned.problem
     points = [coding.to_params(space.sample(rng)) for _ in range(60)]
     points = [params for params in points if space.configuration(coding.to_point(params)).modules]
     excess = np.array([problem.observe(params, rng)[1]["cpu_seconds"] for params in points])

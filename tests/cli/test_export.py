@@ -12,7 +12,7 @@ from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.request import SearchRequest
 from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
-from autopeft.study.foresight import Foresight
+from autopeft.study.problem import SpaceProblem
 from autopeft.study.study import Study
 from autopeft.tasks import get_task
 from autopeft.training.backbone import BackboneSource
@@ -34,7 +34,7 @@ def run(tmp_path):
         }
     )
     space = SearchSpace("test", (ModuleSlot("prefix", (MethodChoice("prefix", (1, 2)),)),), (), n_layers=2, rule="all")
-    study = Study.create(directory, Foresight(space, objectives, lambda _: {}), "random", 0)
+    study = Study.create(directory, SpaceProblem(space, objectives, lambda _: {}), "random", 0)
     number, configuration, seed = study.ask()
     directory.write_trial(number, {"adapter/adapter.json": b"{}", "adapter/adapter.safetensors": b"tensors"})
     study.tell(Assignment(number, configuration, Budget(), seed), Measurement({"accuracy": 0.75}, (), 64, 770, 1.0, 1.0, 1, 1))

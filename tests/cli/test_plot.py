@@ -11,7 +11,7 @@ from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
-from autopeft.study.foresight import Foresight
+from autopeft.study.problem import SpaceProblem
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment, Measurement
 
@@ -22,7 +22,7 @@ def make_run(path, results):
     directory = RunDirectory.create(path)
     directory.write_settings({"objectives": [vars(objective) for objective in OBJECTIVES]})
     space = SearchSpace("test", (ModuleSlot("lora", (MethodChoice("lora", (1, 2, 4, 8)),), targets=(("query", "value"),)),), (), n_layers=4)
-    study = Study.create(directory, Foresight(space, OBJECTIVES, lambda _: {}), "random", 0)
+    study = Study.create(directory, SpaceProblem(space, OBJECTIVES, lambda _: {}), "random", 0)
     for accuracy, parameters in results:
         number, configuration, seed = study.ask()
         found = Measurement({"accuracy": accuracy}, (), parameters, 770, 3.25, 3.0, 10**6, 100)

@@ -12,7 +12,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
-from autopeft.study.foresight import Foresight
+from autopeft.study.problem import SpaceProblem
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment, Measurement
 
@@ -24,7 +24,7 @@ def run(tmp_path: Path) -> Path:
     directory = RunDirectory.create(tmp_path / "run")
     directory.write_settings({"objectives": [vars(objective) for objective in OBJECTIVES]})
     space = SearchSpace("test", (ModuleSlot("lora", (MethodChoice("lora", (1, 2, 4, 8)),)),), (), n_layers=4)
-    study = Study.create(directory, Foresight(space, OBJECTIVES, lambda _: {}), "random", 0)
+    study = Study.create(directory, SpaceProblem(space, OBJECTIVES, lambda _: {}), "random", 0)
     for accuracy, parameters in ((0.7, 0), (0.8, 5000)):
         number, configuration, seed = study.ask()
         found = Measurement({"accuracy": accuracy}, (), parameters, 770, 3.25, 3.0, 10**6, 100)

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 import typer
+from click.testing import Result
 from typer.testing import CliRunner
 
 from autopeft.cli.main import app
+from autopeft.errors import InvalidInputError
 from autopeft.loops import search as engine
+from autopeft.portfolio.entries import entries
 from autopeft.request import SearchRequest
 from tests.cli.conftest import Answer
 
@@ -87,6 +90,24 @@ def test_a_file_of_settings_sets_flags_that_may_be_repeated(tmp_path: Path, monk
     answer = CliRunner().invoke(app, ["search", "--dry-run", "--config", str(tmp_path / "settings.yaml")], catch_exceptions=False)
     assert answer.exit_code == 0, answer.output
     assert (asked[0].plugins, asked[0].warm_start, asked[0].start) == (tuple(plugins), tuple(runs), ("lora", "mam"))
+
+
+def test_suggestions_have_exact_counts_and_train_nothing(pairs: tuple[Path, Path], backbone_folder: Path) -> None:
+    data = ["suggest", "--train", str(pairs[0]), "--text", "a,b", "--label", "label", "--model", str(backbone_folder)]
+
+    def answer(*flags: str) -> Result:
+        return CliRunner().invoke(app, [*data, *flags], catch_exceptions=False)
+
+    rows = {row["name"]: row for row in json.loads(answer("--format", "json").stdout)}
+    assert len(rows) == len(entries())
+    assert rows["lora_query_value"]["trainable_parameters"] == 3 * 2 * 8 * (32 + 32)  # layers, linears, rank, widths
+    assert rows["bitfit"]["configuration"]["modules"] == [{"method": "bitfit", "size": 1, "layers": [0, 1, 2]}]
+    table = answer("--max-params", "3000")
+    assert "lora_query_value" not in table.stdout
+    assert "one_layer" in table.stdout
+    assert "task head" in table.stderr
+    with pytest.raises(InvalidInputError, match="leave none of the known configurations"):
+        answer("--max-params", "100")
 
 
 def test_a_dry_run_writes_nothing(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
-from autopeft.study.foresight import Foresight
+from autopeft.study.problem import SpaceProblem
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment, Measurement
 
@@ -39,7 +39,7 @@ def run(tmp_path):
         }
     )
     space = SearchSpace("test", (ModuleSlot("lora", (MethodChoice("lora", (1, 2, 4, 8)),), targets=(("query", "value"),)),), (), n_layers=4)
-    study = Study.create(directory, Foresight(space, objectives, lambda _: {}), "random", 0)
+    study = Study.create(directory, SpaceProblem(space, objectives, lambda _: {}), "random", 0)
     for accuracy, parameters in ((0.7, 1000), (0.9, 64_000), (0.6, 2000), (0.5, 4000), (0.65, 70_000), (None, 0)):
         number, configuration, seed = study.ask()
         assignment = Assignment(number, configuration, Budget(), seed)

@@ -17,7 +17,7 @@ from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.request import SearchRequest
 from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
-from autopeft.study.foresight import Foresight
+from autopeft.study.problem import SpaceProblem
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment
 
@@ -42,7 +42,7 @@ def run(train_trial, data_file, tmp_path):
         }
     )
     space = SearchSpace("one", (ModuleSlot("lora", (MethodChoice("lora", (2,)),), (("query",),)),), (), n_layers=12, rule="all")
-    study = Study.create(directory, Foresight(space, OBJECTIVES, lambda _: {}), "random", 0)
+    study = Study.create(directory, SpaceProblem(space, OBJECTIVES, lambda _: {}), "random", 0)
     assignments = [Assignment(*study.ask()[:2], trial.budget, seed=3) for _ in range(3)]
     directory.write_trial(0, {f"adapter/{path.name}": path.read_bytes() for path in trial.adapter.iterdir()})
     study.tell(assignments[0], measurement)

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
@@ -17,6 +18,7 @@ from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
+from autopeft.training.batches import draw
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 
 
@@ -123,7 +125,7 @@ def test_a_trial_that_ran_goes_on_from_its_last_rung(request_: SearchRequest) ->
         engine.search(request_, Log(stop_after=3))
     run = RunDirectory.open(Path(str(request_.out)))
     plan = engine.plan(request_)
-    study = Study.create(run, plan.foresight, "random", 0)
+    study = Study.create(run, plan.problem, "random", 0)
     study.go_on(1)  # and the process dies
     assert [record.state for record in study.records()] == ["paused", "running", "paused"]
     engine.resume(run.path, Log())
@@ -153,6 +155,13 @@ def test_a_plan_trains_nothing(request_: SearchRequest) -> None:
     assert plan.facts.topology.n_layers == 3
     assert plan.space.n_layers == 3
     assert not Path(str(request_.out)).exists()
+
+
+def test_the_trivial_score_is_of_the_examples_that_trials_measure_on(request_: SearchRequest) -> None:
+    plan = engine.plan(replace(request_, evaluation_examples=7))
+    measured = draw(plan.data.validation, 7).targets
+    assert plan.problem.trivial == {0: pytest.approx(np.bincount(measured).max() / 7)}
+    assert plan.problem.trivial != engine.plan(request_).problem.trivial
 
 
 def test_presets_become_the_nearest_points_of_the_space(request_: SearchRequest) -> None:
@@ -364,8 +373,8 @@ def test_methods_that_the_model_can_t_take_are_left_out_with_the_reason(request_
     run = engine.search(request_, Log())
     assert run.settings()["left_out"] == ["prefix is left out: it is too small"]
     assert not any(module.method == "prefix" for record in records(run) for module in record.configuration.modules)
-    refused = {"prefix", "lora", "serial_adapter", "parallel_adapter"}
-    with pytest.raises(UnsupportedError, match="can take no method of the space default; lora is left out: it is too small"):
+    refused = {"prefix", "lora", "serial_adapter", "parallel_adapter", "bitfit", "norm_tuning"}
+    with pytest.raises(UnsupportedError, match="can take no method of the space default; bitfit is left out: it is too small"):
         engine.search(replace(request_, out=None), Log())
 
 

@@ -18,7 +18,7 @@ from autopeft.report.writing import write
 from autopeft.space.parameter import Real
 from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory, json_lines
-from autopeft.study.foresight import Foresight
+from autopeft.study.problem import SpaceProblem
 from autopeft.study.retrained import Candidate, RetrainedFolder, SeedResult
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment, Measurement
@@ -59,7 +59,7 @@ def run(tmp_path: Path) -> RunDirectory:
             "versions": {"python": "3.11.0"},
         }
     )
-    study = Study.create(directory, Foresight(SPACE, OBJECTIVES, lambda _: {}), "random", 0)
+    study = Study.create(directory, SpaceProblem(SPACE, OBJECTIVES, lambda _: {}), "random", 0)
     for index in range(15):
         number, configuration, seed = study.ask()
         assignment = Assignment(number, configuration, Budget(), seed)
@@ -181,7 +181,7 @@ def test_without_retrained_results_the_report_is_whole_and_says_so(run, written)
 def test_a_run_that_has_only_begun_has_a_report(tmp_path) -> None:
     directory = RunDirectory.create(tmp_path / "run")
     directory.write_settings({"objectives": [vars(objective) for objective in OBJECTIVES]})
-    study = Study.create(directory, Foresight(SPACE, OBJECTIVES, lambda _: {}), "random", 0)
+    study = Study.create(directory, SpaceProblem(SPACE, OBJECTIVES, lambda _: {}), "random", 0)
     study.ask()
     report: Report = gather(directory)
     page, markdown, data = write(report, tmp_path / "out", ["html", "md", "json"])

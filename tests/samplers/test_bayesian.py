@@ -15,7 +15,7 @@ from optuna.trial import TrialState, create_trial
 
 from autopeft.errors import InvalidInputError
 from autopeft.pareto import hypervolume
-from autopeft.samplers import BayesianSampler, SpaceHints
+from autopeft.samplers import BayesianSampler, SearchProblem
 
 Params = dict[str, Any]
 SPACE: dict[str, BaseDistribution] = {
@@ -38,6 +38,13 @@ def valid(params: Params) -> bool:
     return params["size"] > 0 and any(params[f"layers.{layer}"] for layer in range(4))
 
 
+class Valid(SearchProblem):
+    """A problem in which a point needs a module."""
+
+    def violation(self, params: Params) -> float:
+        return 0.0 if valid(params) else 1.0
+
+
 def make(sampler: BaseSampler, directions: Sequence[str] = ("minimize", "maximize")) -> optuna.Study:
     return optuna.create_study(directions=list(directions), sampler=sampler)
 
@@ -56,7 +63,7 @@ def run(study: optuna.Study, n: int, batch: int = 1) -> list[Params]:
     "sampler",
     [
         BayesianSampler(),
-        BayesianSampler({0: cost}, 3, distributions=SPACE, hints=SpaceHints(valid=valid), n_initial=4, reference={1: 0.0}),
+        BayesianSampler(seed=3, problem=Valid(SPACE, {0: cost}), n_initial=4, reference={1: 0.0}),
     ],
     ids=["default", "configured"],
 )
@@ -70,8 +77,8 @@ def test_the_package_imports_nothing_before_it_is_used() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def ours(seed: int = 0, **kwargs: Any) -> BayesianSampler:
-    return BayesianSampler({0: cost}, seed, **{"distributions": SPACE, "n_initial": 6} | kwargs)
+def ours(seed: int = 0, problem: type[SearchProblem] = SearchProblem, **kwargs: Any) -> BayesianSampler:
+    return BayesianSampler(seed=seed, **{"problem": problem(SPACE, {0: cost}), "n_initial": 6} | kwargs)
 
 
 def reached(points: list[Params]) -> float:
@@ -95,56 +102,79 @@ def test_same_seed_and_history_same_suggestions() -> None:
 
 
 def test_nothing_is_proposed_twice_and_nothing_invalid() -> None:
-    study = make(ours(hints=SpaceHints(valid=valid)))
+    study = make(ours(problem=Valid))
     trials = [study.ask(SPACE) for _ in range(9)]  # all running
     asked = [trial.params for trial in trials] + run(study, 6)
     assert all(map(valid, asked))
     assert len({str(sorted(params.items())) for params in asked}) == 15
 
 
-def test_without_distributions_only_the_first_trial_is_drawn_blind() -> None:
-    study = make(BayesianSampler({0: cost}, hints=SpaceHints(valid=valid), n_initial=4))
-    assert all(valid(params) for params in run(study, 7)[1:])
+def test_without_a_problem_only_the_first_trial_is_drawn_blind() -> None:
+    def never_off(params: Params) -> float:
+        return cost(params) if valid(params) else float("nan")
+
+    study = make(BayesianSampler({0: never_off}, n_initial=4))
+    asked = []
+    for _ in range(7):
+        trial = study.ask(SPACE)
+        study.tell(trial, [cost(trial.params), quality(trial.params)])
+        asked.append(trial.params)
+    assert all(map(valid, asked[1:]))
 
 
-def test_a_new_identity_is_all_that_counts_and_none_is_forbidden() -> None:
+def test_a_new_key_is_all_that_counts_and_none_is_forbidden() -> None:
     space: dict[str, BaseDistribution] = {"a": IntDistribution(0, 3), "b": IntDistribution(0, 3)}
-    hints = SpaceHints(identity=lambda params: params["a"] or None)
-    study = make(BayesianSampler(distributions=space, hints=hints, n_initial=2), ["minimize"])
+
+    class ByFirst(SearchProblem):
+        def key(self, params: Params) -> int | None:
+            return params["a"] or None
+
+    study = make(BayesianSampler(problem=ByFirst(space), n_initial=2), ["minimize"])
     found = []
     for _ in range(5):
         trial = study.ask(space)
         study.tell(trial, float(trial.params["a"] - trial.params["b"]))
         found.append(trial.params["a"])
     assert set(found[:3]) == {1, 2, 3}
-    assert 0 not in found  # used up, so an identity comes again; what is forbidden still doesn't
+    assert 0 not in found  # used up, so a key comes again; what is forbidden still doesn't
 
 
-def test_hints_take_the_place_of_the_distributions() -> None:
+def test_what_a_problem_knows_takes_the_place_of_the_distributions() -> None:
     calls = set()
 
-    def encode(points: Sequence[Params]) -> Any:
-        calls.add("encode")
-        return np.array([[params["size"] / 6, np.log10(params["rate"]) / 3 + 5 / 3] for params in points])
+    class Own(SearchProblem):
+        def encode(self, points: Sequence[Params]) -> Any:
+            calls.add("encode")
+            return np.array([[params["size"] / 6, np.log10(params["rate"]) / 3 + 5 / 3] for params in points]).reshape(-1, 2)
 
-    def features(points: Sequence[Params]) -> Any:
-        calls.add("features")
-        return np.array([[params["layers.2"]] for params in points])
+        def features(self, points: Sequence[Params]) -> Any:
+            calls.add("features")
+            return np.array([[params["layers.2"]] for params in points]).reshape(-1, 1)
 
-    def neighbours(params: Params, rng: np.random.Generator) -> list[Params]:
-        calls.add("neighbours")
-        return [{**params, "size": (params["size"] + 1) % 7}]
+        def neighbours(self, params: Params, rng: np.random.Generator) -> list[Params]:
+            calls.add("neighbours")
+            return [{**params, "size": (params["size"] + 1) % 7}]
 
-    run(make(ours(hints=SpaceHints(encode=encode, features=features, neighbours=neighbours))), 8)
+        flag_columns = ()
+
+    run(make(ours(problem=Own)), 8)
     assert calls == {"encode", "features", "neighbours"}
 
 
 def test_no_neighbours_is_no_trouble() -> None:
-    run(make(ours(hints=SpaceHints(neighbours=lambda params, rng: []))), 8)
+    class Alone(SearchProblem):
+        def neighbours(self, params: Params, rng: np.random.Generator) -> list[Params]:
+            return []
+
+    run(make(ours(problem=Alone)), 8)
 
 
 def test_a_space_that_is_all_forbidden_still_gives_points() -> None:
-    run(make(ours(hints=SpaceHints(valid=lambda params: False))), 8)
+    class Closed(SearchProblem):
+        def violation(self, params: Params) -> float:
+            return 1.0
+
+    run(make(ours(problem=Closed)), 8)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +183,7 @@ def test_a_space_that_is_all_forbidden_still_gives_points() -> None:
     ids=["one", "one known", "three"],
 )
 def test_other_numbers_of_objectives(directions: list[str], known: dict[int, Any]) -> None:
-    study = make(BayesianSampler(known, distributions=SPACE, n_initial=4), directions)
+    study = make(BayesianSampler(problem=SearchProblem(SPACE, known), n_initial=4), directions)
     for _ in range(6):
         trial = study.ask(SPACE)
         study.tell(trial, [cost(trial.params), quality(trial.params), float(trial.params["layers.1"])][: len(directions)])
@@ -175,7 +205,7 @@ points = st.builds(
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(points, outcomes), max_size=6), st.integers(1, 3), st.booleans())
 def test_any_history_gives_a_suggestion(history: list[tuple[Params, tuple[float, float] | None]], repeats: int, knows: bool) -> None:
-    study = make(BayesianSampler({0: cost} if knows else {}, distributions=SPACE, n_initial=2))
+    study = make(BayesianSampler(problem=SearchProblem(SPACE, {0: cost} if knows else {}), n_initial=2))
     for params, values in history * repeats:
         state = TrialState.COMPLETE if values else TrialState.FAIL
         study.add_trial(create_trial(params=params, distributions=SPACE, values=values, state=state))
@@ -187,7 +217,7 @@ def test_a_known_value_that_is_no_number_is_not_proposed(value: float) -> None:
     def known(params: Params) -> float:
         return value if params["size"] > 3 else 1.0 + params["size"]
 
-    study = make(BayesianSampler({0: known}, distributions=SPACE, n_initial=3))
+    study = make(BayesianSampler(problem=SearchProblem(SPACE, {0: known}), n_initial=3))
     for _ in range(6):
         trial = study.ask(SPACE)
         assert np.isfinite(known(trial.params))
@@ -204,7 +234,7 @@ def test_running_trials_of_which_parameters_are_missing_are_ignored() -> None:
 
 def test_stopped_and_failed_trials_are_not_repeated() -> None:
     space: dict[str, BaseDistribution] = {"a": IntDistribution(0, 5)}
-    study = make(BayesianSampler(distributions=space, n_initial=2), ["minimize"])
+    study = make(BayesianSampler(problem=SearchProblem(space), n_initial=2), ["minimize"])
     found = []
     for state in [TrialState.FAIL, TrialState.PRUNED, TrialState.FAIL] * 2:
         trial = study.ask(space)
@@ -218,6 +248,8 @@ def test_wrong_settings_are_refused() -> None:
         BayesianSampler(n_initial=0)
     with pytest.raises(InvalidInputError, match="counted from 0 to 1"):
         make(BayesianSampler({2: cost})).ask(SPACE)
+    with pytest.raises(InvalidInputError, match="belong to the problem"):
+        BayesianSampler({0: cost}, problem=SearchProblem(SPACE))
     with pytest.raises(InvalidInputError, match="up to 4 objectives"):
         make(BayesianSampler(), ["minimize"] * 5).ask(SPACE)
 

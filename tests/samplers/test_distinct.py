@@ -8,6 +8,7 @@ from optuna.trial import TrialState
 
 from autopeft.errors import UnavailableError, UnknownNameError
 from autopeft.samplers.distinct import DistinctSampler, trial_seed
+from autopeft.samplers.problem import SearchProblem
 from autopeft.samplers.registry import SAMPLERS, make_sampler
 
 SPACE: dict[str, BaseDistribution] = {"a": IntDistribution(0, 4), "b": IntDistribution(0, 3), "x": FloatDistribution(1e-4, 1e-2, log=True)}
@@ -21,13 +22,19 @@ def quick_draws(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"autopeft.surrogates.saas.{name}", value)
 
 
-def step(params: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
-    a, b = params["a"], params["b"]
-    return [{**params, "a": (a + 1) % 5}, {**params, "b": (b + 1) % 4}]
+class Discrete(SearchProblem):
+    """A problem in which the learning rate makes no other point."""
+
+    def key(self, params: dict[str, Any]) -> str:
+        return f"{params['a']} {params['b']}"
+
+    def neighbours(self, params: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
+        a, b = params["a"], params["b"]
+        return [{**params, "a": (a + 1) % 5}, {**params, "b": (b + 1) % 4}]
 
 
 def make_study(name: str, seed: int = 0) -> optuna.Study:
-    sampler = DistinctSampler(lambda one: make_sampler(name, one), seed, SPACE, lambda params: f"{params['a']} {params['b']}", step)
+    sampler = DistinctSampler(lambda one: make_sampler(name, one), seed, Discrete(SPACE))
     return optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
 
 
@@ -85,6 +92,19 @@ def test_a_sampler_made_anew_goes_on_where_the_study_stands(name: str) -> None:
     first = run(study, 9)
     study.sampler = make_study(name).sampler
     assert first + run(study, 5) == whole
+
+
+@every_sampler
+def test_learning_rates_that_can_t_be_told_apart_are_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a sampler repeats but for a billionth is moved; the identity of the tests above leaves the learning rate out."""
+    owner = type(make_sampler(name, 0))
+    rates = iter(1e-3 * (1 + 1e-9 * n) for n in range(10))
+    monkeypatch.setattr(owner, "infer_relative_search_space", lambda self, study, trial: SPACE)
+    monkeypatch.setattr(owner, "sample_relative", lambda self, study, trial, space: {"a": 1, "b": 1, "x": next(rates)})
+    problem = SearchProblem(SPACE)
+    study = optuna.create_study(sampler=DistinctSampler(lambda one: make_sampler(name, one), 0, problem))
+    asked = [study.ask(SPACE).params for _ in range(3)]
+    assert len({problem.key(params) for params in asked}) == 3
 
 
 def test_trial_seeds_differ_and_fit_in_31_bits() -> None:

@@ -11,6 +11,7 @@ TRAITS = {
     "lora": MethodTraits((1, 2, 4)),
     "ia3": MethodTraits((1,), has_size=False),
     "prompt": MethodTraits((5,), placed_in_layers=False, takes_targets=False),
+    **{name: MethodTraits((1,), has_size=False, takes_targets=False) for name in ("bitfit", "norm_tuning")},
     **{name: MethodTraits((1, 8), takes_targets=False) for name in ("serial_adapter", "parallel_adapter", "prefix")},
 }
 METHODS = list(TRAITS)
@@ -25,15 +26,34 @@ training:
 
 
 def test_three_spaces_come_with_the_package() -> None:
-    assert {"autopeft", "default", "lora"} <= set(builtin_names())
+    assert {"autopeft", "default", "four_modules", "lora"} <= set(builtin_names())
     assert all(describe_builtins().values())
 
 
-@pytest.mark.parametrize("name", ["autopeft", "default", "lora"])
+@pytest.mark.parametrize("name", ["autopeft", "default", "four_modules", "lora"])
 def test_builtin_spaces_bind_and_sample(name: str) -> None:
     space = read_space(name, METHODS).bind(name, n_layers=6, hidden_size=384, traits=TRAITS)
     rng = np.random.default_rng(0)
     assert len({space.configuration(space.sample(rng)).id for _ in range(50)}) > 40
+
+
+def test_the_default_space_proposes_few_modules_and_all_layers_often() -> None:
+    space = read_space("default", METHODS).bind("default", n_layers=6, hidden_size=384, traits=TRAITS)
+    rng = np.random.default_rng(0)
+    drawn = [space.configuration(space.draw(rng)) for _ in range(2000)]
+    n_modules = np.bincount([len(one.modules) for one in drawn], minlength=7) / len(drawn)
+    assert n_modules[0] == 0
+    assert n_modules[1] == pytest.approx(32 / 63, abs=0.03)
+    assert n_modules[2] == pytest.approx(16 / 63, abs=0.03)
+    layers = [one.modules[0].layers for one in drawn]
+    assert np.mean([len(some or ()) == 6 for some in layers]) == pytest.approx(1 / 3 + 1 / 18 + 1 / 18, abs=0.03)
+    upper = [some == tuple(range(6 - len(some or ()), 6)) for some in layers]
+    assert np.mean(upper) > 2 / 3 - 0.03
+    assert {one.modules[0].targets for one in drawn if one.modules[0].method == "lora"} == {
+        tuple(sorted(targets)) for targets in space.slots[0].targets
+    }
+    old = read_space("four_modules", METHODS).bind("four_modules", n_layers=6, hidden_size=384, traits=TRAITS)
+    assert (old.is_uniform, space.is_uniform) == (True, False)
 
 
 def test_autopeft_space_is_the_paper_s() -> None:
@@ -73,6 +93,7 @@ def test_several_methods_in_one_place() -> None:
         ("per_module", "per_module", "mask"),
         ("all", "shared", "all"),
         ("{shared: span}", "shared", "span"),
+        ("{shared: weighted}", "shared", "weighted"),
         ("{per_module: every}", "per_module", "every"),
     ],
 )
@@ -115,6 +136,7 @@ def test_a_module_s_own_rule_of_layers() -> None:
         ("layers:\n  per_modul: span\n" + GOOD, r"line 2: unknown key \(got 'per_modul'\)\. Did you mean 'per_module'"),
         ("layers: {shared: span, per_module: top}\n" + GOOD, "line 1: layers: layers needs one of: shared, per_module"),
         (GOOD.replace("method: lora", "method: lora\n    layers: tops"), r"line 3: modules.0.layers: .*'top'.*\(got 'tops'\)"),
+        ("prior: spars\n" + GOOD, r"line 1: prior: .*'sparse'.*\(got 'spars'\)"),
         (GOOD + "modules: []\n", "line 7: the key 'modules' stands twice"),
         (GOOD.replace("training:", "  - method: lora\n    size: 3\ntraining:"), "'lora' occurs twice"),
         (GOOD.replace("lora", "[lora, lorra]").replace("size", "name: weight\n    size"), "line 2: unknown PEFT method"),

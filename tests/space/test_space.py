@@ -28,7 +28,7 @@ CHOICES = (
     MethodChoice("prompt", (0, 5), placed_in_layers=False, takes_targets=False),
 )
 WAYS: list[tuple[LayerSharing, LayerRule]] = [
-    (sharing, rule) for sharing in ("shared", "per_module") for rule in ("mask", "span", "top", "every", "all")
+    (sharing, rule) for sharing in ("shared", "per_module") for rule in ("mask", "weighted", "span", "top", "every", "all")
 ]
 every_way = pytest.mark.parametrize(("sharing", "rule"), WAYS)
 
@@ -87,7 +87,7 @@ def test_rules_of_layers(rule: LayerRule, values: dict[str, int], layers: tuple[
 
 
 @pytest.mark.parametrize("n_layers", [1, 2, 5, 6])
-@pytest.mark.parametrize("rule", ["mask", "span", "top", "every", "all"])
+@pytest.mark.parametrize("rule", ["mask", "weighted", "span", "top", "every", "all"])
 def test_the_size_counts_different_sets_of_layers(rule: LayerRule, n_layers: int) -> None:
     found = layer_set(rule, "", n_layers)
     names = [parameter.name for parameter in found.parameters]
@@ -95,6 +95,34 @@ def test_the_size_counts_different_sets_of_layers(rule: LayerRule, n_layers: int
     assert len({found.layers(point) for point in points}) == found.size
     assert all(found.layers(found.canonical(point)) == found.layers(point) for point in points)
     assert len({tuple(found.canonical(point).values()) for point in points}) == found.size
+
+
+@every_way
+def test_draws_are_points_of_the_space(sharing: LayerSharing, rule: LayerRule) -> None:
+    rng = np.random.default_rng(0)
+    for prior in ("even", "sparse"):
+        found = replace(space(sharing, rule, n_layers=5), prior=prior)
+        drawn = [found.draw(rng) for _ in range(100)]
+        assert all(list(point) == [parameter.name for parameter in found.parameters] for point in drawn)
+        configurations = [found.configuration(point) for point in drawn]  # which checks every value
+        n_on = [len(one.modules) for one in configurations]
+        assert max(n_on) == 3
+        if prior == "sparse":
+            assert min(n_on) == 1
+            assert n_on.count(1) > 40
+
+
+def test_what_is_always_on_is_in_every_draw() -> None:
+    slots = (ModuleSlot("lora", (MethodChoice("lora", (2, 4)),)), SLOTS[0])
+    found = SearchSpace("test", slots, (), 3, prior="sparse")
+    rng = np.random.default_rng(0)
+    assert all(any(module.method == "lora" for module in found.configuration(found.draw(rng)).modules) for _ in range(50))
+
+
+def test_all_layers_and_the_upper_ones_are_one_step_from_anywhere_in_a_weighted_mask() -> None:
+    found = layer_set("weighted", "", 6)
+    around = [found.layers(one) for one in found.moves(found.nearest((0, 2, 3)), np.random.default_rng(0))]
+    assert around[-2:] == [(0, 1, 2, 3, 4, 5), (3, 4, 5)]
 
 
 def test_a_module_may_have_a_rule_of_its_own() -> None:
@@ -141,7 +169,7 @@ def test_neighbours_are_other_points_of_the_space(sharing: LayerSharing, rule: L
         found.encode(neighbours)  # refuses what is outside
         for neighbour in neighbours:
             names = {name for name in point if neighbour[name] != point[name]}
-            assert len(names) == 1 or (rule == "mask" and len(names) == 2 and all("layers." in name for name in names))
+            assert len(names) == 1 or (rule in ("mask", "weighted") and len(names) == 2 and all("layers." in name for name in names))
             changed |= names
     assert changed == set(point)
 

@@ -2,8 +2,10 @@ import math
 
 import pytest
 
-from autopeft.objectives import Objective
-from autopeft.study.record import RungResult, early_metric
+from autopeft import pareto
+from autopeft.configuration import Configuration
+from autopeft.objectives import Objective, losses
+from autopeft.study.record import RungResult, TrialRecord, early_metric, knee
 
 ACCURACY, PARAMETERS = Objective("accuracy", "maximize"), Objective("trainable_parameters", "minimize")
 
@@ -19,6 +21,28 @@ ACCURACY, PARAMETERS = Objective("accuracy", "maximize"), Objective("trainable_p
 def test_what_ranks_early_stands_for_the_task_s_metric(metrics: dict[str, float], name: str | None, loss: float) -> None:
     result = RungResult(0.5, metrics, {"accuracy": 0.7, "trainable_parameters": 10.0})
     assert early_metric(metrics) == name
-    assert result.early_loss(ACCURACY) == loss
-    assert result.early_loss(PARAMETERS) == 10.0
-    assert math.isnan(RungResult(0.5, {}, {}).early_loss(PARAMETERS))
+    assert result.early_losses([ACCURACY, PARAMETERS]) == (loss, 10.0)
+    assert math.isnan(RungResult(0.5, {}, {}).early_losses([PARAMETERS])[0])
+
+
+def test_every_metric_that_is_traded_off_has_an_early_column_of_its_own() -> None:
+    metrics = {"accuracy": 0.7, "f1": 0.5, "average_precision": 0.8, "loss": 0.6}
+    result = RungResult(0.5, metrics, metrics)
+    f1, loss, precision = Objective("f1", "maximize"), Objective("loss", "minimize"), Objective("average_precision", "maximize")
+    assert result.early_losses([ACCURACY, f1]) == (-0.8, -0.5)
+    assert result.early_losses([f1, ACCURACY]) == (-0.8, -0.7)
+    assert result.early_losses([loss, ACCURACY]) == (0.6, -0.8)
+    assert result.early_losses([precision, ACCURACY]) == (-0.8, 0.6)
+    assert result.early_losses([precision, loss, ACCURACY]) == (-0.8, 0.6, -0.7)
+
+
+def test_the_knee_is_of_the_parameters_ratios() -> None:
+    """A front in the order of a plot: from 10 to 100 parameters accuracy rises most; of 10,000 parameters 1,000 are next to nothing too."""
+    values = [(0.60, 10.0), (0.78, 100.0), (0.80, 1000.0), (0.81, 10_000.0)]
+    records = [
+        TrialRecord(n, "complete", Configuration(), 0, {"accuracy": accuracy, "trainable_parameters": parameters})
+        for n, (accuracy, parameters) in enumerate(values)
+    ]
+    objectives = (ACCURACY, PARAMETERS)
+    assert knee(records, objectives).number == 1
+    assert pareto.knee(losses(objectives, [record.values for record in records])) == 2  # on a linear scale

@@ -16,7 +16,7 @@ from autopeft.samplers.registry import SAMPLERS
 from autopeft.space.parameter import Real
 from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
-from autopeft.study.foresight import Foresight
+from autopeft.study.problem import SpaceProblem
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.storage import DriverStorage
 from autopeft.study.study import Study
@@ -40,7 +40,7 @@ def run(tmp_path: Path) -> RunDirectory:
 
 
 def open_study(run: RunDirectory, sampler: str = "random", seed: int = 0) -> Study:
-    return Study.create(run, Foresight(SPACE, OBJECTIVES, known), sampler, seed)
+    return Study.create(run, SpaceProblem(SPACE, OBJECTIVES, known), sampler, seed)
 
 
 def measurement(accuracy: float, parameters: int = 100) -> Measurement:
@@ -137,7 +137,7 @@ def test_what_can_t_be_built_and_what_is_empty_is_not_proposed(run: RunDirectory
     def even(configuration: Configuration) -> dict[str, float] | None:
         return known(configuration) if all(module.size % 2 == 0 for module in configuration.modules) else None
 
-    study = Study.create(run, Foresight(SPACE, OBJECTIVES, even), sampler, 0)
+    study = Study.create(run, SpaceProblem(SPACE, OBJECTIVES, even), sampler, 0)
     proposed = [study.ask()[1] for _ in range(30)]
     assert all(even(one) and one.modules for one in proposed)
     assert len(set(proposed)) == 30
@@ -150,7 +150,7 @@ def test_our_sampler_takes_known_objectives_from_the_closed_form(run: RunDirecto
         def costs(configuration: Configuration) -> dict[str, float]:
             return {"trainable_parameters": 1.0 + weight * known(configuration)["trainable_parameters"]}
 
-        study = Study.create(RunDirectory.create(folder), Foresight(SPACE, OBJECTIVES, costs), "autopeft", 0)
+        study = Study.create(RunDirectory.create(folder), SpaceProblem(SPACE, OBJECTIVES, costs), "autopeft", 0)
         for _ in range(26):
             assignment = ask(study)
             study.tell(assignment, measurement(0.5, 100))
@@ -161,7 +161,7 @@ def test_our_sampler_takes_known_objectives_from_the_closed_form(run: RunDirecto
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_trial_above_a_measured_bound_is_infeasible_and_every_sampler_goes_on(run: RunDirectory, sampler: str) -> None:
-    foresight = Foresight(SPACE, OBJECTIVES, known, [Constraint(TRAIN_SECONDS, 2.0), Constraint(PEAK_BYTES, 1e6)])
+    foresight = SpaceProblem(SPACE, OBJECTIVES, known, [Constraint(TRAIN_SECONDS, 2.0), Constraint(PEAK_BYTES, 1e6)])
     study = Study.create(run, foresight, sampler, 0)
     told = [study.tell(ask(study), replace(measurement(0.9 - 0.1 * i), train_seconds=4.0 - i)) for i in range(4)]
     study.fail(ask(study), "out of memory")
@@ -178,7 +178,7 @@ def test_tpe_learns_a_measured_bound(run: RunDirectory) -> None:
     """Quality and time rise together, so that without the bound large modules would stay attractive."""
 
     def late_sizes(folder: str, upper: float) -> float:
-        foresight = Foresight(SPACE, OBJECTIVES, lambda _: {"trainable_parameters": 1.0}, [Constraint(TRAIN_SECONDS, upper)])
+        foresight = SpaceProblem(SPACE, OBJECTIVES, lambda _: {"trainable_parameters": 1.0}, [Constraint(TRAIN_SECONDS, upper)])
         study = Study.create(RunDirectory.create(run.path / folder), foresight, "tpe", 0)
         for _ in range(26):
             assignment = ask(study)
@@ -191,7 +191,7 @@ def test_tpe_learns_a_measured_bound(run: RunDirectory) -> None:
 
 def test_every_objective_is_stored_and_shown(run: RunDirectory) -> None:
     objectives = choose_objectives(["accuracy", "adapter_bytes", "latency_seconds", "peak_bytes"], ["accuracy", "loss"])
-    study = Study.create(run, Foresight(SPACE, objectives, lambda _: {"adapter_bytes": 440.0}), "random", 0)
+    study = Study.create(run, SpaceProblem(SPACE, objectives, lambda _: {"adapter_bytes": 440.0}), "random", 0)
     told = study.tell(ask(study), replace(measurement(0.5, 100), latency_seconds=0.01))
     assert told.values == {"accuracy": 0.5, "adapter_bytes": 440.0, "latency_seconds": 0.01, "peak_bytes": 2048.0}
     row = told.to_row()

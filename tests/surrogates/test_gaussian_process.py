@@ -92,12 +92,12 @@ def test_it_learns_a_smooth_function() -> None:
     assert (deviation > 0).all()
 
 
-def test_believing_keeps_the_mean_and_takes_variance_nearby() -> None:
+def test_fantasize_keeps_the_mean_and_takes_variance_nearby() -> None:
     process = GaussianProcess.fit(INPUTS[:8], LOSSES[:8])
-    believing = process.believing(NEW[:2])
-    assert believing.predict(NEW)[0] == pytest.approx(process.predict(NEW)[0], rel=1e-6)
-    assert (believing.predict(NEW)[1] <= process.predict(NEW)[1] + 1e-9).all()
-    assert (believing.predict(NEW[:2])[1] < 0.8 * process.predict(NEW[:2])[1]).all()
+    fantasize = process.fantasize(NEW[:2])
+    assert fantasize.predict(NEW)[0] == pytest.approx(process.predict(NEW)[0], rel=1e-6)
+    assert (fantasize.predict(NEW)[1] <= process.predict(NEW)[1] + 1e-9).all()
+    assert (fantasize.predict(NEW[:2])[1] < 0.8 * process.predict(NEW[:2])[1]).all()
 
 
 @pytest.mark.parametrize("losses", [[1.0], [2.0, 2.0, 2.0], [1e300, -1e300, 0.0], [1.0, 1.0 + 1e-15]], ids=str)

@@ -74,10 +74,10 @@ def test_compiled_code_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None
     _remembered.cache_clear()
 
 
-def test_believing_keeps_the_mean_and_takes_variance(process: Mixture) -> None:
-    believing = process.believing(NEW[:2])
-    assert believing.predict(NEW)[0] == pytest.approx(process.predict(NEW)[0], rel=1e-6)
-    assert (believing.predict(NEW[:2])[1] < process.predict(NEW[:2])[1] + 1e-9).all()
+def test_fantasize_keeps_the_mean_and_takes_variance(process: Mixture) -> None:
+    fantasize = process.fantasize(NEW[:2])
+    assert fantasize.predict(NEW)[0] == pytest.approx(process.predict(NEW)[0], rel=1e-6)
+    assert (fantasize.predict(NEW[:2])[1] < process.predict(NEW[:2])[1] + 1e-9).all()
 
 
 def test_quantiles_keep_the_order_and_nothing_else() -> None:
