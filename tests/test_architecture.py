@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "autopeft"
 
 TIERS: list[set[str]] = [
     {"errors"},
-    {"configuration", "objectives", "amounts", "budget", "inference", "pareto", "provenance", "hub", "plugins"},
+    {"configuration", "objectives", "amounts", "budget", "inference", "pareto", "provenance", "hub", "paths", "plugins"},
     {"space"},
     {"methods", "tasks", "surrogates"},
     {"samplers", "rungs", "training"},
@@ -28,7 +28,7 @@ TIER = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}
 OWNERS = {
     "pydantic": {"space", "request"},
     "yaml": {"space", "cli", "export"},
-    "peft": {"methods"},
+    "peft": {"methods", "export"},
     "datasets": {"tasks"},
     "botorch": {"surrogates"},
     "gpytorch": {"surrogates"},
@@ -39,12 +39,13 @@ OWNERS = {
     "filelock": {"study"},
     "transformers": {"methods", "training"},
     "ray": {"executors"},
-    "plotly": {"report"},
+    "plotly": {"report", "api"},
     "matplotlib": {"report"},
     "typer": {"cli"},
     "rich": {"cli", "report"},
     "huggingface_hub": {"hub", "tasks", "training"},
     "pyarrow": {"tasks"},
+    "pandas": {"api"},
 }
 
 
