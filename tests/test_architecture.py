@@ -34,7 +34,7 @@ OWNERS = {
     "gpytorch": {"surrogates"},
     "joblib": {"loops"},
     "optuna": {"samplers", "study"},
-    "scipy": {"inference", "surrogates"},
+    "scipy": {"inference", "surrogates", "tasks"},
     "sqlalchemy": {"study"},
     "filelock": {"study"},
     "transformers": {"methods", "training"},

@@ -17,6 +17,8 @@ from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.loops.search import search
 from autopeft.request import SearchRequest
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks transformers for it
+
 
 @pytest.fixture(scope="module")
 def result(small_request: SearchRequest, tmp_path_factory: pytest.TempPathFactory) -> autopeft.SearchResult:
