@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from autopeft.api import SearchResult, resume, search
     from autopeft.configuration import Configuration, PeftModule
+    from autopeft.export.predictor import load_predictor
     from autopeft.methods.checkpoint import load
     from autopeft.methods.compose import apply
     from autopeft.methods.registry import register_method
@@ -28,6 +29,7 @@ _PUBLIC = {
     "SearchSpace": "autopeft.space.space",
     "apply": "autopeft.methods.compose",
     "load": "autopeft.methods.checkpoint",
+    "load_predictor": "autopeft.export.predictor",
     "register_method": "autopeft.methods.registry",
     "register_task": "autopeft.tasks",
     "resume": "autopeft.api",
@@ -41,6 +43,7 @@ __all__ = [
     "SearchSpace",
     "apply",
     "load",
+    "load_predictor",
     "register_method",
     "register_task",
     "resume",

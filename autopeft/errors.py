@@ -7,6 +7,10 @@ caller would expect, and carries the exit code that the command line answers wit
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_NEAR = 0.75
+"""Share of equal letters: one letter wrong in four."""
+_MIN_PART = 3
+
 
 class AutopeftError(Exception):
     """Base of every error that autopeft raises on purpose.
@@ -56,9 +60,20 @@ class UnknownNameError(InvalidInputError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
-        near = get_close_matches(name, self.known, n=3, cutoff=0.5)
+        near = near_names(name, self.known)
         hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known: {', '.join(self.known)}."
         super().__init__(f"unknown {kind}", value=name, remedy=hint)
+
+
+def near_names(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three names that may have been meant: spelled much the same, of the same letters, or with the name inside.
+
+    Names that merely share an ending, such as summarization and classification, are another thing, and to propose them misleads.
+    """
+    known = list(known)
+    swapped = [one for one in known if sorted(one) == sorted(name)]
+    within = [one for one in known if len(name) >= _MIN_PART and name.lower() in one.lower()]
+    return list(dict.fromkeys([*get_close_matches(name, known, n=3, cutoff=_NEAR), *swapped, *within]))[:3]
 
 
 class UnavailableError(AutopeftError, OSError):

@@ -1,11 +1,13 @@
 """What a user asks of a search, checked, and written into run.json with where each setting came from."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from os import PathLike
-from pathlib import Path
-from typing import Any, Self, get_type_hints
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
+from os import PathLike, fspath
+from types import NoneType
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from autopeft.amounts import parse_amount
@@ -13,20 +15,27 @@ from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.methods.presets import PRESETS
 from autopeft.objectives import ADAPTER_BYTES, PEAK_BYTES, TRAIN_SECONDS, TRAINABLE_PARAMETERS, Constraint
+from autopeft.paths import absolute, absolute_model
 from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.samplers.registry import require_sampler
+from autopeft.space.reader import is_space_file
 from autopeft.tasks import family_class
 
 PORTFOLIO, NONE = "portfolio", "none"
 """What `SearchRequest.start` takes beside the presets."""
+_TYPES = {int: "a whole number", float: "a number", str: "text", bool: "True or False", NoneType: "None"}
+CHANGEABLE = ("trials", "time_limit", "trial_timeout", "max_failed", "workers", "address", "cache_bytes", "offline")
+"""What may be asked anew when a run is resumed: how long it goes on and where it runs, but nothing that decides what a trial measures."""
 
 
 @dataclass(frozen=True)
 class SearchRequest:
     """Everything a user can say about a search. None means: the task's or the machine's default; one string for several: that one.
 
+    Paths are kept from the root, so that a run can be resumed, retrained and exported from any folder.
+
     Raises:
-        InvalidInputError: A number is out of range, or both or neither of a task and own files are given.
+        InvalidInputError: A value has another type or is out of range, or both or neither of a task and own files are given.
         UnknownNameError: There is no such sampler or kind of task.
     """
 
@@ -44,6 +53,8 @@ class SearchRequest:
     label: str | None = None
     """Label column of own files."""
     model: str | None = None
+    trust_remote_code: bool = False
+    """Let Python code run that the model brings along, with all rights of the user, wherever the model is loaded."""
     data_dir: str | None = None
     space: str = "default"
     plugins: tuple[str, ...] = ()
@@ -91,23 +102,29 @@ class SearchRequest:
     offline: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("train", "validation", "test", "model", "data_dir", "space", "out"):
+            if isinstance(path := getattr(self, name), PathLike):
+                object.__setattr__(self, name, fspath(path))
         for name in ("text", "objectives", "start", "plugins", "warm_start"):
             given = getattr(self, name)
-            # A string is a sequence of strings too, of its characters.
-            object.__setattr__(self, name, (given,) if isinstance(given, str | PathLike) else tuple(given))
+            object.__setattr__(self, name, _several(given))
         if self.start == (NONE,):
             object.__setattr__(self, "start", ())
-        object.__setattr__(self, "rungs", tuple(self.rungs))
+        object.__setattr__(self, "rungs", _several(self.rungs))
+        require_types(self)
         SuccessiveHalving(self.rungs, self.reduction)
         for name in ("plugins", "warm_start"):
-            object.__setattr__(self, name, tuple(str(Path(path).expanduser().resolve()) for path in getattr(self, name)))
-        for name in ("train", "validation", "test", "data_dir"):  # a run may be resumed or exported from another folder
+            object.__setattr__(self, name, tuple(absolute(path) for path in getattr(self, name)))
+        for name in ("train", "validation", "test", "data_dir"):
             if (path := getattr(self, name)) is not None:
-                object.__setattr__(self, name, str(Path(path).expanduser().resolve()))
+                object.__setattr__(self, name, absolute(path))
+        if self.model is not None:
+            object.__setattr__(self, "model", absolute_model(self.model))
+        if is_space_file(self.space):
+            object.__setattr__(self, "space", absolute(self.space))
         if self.kind is not None:
             family_class(self.kind)
-        if (self.task is None) == (self.train is None):
-            raise InvalidInputError("a search needs either a task or own files", remedy="Give --task NAME, or --train FILE.")
+        self._require_one_source()
         for name, least in {"trials": 1, "workers": 0, "seed": 0}.items():
             value = getattr(self, name)
             if value is not None and value < least:
@@ -128,6 +145,19 @@ class SearchRequest:
             if name not in PRESETS:
                 raise UnknownNameError("preset", name, [PORTFOLIO, NONE, *PRESETS])
         require_sampler(self.sampler)
+
+    def _require_one_source(self) -> None:
+        of_own_files = [name for name in ("train", "validation", "test", "text", "label") if getattr(self, name)]
+        if self.task is None and self.train is None:
+            remedy = "Give --task NAME, or --train FILE."
+            raise InvalidInputError("a search needs a task or own files to learn from", remedy=remedy)
+        if self.task is not None and of_own_files:
+            given = flag(of_own_files[0])
+            raise InvalidInputError(
+                f"a search learns a task by its name or own files, and both are given: --task and {given}",
+                value=self.task,
+                remedy=f"Leave out --task, or {given}.",
+            )
 
     def budget(self, default: Budget) -> Budget:
         """Return the task's default budget with what the request sets instead."""
@@ -158,6 +188,19 @@ class SearchRequest:
         )
         return tuple(Constraint(cost, parse_amount(flag, str(bound), whole)) for cost, flag, bound, whole in given if bound is not None)
 
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """Return what is asked when a run is resumed with some settings anew.
+
+        Raises:
+            InvalidInputError: Another setting than those in `CHANGEABLE` is among them, or a value is out of range.
+        """
+        if fixed := sorted(changes.keys() - set(CHANGEABLE)):
+            flags = ", ".join(map(flag, CHANGEABLE))
+            raise InvalidInputError(
+                f"a resumed run keeps its settings; only {flags} can change", value=flag(fixed[0]), remedy=f"Leave {flag(fixed[0])} out."
+            )
+        return replace(self, **changes)
+
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
         """Read back what `to_settings` wrote into run.json.
@@ -180,3 +223,45 @@ class SearchRequest:
     def to_settings(self, sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """Return every setting with where it came from: "flag", "file", "environment" or "default"."""
         return {name: {"value": value, "source": sources.get(name, "default")} for name, value in asdict(self).items()}
+
+
+def flag(setting: str) -> str:
+    """Return the command line's name of a setting."""
+    return "--plugin" if setting == "plugins" else f"--{setting.replace('_', '-')}"
+
+
+def require_types(request: Any) -> None:
+    """Check that each field of a dataclass has the type that it declares; numpy's numbers become Python's.
+
+    Raises:
+        InvalidInputError: One has another; names the setting.
+    """
+    kind: Hashable = type(request)
+    for name, (hint, adapter) in _adapters(kind).items():
+        value = getattr(request, name)
+        if isinstance(value, np.generic):
+            object.__setattr__(request, name, value := value.item())
+        try:
+            adapter.validate_python(value, strict=True)
+        except ValidationError:
+            shown = value if isinstance(value, str | int | float | tuple | None) else type(value).__name__
+            raise InvalidInputError(f"the setting {name} must be {hint}", value=shown) from None
+
+
+@cache
+def _adapters(cls: type) -> dict[str, tuple[str, TypeAdapter[Any]]]:
+    """Return by field what it may hold, in words, and what checks that."""
+    return {name: (_words(hint), TypeAdapter(hint)) for name, hint in get_type_hints(cls).items()}
+
+
+def _words(hint: Any) -> str:
+    if get_origin(hint) is tuple:
+        return f"a list, each {_TYPES[get_args(hint)[0]]}"
+    return " or ".join(_TYPES[one] for one in get_args(hint) or (hint,))
+
+
+def _several(given: Any) -> Any:
+    """Return one or several values as a tuple: a string is one, though it is a sequence of strings too, of its characters."""
+    if isinstance(given, str | PathLike):
+        return (fspath(given),)
+    return tuple(fspath(one) if isinstance(one, PathLike) else one for one in given) if isinstance(given, Iterable) else given

@@ -1,14 +1,18 @@
+import inspect
 import json
 import subprocess
 import sys
+from dataclasses import fields
+from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
 import autopeft
 from autopeft.errors import InvalidInputError, UnknownNameError
-from autopeft.request import SearchRequest
+from autopeft.loops.retrain import RetrainRequest
+from autopeft.request import CHANGEABLE, SearchRequest
 from autopeft.study.directory import RunDirectory
 
 
@@ -37,6 +41,7 @@ def test_the_path_of_a_result_may_be_a_string(tmp_path: Path) -> None:
     result = autopeft.SearchResult(str(tmp_path / "run"))
     assert result == autopeft.SearchResult(tmp_path / "run")
     assert result.path == tmp_path / "run"
+    assert result._repr_html_() is None
     with pytest.raises(InvalidInputError, match=r"no study\.db yet"):
         _ = result.trials
 
@@ -50,23 +55,93 @@ def test_an_unknown_setting_names_the_nearest(tmp_path: Path) -> None:
         result.baselines(seed=3)
     with pytest.raises(UnknownNameError, match="Did you mean 'seeds'"):
         result.retrain(seed=3)
+    with pytest.raises(UnknownNameError, match="Did you mean 'trials'"):
+        autopeft.resume(tmp_path / "run", trails=3)
 
 
-def test_search_from_python(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_settings_are_arguments_with_types_and_the_same_defaults() -> None:
+    """So that editors complete them; one that is new in a request must be here too."""
+    for call, request in ((autopeft.search, SearchRequest), (autopeft.SearchResult.retrain, RetrainRequest)):
+        parameters, hints = inspect.signature(call).parameters, get_type_hints(call)
+        for entry in fields(request):
+            assert parameters[entry.name].default == entry.default
+            assert hints[entry.name] is not Any
+            assert f"{entry.name}: " in str(call.__doc__)
+    known = set(inspect.signature(autopeft.resume).parameters) - {"path", "progress", "unknown"}
+    assert known == set(CHANGEABLE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"trials": "3"}, r"the setting trials must be a whole number \(got '3'\)"),
+        ({"trials": 3.0}, "the setting trials must be a whole number"),
+        ({"trials": True}, "the setting trials must be a whole number"),
+        ({"time_limit": "soon"}, "the setting time_limit must be a number or None"),
+        ({"offline": "no"}, "the setting offline must be True or False"),
+        ({"objectives": ["accuracy", 3]}, "the setting objectives must be a list, each text"),
+        ({"rungs": 0.3}, "the setting rungs must be a list, each a number"),
+        ({"model": object()}, r"the setting model must be text or None \(got 'object'\)"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_value_of_another_type_is_one_clear_error(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        autopeft.search(task="demo", **settings)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    import numpy as np
+
+    request = SearchRequest(task="demo", trials=np.int64(3), max_failed=np.float64(0.25), time_limit=5)
+    assert (request.trials, type(request.trials), request.max_failed) == (3, int, 0.25)
+    json.dumps(request.to_settings({}))
+
+
+def test_a_data_folder_of_the_environment_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setenv("AUTOPEFT_DATA", str(tmp_path))
+    monkeypatch.setattr("autopeft.api.engine.search", lambda request, told, sources: asked.append((request, sources)) or Run(tmp_path))
+    autopeft.search(task="mrpc", trials=3)
+    ((request, sources),) = asked
+    assert request.data_dir == str(tmp_path)
+    assert sources == {"task": "argument", "trials": "argument", "data_dir": "environment"}
+
+
+class Run:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+
+def test_search_from_python(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     result = autopeft.search(
         train=str(pairs[0]), validation=str(pairs[1]), text=("a", "b"), label="label", model=str(backbone_folder),
         trials=3, workers=0, epochs=1, batch_size=16, max_length=24, out=str(tmp_path / "run"),
     )  # fmt: skip
     assert len(result.trials) == 3
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.count("trial ") >= 3
+    assert "budget" in said.err or "trial    " in said.err
     assert result.best() in result.front
     assert result.knee() in result.front
     assert result.best().metrics["accuracy"] == max(record.metrics["accuracy"] for record in result.trials)
     assert result.expected == {}  # of three trials nothing is expected
     assert {path.name for path in result.plot(tmp_path / "plots", ["svg"])} == {"pareto.svg", "leaderboard.csv", "front.json"}
     assert [path.name for path in result.report(formats=["md", "json"])] == ["report.md", "report.json"]
-    more = autopeft.resume(result.path, trials=4)
+    capfd.readouterr()
+    more = autopeft.resume(str(result.path), trials=4, progress=False)
+    assert capfd.readouterr().err == ""
     assert len(more.trials) == 4
     assert more.trials[:3] == result.trials[:3]
+    frame = more.to_pandas()
+    assert sorted(frame["trial"]) == [0, 1, 2, 3]
+    assert frame.loc[frame["trial"] == result.best().number, "accuracy"].item() == result.best().metrics["accuracy"]
+    shown = more._repr_html_()
+    assert shown is not None
+    assert shown.count("<tr>") == 4 + shown.count("<thead>")
+    assert result.best().configuration.describe().split(",")[0] in unescape(shown)
+    assert sum(len(trace.x) for trace in more.figure().data if trace.mode == "markers") == 4
     folder = result.export(result.best().number, "script", tmp_path / "exported")
     assert (folder / "train.py").is_file()
     with pytest.raises(InvalidInputError, match="trial"):

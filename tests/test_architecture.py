@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "autopeft"
 
 TIERS: list[set[str]] = [
     {"errors"},
-    {"configuration", "objectives", "amounts", "budget", "inference", "pareto", "provenance", "hub", "plugins"},
+    {"configuration", "objectives", "amounts", "budget", "inference", "pareto", "provenance", "hub", "paths", "plugins"},
     {"space"},
     {"methods", "tasks", "surrogates"},
     {"samplers", "rungs", "training", "portfolio"},
@@ -28,23 +28,24 @@ TIER = {room: tier for tier, rooms in enumerate(TIERS) for room in rooms}
 OWNERS = {
     "pydantic": {"space", "request"},
     "yaml": {"space", "portfolio", "cli", "export"},
-    "peft": {"methods"},
+    "peft": {"methods", "export"},
     "datasets": {"tasks"},
     "botorch": {"surrogates"},
     "gpytorch": {"surrogates"},
     "joblib": {"loops"},
     "optuna": {"samplers", "study"},
-    "scipy": {"inference", "surrogates"},
+    "scipy": {"inference", "surrogates", "tasks"},
     "sqlalchemy": {"study"},
     "filelock": {"study"},
     "transformers": {"methods", "training"},
     "ray": {"executors"},
-    "plotly": {"report"},
+    "plotly": {"report", "api"},
     "matplotlib": {"report"},
     "typer": {"cli"},
     "rich": {"cli", "report"},
     "huggingface_hub": {"hub", "tasks", "training"},
     "pyarrow": {"tasks"},
+    "pandas": {"api"},
 }
 
 

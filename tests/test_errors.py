@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from autopeft.errors import AutopeftError, InvalidInputError, UnavailableError, UnknownNameError
+from autopeft.errors import AutopeftError, InvalidInputError, UnavailableError, UnknownNameError, near_names
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,21 @@ def test_builtin_bases_and_exit_codes() -> None:
     assert issubclass(InvalidInputError, ValueError)
     assert issubclass(UnavailableError, OSError)
     assert (InvalidInputError.exit_code, UnavailableError.exit_code, AutopeftError.exit_code) == (2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "near"),
+    [
+        ("trec", ["rte", "mrpc", "stsb"], []),
+        ("summarization", ["classification", "regression"], []),
+        ("mrcp", ["rte", "mrpc"], ["mrpc"]),
+        ("lroa", ["lora", "bitfit"], ["lora"]),
+        ("pgn", ["html", "png"], ["png"]),
+        ("adapter", ["lora", "serial_adapter", "parallel_adapter"], ["serial_adapter", "parallel_adapter"]),
+    ],
+)
+def test_only_near_spellings_are_proposed(name: str, known: list[str], near: list[str]) -> None:
+    assert near_names(name, known) == near
+    message = str(UnknownNameError("thing", name, known))
+    assert ("Did you mean" in message) == bool(near)
+    assert near or f"Known: {', '.join(sorted(known))}" in message

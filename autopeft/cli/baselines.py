@@ -7,6 +7,7 @@ import typer
 
 from autopeft.budget import FULL_EPOCHS
 from autopeft.cli.formats import TableFormat, split_names
+from autopeft.cli.opening import say_first
 
 
 def baselines(
@@ -35,10 +36,11 @@ def baselines(
 
       autopeft baselines runs/mrpc --methods lora,full_fine_tuning
     """
-    from autopeft.cli.retraining import RetrainProgress, print_results, until_stopped
-    from autopeft.cli.tuning import TuningProgress
+    say_first("finding task and model")
+    from autopeft.cli.retraining import print_results, until_stopped
     from autopeft.loops.baselines import tune
     from autopeft.loops.retrain import RetrainRequest, retrain
+    from autopeft.report.training_progress import RetrainProgress, TuningProgress
     from autopeft.study.directory import RunDirectory
     from autopeft.study.retrained import RetrainedFolder
 

@@ -5,10 +5,17 @@ from typing import Annotated
 
 import typer
 
+from autopeft.cli.opening import say_first
+
 
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo.")],
-    trial: Annotated[int, typer.Option(min=0, help="Number of the trial; see: autopeft show RUN.")],
+    trial: Annotated[
+        int | None, typer.Option(min=0, help="Number of the trial; see: autopeft show RUN.", show_default="give it or --pick")
+    ] = None,
+    pick: Annotated[
+        str | None, typer.Option(help="best, knee, or max-params=0.5%: the best of at most that size.", show_default=False)
+    ] = None,
     to: Annotated[str | None, typer.Option(help="What to make of it; see: autopeft list targets.", show_default=False)] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Fold the modules into the backbone's weights; short for --to merged.")] = False,
     lossy: Annotated[
@@ -30,11 +37,18 @@ def export(
 
       autopeft export runs/demo --trial 12 --to peft --out my-adapter
 
-      autopeft export runs/demo --trial 12 --merge
+      autopeft export runs/demo --pick best --merge
     """
-    from autopeft.export.writing import export_trial
-    from autopeft.study.directory import RunDirectory
-
     if merge == (to is not None):
         raise typer.BadParameter("give either --to TARGET or --merge")
-    typer.echo(export_trial(RunDirectory.open(run), trial, to or "merged", out, lossy=lossy, retrained=retrained))
+    if (trial is None) == (pick is None):
+        raise typer.BadParameter("give either --trial N or --pick best|knee|max-params=0.5%")
+
+    say_first("exporting", to_people_only=True)
+    from autopeft.export.writing import export_trial
+    from autopeft.loops.selection import choose
+    from autopeft.study.directory import RunDirectory
+
+    directory = RunDirectory.open(run)
+    number = choose(directory, wish=pick)[0].number if trial is None else trial
+    typer.echo(export_trial(directory, number, to or "merged", out, lossy=lossy, retrained=retrained))

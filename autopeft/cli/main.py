@@ -12,11 +12,13 @@ from autopeft.cli.doctor import doctor
 from autopeft.cli.export import export
 from autopeft.cli.list import list_names
 from autopeft.cli.plot import plot
+from autopeft.cli.predict import predict
 from autopeft.cli.report import report
 from autopeft.cli.retrain import retrain
 from autopeft.cli.search import search
 from autopeft.cli.show import show
 from autopeft.cli.suggest import suggest
+from autopeft.cli.verb import Verb
 from autopeft.errors import AutopeftError
 
 app = typer.Typer(
@@ -28,17 +30,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Try it: autopeft search --task demo --trials 12",
 )
-app.command(name="search", no_args_is_help=True)(search)
-app.command(name="check", no_args_is_help=True)(check)
-app.command(name="suggest", no_args_is_help=True)(suggest)
-app.command(name="show")(show)
-app.command(name="plot")(plot)
-app.command(name="report")(report)
-app.command(name="retrain")(retrain)
-app.command(name="baselines")(baselines)
-app.command(name="export")(export)
-app.command(name="list")(list_names)
-app.command(name="doctor")(doctor)
+app.command(name="search", cls=Verb, no_args_is_help=True)(search)
+app.command(name="check", cls=Verb, no_args_is_help=True)(check)
+app.command(name="suggest", cls=Verb, no_args_is_help=True)(suggest)
+app.command(name="show", cls=Verb)(show)
+app.command(name="plot", cls=Verb)(plot)
+app.command(name="report", cls=Verb)(report)
+app.command(name="retrain", cls=Verb)(retrain)
+app.command(name="baselines", cls=Verb)(baselines)
+app.command(name="export", cls=Verb)(export)
+app.command(name="predict", cls=Verb)(predict)
+app.command(name="list", cls=Verb)(list_names)
+app.command(name="doctor", cls=Verb)(doctor)
 
 
 def _print_version(value: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from autopeft.cli.formats import split_names
+from autopeft.cli.opening import say_first
 
 
 def plot(
@@ -22,6 +23,7 @@ def plot(
 
       autopeft plot runs/demo --out figures --format svg
     """
+    say_first("drawing the front", to_people_only=True)
     from autopeft.report.files import plot_run
     from autopeft.study.directory import RunDirectory
 

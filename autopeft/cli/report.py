@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from autopeft.cli.formats import split_names
+from autopeft.cli.opening import say_first
 
 
 def report(
@@ -23,6 +24,7 @@ def report(
 
       autopeft report runs/demo --format html,md,json --out reports
     """
+    say_first("gathering what was found", to_people_only=True)
     from autopeft.report.content import gather
     from autopeft.report.writing import write
     from autopeft.study.directory import RunDirectory

@@ -7,6 +7,7 @@ import typer
 
 from autopeft.budget import FULL_EPOCHS
 from autopeft.cli.formats import TableFormat
+from autopeft.cli.opening import say_first
 
 
 def retrain(
@@ -21,6 +22,9 @@ def retrain(
     ] = None,
     task: Annotated[str | None, typer.Option(help="Another task to train on; see: autopeft list tasks.")] = None,
     model: Annotated[str | None, typer.Option(help="Another backbone, a hub id or a folder; layers keep their relative depth.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run Python code that the other backbone brings along, with all your rights.")
+    ] = False,
     data_dir: Annotated[str | None, typer.Option(help="Where the other task's data is.", show_default="as in the search")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes; 0: this process.", show_default="as in the search")] = None,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or ray://host:port.")] = None,
@@ -38,12 +42,13 @@ def retrain(
 
       autopeft retrain runs/mrpc --front --task stsb
     """
+    say_first("finding task and model")
     from autopeft.cli.retraining import print_results, until_stopped
     from autopeft.loops import retrain as engine
     from autopeft.loops.selection import choose
     from autopeft.study.directory import RunDirectory
 
     directory = RunDirectory.open(run)
-    request = engine.RetrainRequest(seeds, epochs, workers, address, task, data_dir, model)
+    request = engine.RetrainRequest(seeds, epochs, workers, address, task, data_dir, model, trust_remote_code)
     chosen = engine.of_trials(choose(directory, trials or (), pick, whole_front=front))
     print_results(until_stopped(lambda progress: engine.retrain(directory, chosen, request, progress)), output)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperOption
 
+from autopeft.cli.opening import say_first
 from autopeft.cli.stopping import heed_termination
 from autopeft.errors import InvalidInputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from autopeft.cli.progress import ConsoleProgress
+    from autopeft.report.progress import ConsoleProgress
     from autopeft.request import SearchRequest
     from autopeft.study.directory import RunDirectory
 
@@ -84,6 +85,9 @@ def search(
         str | None, _option("--data-dir", panel=_DATA, envvar="AUTOPEFT_DATA", text="A folder with one sub-folder of files a task.")
     ] = None,
     model: Annotated[str | None, _option("--model", panel=_DATA, text="A hub id or a folder.", show_default="all-MiniLM-L6-v2")] = None,
+    trust_remote_code: Annotated[
+        bool, _option("--trust-remote-code", panel=_DATA, text="Run Python code that the model brings along, with all your rights.")
+    ] = False,
     space: Annotated[str, _option("--space", panel=_DATA, text="A search space by name, or a YAML file.")] = "default",
     plugins: Annotated[
         list[str] | None, _option("--plugin", panel=_DATA, text="An own Python file that registers methods or tasks; may be repeated.")
@@ -144,12 +148,16 @@ def search(
     ] = "autopeft",
     seed: Annotated[int, _option("--seed", panel=_RUN, text="Seeds proposals and trials.")] = 0,
     out: Annotated[str | None, _option("--out", panel=_RUN, text="The run's folder.", show_default="runs/<task>")] = None,
-    resume: Annotated[Path | None, _option("--resume", panel=_RUN, text="Go on with the run in this folder; its settings stand.")] = None,
+    resume: Annotated[
+        Path | None, _option("--resume", panel=_RUN, text="Go on with the run in this folder; how long and where it runs may change.")
+    ] = None,
     dry_run: Annotated[bool, _option("--dry-run", panel=_RUN, text="Show the space and some of its configurations, and stop.")] = False,
     workers: Annotated[
         int | None, _option("--workers", panel=_WHERE, text="Worker processes; 0: this process.", show_default="the usable cores")
     ] = None,
-    address: Annotated[str | None, _option("--address", panel=_WHERE, text="A running Ray cluster: auto, or ray://host:port.")] = None,
+    address: Annotated[
+        str | None, _option("--address", panel=_WHERE, text="A running Ray cluster: auto, or ray://host:port; local: this machine.")
+    ] = None,
     offline: Annotated[bool, _option("--offline", panel=_WHERE, text="Never ask the hub.")] = False,
     config: Annotated[
         Path | None, _option("--config", panel=_RUN, is_eager=True, callback=_read_config, text="A YAML file of these settings.")
@@ -168,14 +176,14 @@ def search(
 
       autopeft search --resume runs/mrpc
     """
-    from autopeft.cli.progress import ConsoleProgress
+    say_first("finding task and model" if resume is None else f"going on with {resume}")
     from autopeft.loops import search as engine
+    from autopeft.report.progress import ConsoleProgress
 
     progress = ConsoleProgress()
     command = shlex.join(["autopeft", *sys.argv[1:]])
     if resume is not None:
-        new_total = _only_trials(context)
-        _until_stopped(lambda: engine.resume(resume, progress, new_total, command), progress)
+        _until_stopped(lambda: engine.resume(resume, progress, _changes(context), command), progress)
     elif dry_run:
         progress.planned(engine.plan(_request(context)))
     else:
@@ -208,17 +216,9 @@ def _sources(context: typer.Context) -> dict[str, str]:
     return {name: names[source.name] for name, source in sources.items() if source is not None}
 
 
-def _only_trials(context: typer.Context) -> int | None:
-    """Return the new total of trials for a resumed run, if given; everything else is the run's own.
-
-    Raises:
-        InvalidInputError: Another flag is given too.
-    """
-    given = {name for name, source in _sources(context).items() if source == "flag"}
-    if others := given - {"resume", "trials"}:
-        flag = f"--{min(others).replace('_', '-')}"
-        raise InvalidInputError("a resumed run keeps its settings; only --trials can change", value=flag, remedy=f"Leave {flag} out.")
-    return int(context.params["trials"]) if "trials" in given else None
+def _changes(context: typer.Context) -> dict[str, Any]:
+    """Return what is asked anew of a resumed run: every flag that is given."""
+    return {name: context.params[name] for name, source in _sources(context).items() if source == "flag" and name != "resume"}
 
 
 def _until_stopped(run: Callable[[], "RunDirectory"], progress: "ConsoleProgress") -> None:

@@ -36,5 +36,6 @@ def show(
     if output is Format.JSON:
         typer.echo(json.dumps(leaderboard.rows(), indent=2, allow_nan=False))
     else:
-        expected = ExpectedFront.of(records, objectives, study.expectations())
-        show_tables(leaderboard, RunHeader.from_settings(directory.settings(), run.resolve().name), expected, show_all=show_all)
+        header = RunHeader.from_settings(directory.settings(), run.resolve().name)
+        expected = ExpectedFront.of(records, objectives, study.expectations(), header.n_validation)
+        show_tables(leaderboard, header, expected, show_all=show_all)

@@ -54,6 +54,9 @@ class WorkersExecutor:
             os.environ.setdefault(name, value)
         import ray
 
+        if ray.is_initialized():  # to stop it in the end would stop what others do with it
+            remedy = "Call ray.shutdown() first, or run in this process: --workers 0."
+            raise UnavailableError("Ray is in use in this process already", remedy=remedy)
         self._ray: Any = ray
         self.capacity = n_workers
         # "local": without it Ray would join a cluster that someone else has started on this machine.
@@ -64,8 +67,18 @@ class WorkersExecutor:
         except (OSError, RuntimeError, ValueError, TimeoutError) as error:
             remedy = "Run in this process instead: --workers 0."
             raise UnavailableError(f"Ray could not start: {str(error).splitlines()[0]}", remedy=remedy) from error
-        self._actor_class = ray.remote(num_cpus=1)(_Worker)
-        self._make_runner = ray.put(make_runner)
+        except BaseException:  # an interrupt
+            ray.shutdown()
+            raise
+        try:
+            self._begin(make_runner, trial_timeout)
+        except BaseException:  # such as data that can't be pickled: who failed to make this can't close it
+            ray.shutdown()
+            raise
+
+    def _begin(self, make_runner: MakeRunner, trial_timeout: float | None) -> None:
+        self._actor_class = self._ray.remote(num_cpus=1)(_Worker)
+        self._make_runner = self._ray.put(make_runner)
         self._trial_timeout = math.inf if trial_timeout is None else trial_timeout
         self._waiting: deque[Assignment] = deque()
         """Trials that no worker has taken up yet."""
@@ -75,7 +88,7 @@ class WorkersExecutor:
         self._busy: dict[Any, _Running] = {}
         """By the answer to come."""
         self._deaths_while_loading = 0
-        for _ in range(n_workers):
+        for _ in range(self.capacity):
             self._start_worker()
 
     def describe(self) -> BackboneFacts:

@@ -122,6 +122,7 @@ def _write(trial: FinishedTrial, kept: Sequence[PeftModule], lost: Sequence[str]
     inside = {name: tensor for name, tensor in head.items() if name.startswith(f"{model.base_model_prefix}.")}
     save_file({**tensors, **inside}, folder / "adapter.safetensors")
     save_file({name: tensor for name, tensor in head.items() if name not in inside}, folder / "model_head.safetensors")
+    trained.processor.save_pretrained(folder)
     _write_json(folder / "adapter_config.json", {"config": config, "name": NAME, **about})
     _write_json(
         folder / "head_config.json",

@@ -43,6 +43,8 @@ def _files(recipe: Recipe) -> dict[str, str]:
         "bf16": False,
         "seed": recipe.seed,
     }
+    if recipe.trust_remote_code:
+        config["trust_remote_code"] = True
     if recipe.special:
         # Keys are regular expressions, matched against the end of a linear's name.
         config["lora_rank_pattern"] = {name: linear.rank for name, linear in recipe.special.items()}

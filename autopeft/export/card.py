@@ -39,6 +39,7 @@ def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[st
     family = family_of(trial.task)
     snippet = Template((_TEMPLATES / f"load_{form}.py.txt").read_text(encoding="utf-8")).substitute(
         model=repr(trial.model_reference),
+        trust=", trust_remote_code=True" if trial.backbone.trust_remote_code else "",
         auto_model=family.auto_model,
         processor=family.processor,
         padding=_PADDING if family.processor == "AutoTokenizer" else "",

@@ -46,6 +46,8 @@ class Recipe:
     n_train: int
     label_tokens: int
     """Room in a sequence for the names of the columns and the label, besides the texts."""
+    trust_remote_code: bool
+    """Whether Python code that the model brings along may run."""
 
     @property
     def special(self) -> dict[str, LowRank]:
@@ -166,6 +168,7 @@ def _recipe(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained
         seed=trial.record.seed,
         n_train=n_train,
         label_tokens=LABEL_TOKENS if family_of(trial.task).has_fresh_head else 0,
+        trust_remote_code=trial.backbone.trust_remote_code,
     )
 
 

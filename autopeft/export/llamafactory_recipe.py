@@ -46,6 +46,8 @@ def _files(recipe: Recipe) -> dict[str, str]:
         "bf16": False,
         "seed": recipe.seed,
     }
+    if recipe.trust_remote_code:
+        config["trust_remote_code"] = True
     if recipe.options["pissa"]:
         config |= {"pissa_init": True, "pissa_iter": -1}
     described = {name: {"file_name": f"{name}.jsonl", "columns": _COLUMNS} for name in ("train", "validation")}

@@ -29,7 +29,7 @@ LORA_TENSOR = re.compile(r"(?P<linear>.+?)(\.base_layer)*\.(?P<part>lora_A|lora_
 
 
 def plan(trial: FinishedTrial) -> ExportPlan:
-    """Plan `adapter_config.json`, `adapter_model.safetensors` and a model card.
+    """Plan `adapter_config.json`, `adapter_model.safetensors`, the tokenizer and a model card.
 
     Raises:
         UnsupportedError: The trial has no LoRA.
@@ -54,6 +54,7 @@ def _write(trial: FinishedTrial, kept: Configuration, lost: Sequence[str], folde
     config = _config(updates, head_modules(trained.model, topology.head), trial)
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    trained.processor.save_pretrained(folder)
     write_card(trial, folder, "peft", lost)
 
 

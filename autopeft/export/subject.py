@@ -7,14 +7,15 @@ from typing import Any
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
-from autopeft.errors import InvalidInputError
+from autopeft.errors import AutopeftError, InvalidInputError
+from autopeft.paths import command
 from autopeft.plugins import import_plugin
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
 from autopeft.study.retrained import RetrainedFolder, searched_metric
 from autopeft.study.study import Study
 from autopeft.tasks import Task, TaskData, load, load_files
-from autopeft.training.backbone import BackboneSource
+from autopeft.training.backbone import BackboneSource, find_backbone
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class FinishedTrial:
     @property
     def model_is_folder(self) -> bool:
         """Whether the backbone is a folder of the user's, which no hub knows."""
-        return Path(self.backbone.name).expanduser().exists()
+        return Path(self.backbone.name).is_absolute()
 
     def load_data(self) -> TaskData:
         """Read training and validation examples from where the search had them.
@@ -77,7 +78,7 @@ def read_retrained(run: RunDirectory, number: int) -> FinishedTrial:
     trial, folder = read_trial(run, number), RetrainedFolder(run.retrained_path)
     found = next((one for one in folder.read() if one.candidate.id == trial.configuration.id and one.results), None)
     if found is None:
-        remedy = f"Train it with: autopeft retrain {run.path} --trial {number}."
+        remedy = f"Train it with: {command('retrain', run.path, '--trial', number)}"
         raise InvalidInputError(f"trial {number} was not retrained", remedy=remedy)
     settings = folder.settings()
     seed = found.best_seed(searched_metric(settings))
@@ -113,7 +114,7 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
         record=record,
         adapter=adapter,
         task=Task.from_dict(settings["task"]),
-        backbone=BackboneSource(**settings["model"]),
+        backbone=_found_again(BackboneSource(**settings["model"]), offline=bool(asked.get("offline"))),
         budget=Budget.from_dict(settings["budget"]),
         data=_data(asked),
         threads=None if asked.get("workers") == 0 else 1,
@@ -121,6 +122,17 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
         data_notes=tuple(settings.get("data_notes", ())),
         plugins=plugins,
     )
+
+
+def _found_again(backbone: BackboneSource, *, offline: bool) -> BackboneSource:
+    """Return a backbone where it is now: the hub's cache and installed packages may have moved since the search."""
+    if Path(backbone.path).is_dir():
+        return backbone
+    try:
+        found = find_backbone(backbone.name, offline=offline, trust_remote_code=backbone.trust_remote_code)
+    except AutopeftError:  # what an export doesn't need may be gone; what needs it says so
+        return backbone
+    return found if found.sha256 == backbone.sha256 else backbone
 
 
 def _complete(records: list[TrialRecord], number: int) -> TrialRecord:

@@ -42,6 +42,8 @@ def _files(recipe: Recipe) -> dict[str, str]:
         "bf16": False,
         "seed": recipe.seed,
     }
+    if recipe.trust_remote_code:
+        config["trust_remote_code"] = True
     return {"sft.yaml": yaml.safe_dump(config, sort_keys=False)}
 
 

@@ -19,6 +19,7 @@ def _files(recipe: Recipe) -> dict[str, str]:
     template = Template((Path(__file__).parent / "template" / "unsloth.py.txt").read_text(encoding="utf-8"))
     script = template.substitute(
         model=repr(recipe.model),
+        trust=", trust_remote_code=True" if recipe.trust_remote_code else "",
         sequence_length=recipe.sequence_length,
         rank=recipe.common.rank,
         alpha=recipe.alpha,

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 from autopeft.errors import InvalidInputError, UnsupportedError
+from autopeft.export.description import write_description
 from autopeft.export.plan import ExportPlan
 from autopeft.export.registry import get_target
 from autopeft.export.subject import FinishedTrial, read_retrained, read_trial
@@ -52,6 +53,7 @@ def export_trial(
     try:
         partial.mkdir(parents=True)
         plan.write(partial)
+        write_description(trial, target, partial)
         _let_weights_follow_the_umask(partial)
         if plan.lost:
             (partial / LOST).write_text(_losses(trial, target, plan), encoding="utf-8")

@@ -12,7 +12,6 @@ from pathlib import Path
 from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.loops import search as engine
 from autopeft.request import SearchRequest
-from autopeft.space.reader import builtin_folder
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, best, front
 from autopeft.study.retrained import Candidate
@@ -91,7 +90,7 @@ def _chosen(methods: Sequence[str] | None) -> Mapping[str, str]:
 def _request(asked: SearchRequest, name: str, trials: int, out: Path, workers: int | None) -> SearchRequest:
     return replace(
         asked,
-        space=str(builtin_folder() / "baselines" / f"{name}.yaml"),
+        space=f"baselines/{name}",
         trials=trials,
         workers=asked.workers if workers is None else workers,
         out=str(out),
@@ -116,7 +115,7 @@ def _tune(request: SearchRequest, progress: engine.Progress) -> TrialRecord:
     else:
         run = RunDirectory.open(out)
         if not _is_done(run, request.trials):
-            run = engine.resume(out, watched, request.trials)
+            run = engine.resume(out, watched, {"trials": request.trials, "workers": request.workers})
     study = Study.open(run)
     records = study.records()
     if len(records) > request.trials:

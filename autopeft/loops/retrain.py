@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,15 +20,16 @@ from autopeft.loops.search import load_data
 from autopeft.loops.transfer import transfer
 from autopeft.loops.workers import count_workers, start_executor
 from autopeft.methods.registry import positions_taken
+from autopeft.paths import absolute_model
 from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
-from autopeft.request import SearchRequest
+from autopeft.request import SearchRequest, require_types
 from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.lock import driving
 from autopeft.study.record import TrialRecord
 from autopeft.study.retrained import Candidate, RetrainedFolder, SeedResult
 from autopeft.tasks import TaskData, family_of
-from autopeft.training.backbone import BackboneSource, find_backbone
+from autopeft.training.backbone import BackboneSource, find_backbone, require_weights
 from autopeft.training.measurement import Assignment, Measurement, Outcome, RunnerSettings
 
 
@@ -36,7 +38,7 @@ class RetrainRequest:
     """What a user can say about retraining. None means: as in the search.
 
     Raises:
-        InvalidInputError: A number is out of range.
+        InvalidInputError: A value has another type or is out of range.
     """
 
     seeds: int = 5
@@ -53,8 +55,14 @@ class RetrainRequest:
     """Where the other task's data is."""
     model: str | None = None
     """Another backbone to train on."""
+    trust_remote_code: bool = False
+    """Let Python code run that the other backbone brings along; the search's own runs as it did there."""
 
     def __post_init__(self) -> None:
+        for name in ("data_dir", "model"):
+            if isinstance(path := getattr(self, name), PathLike):
+                object.__setattr__(self, name, fspath(path))
+        require_types(self)
         if self.seeds < 1:
             raise InvalidInputError("--seeds must be a whole number of 1 or more", value=self.seeds)
         if self.workers is not None and self.workers < 0:
@@ -69,6 +77,8 @@ class RetrainRequest:
         """Return what the search asked for, with what is asked for here instead."""
         asked = SearchRequest.from_settings(run.asked())
         changes: dict[str, Any] = {name: value for name in ("workers", "address", "model") if (value := getattr(self, name)) is not None}
+        if self.model is not None:  # what was allowed to the search's backbone says nothing of another
+            changes["trust_remote_code"] = self.trust_remote_code
         if self.data_dir is not None:
             changes["data_dir"] = self.data_dir
         if self.task is not None:
@@ -80,7 +90,8 @@ class RetrainRequest:
         """Return where the results go: retrained/ of the run, or one folder for every other task and backbone in transferred/."""
         if not self.is_transfer:
             return RetrainedFolder(run.retrained_path)
-        names = [Path(name).name for name in (self.task, self.model) if name is not None]
+        model = None if self.model is None else absolute_model(self.model)
+        names = [Path(name).name for name in (self.task, model) if name is not None]
         return RetrainedFolder(run.transferred_path / re.sub(r"[^\w.-]", "-", "-".join(names)))
 
 
@@ -127,9 +138,9 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
     for path in asked.plugins:
         import_plugin(path)
     data = load_data(asked, with_test=True)
-    backbone = find_backbone(asked.model, offline=asked.offline)
+    backbone = find_backbone(asked.model, offline=asked.offline, trust_remote_code=asked.trust_remote_code)
     if request.model is None:
-        _require_same(backbone, run)
+        require_weights(backbone, run.settings()["model"])
     plan = RetrainPlan(data, backbone, _budget(asked, data, request, folder, run), folder)
     workers = count_workers(asked.workers)
     settings = RunnerSettings(
@@ -217,6 +228,7 @@ def _result(seed: int, measurement: Measurement) -> SeedResult:
         examples_seen=measurement.examples_seen,
         cpu_seconds=measurement.cpu_seconds,
         gpu_seconds=measurement.gpu_seconds,
+        resampled=measurement.final.resampled,
     )
 
 
@@ -227,16 +239,6 @@ def _budget(asked: SearchRequest, data: TaskData, request: RetrainRequest, folde
     if not request.is_transfer:  # texts are as long as in the search, which may have had to cut them
         budget = replace(budget, max_length=run.settings()["budget"]["max_length"])
     return budget.full(request.epochs)
-
-
-def _require_same(backbone: BackboneSource, run: RunDirectory) -> None:
-    """Check that the backbone is the one that the search ran on."""
-    if backbone.sha256 != run.settings()["model"]["sha256"]:
-        raise InvalidInputError(
-            f"the weights of {backbone.name} are not those of the search any more",
-            value=backbone.path,
-            remedy=f"To train on them as on another backbone: --model {backbone.name}.",
-        )
 
 
 def _identity(plan: RetrainPlan) -> dict[str, Any]:

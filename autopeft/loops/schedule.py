@@ -31,7 +31,7 @@ class Schedule:
         number = self.halving.promotion([_standing(record, self.study.objectives) for record in records])
         if number is not None:
             return self._continued(next(record for record in records if record.number == number))
-        if self.study.has_begun_trials or len(records) < self.n_trials:
+        if len(records) - self.study.n_begun < self.n_trials:
             number, configuration, seed = self.study.ask()
             return Assignment(number, configuration, self.budget, seed, self._stops(0))
         return None

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
@@ -26,6 +26,7 @@ from autopeft.methods.method import Method
 from autopeft.methods.registry import all_methods, get_method
 from autopeft.methods.topology import Topology
 from autopeft.objectives import ADAPTER_BYTES, LATENCY_SECONDS, TRAINABLE_PARAMETERS, Objective, adapter_bytes, choose_objectives
+from autopeft.paths import absolute
 from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
 from autopeft.request import PORTFOLIO, SearchRequest
@@ -42,7 +43,7 @@ from autopeft.study.record import TrialRecord, is_on_front
 from autopeft.study.study import Study
 from autopeft.tasks import TaskData, family_of, load, load_files
 from autopeft.tasks.checks import findings
-from autopeft.training.backbone import BackboneSource, find_backbone
+from autopeft.training.backbone import BackboneSource, find_backbone, require_weights
 from autopeft.training.batches import draw
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome, RunnerSettings
 
@@ -124,15 +125,24 @@ def plan(request: SearchRequest) -> SearchPlan:
         return found
 
 
-def resume(path: Path, progress: Progress, trials: int | None = None, command: str = "") -> RunDirectory:
-    """Go on with a run that was stopped, to its number of trials or to a new total; arguments and errors as in `search`."""
-    run = RunDirectory.open(path)
+def resume(
+    path: Path, progress: Progress, changes: Mapping[str, Any] | None = None, command: str = "", source: str = "flag"
+) -> RunDirectory:
+    """Go on with a run that was stopped; arguments and errors as in `search`.
+
+    Args:
+        path: Its folder, wherever that is now.
+        progress: Is told of every trial.
+        changes: Settings that are asked anew, of those in `request.CHANGEABLE`: `trials` is a new total.
+        command: As in `search`.
+        source: Where the changes came from, for run.json.
+    """
+    run, changes = RunDirectory.open(path), changes or {}
     settings = run.asked()
-    if trials is not None:
-        settings = settings | {"trials": {"value": trials, "source": "flag"}}
-    sources = {name: entry["source"] for name, entry in settings.items()}
+    sources = {name: entry["source"] for name, entry in settings.items()} | dict.fromkeys(changes, source)
+    request = SearchRequest.from_settings(settings).changed(changes)
     with driving(run):
-        return _search(SearchRequest.from_settings(settings), progress, lambda: nullcontext(run), sources, command, is_new=False)
+        return _search(request, progress, lambda: nullcontext(run), sources, command, is_new=False)
 
 
 def _search(
@@ -145,12 +155,14 @@ def _search(
     is_new: bool,
 ) -> RunDirectory:
     with _prepared(request, is_new=is_new) as (plan, executor), open_run() as run, writing(run):
+        if not is_new:
+            require_weights(plan.backbone, run.settings()["model"])
         study = Study.create(run, plan.problem, request.sampler, request.seed)
         study.start_with(plan.start)
         _write_settings(run, plan, sources, command)  # last, for it makes the folder a run: one without its queue would be another run
         study.take_over()
         run.write_trial_lines(record.to_row() for record in study.records() if record.is_over)  # a crash may have torn the last
-        progress.started(plan, run, len(study.records()))
+        progress.started(plan, run, len(study.records()) - study.n_begun)
         _loop(plan, run, study, executor, progress)
         study.expect()
     _require_enough(run, study.records(), request.max_failed)
@@ -182,7 +194,7 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
     data = replace(data, notes=(*data.notes, *findings(data, request.budget(data.task.low_cost))))
     directions = {name: metric.direction for name, metric in family_of(data.task).metrics.items()}
     objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), directions)
-    backbone = find_backbone(request.model, offline=request.offline)
+    backbone = find_backbone(request.model, offline=request.offline, trust_remote_code=request.trust_remote_code)
     with closing(_start(request, backbone, data)) as executor:
         facts = executor.describe()
         topology = facts.topology
@@ -242,10 +254,11 @@ def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor,
             ready = None
         record = _record(run, study, outcome)
         records = study.records()
-        n_done = len(records) - len(running) - (ready is not None)
+        n_done = len(records) - len(running) - (ready is not None) - study.n_begun
         progress.trial_finished(record, is_on_front(record, records, study.objectives), n_done, plan.request.trials)
     if ready is not None:
         study.put_back(ready.trial)
+    study.put_back_begun()
     if time.monotonic() < deadline:  # else a resumed run may go on with them
         _stop_paused(run, study)
 
@@ -379,11 +392,12 @@ def _write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, s
     earlier = run.settings() if run.settings_path.exists() else {}
     run.write_settings(
         {
-            "name": run.path.name,
+            "name": run.path.resolve().name,
             "created": earlier.get("created", datetime.now(UTC).isoformat(timespec="seconds")),
             "command": earlier.get("command", command),
-            "settings": plan.request.to_settings(sources),
+            "settings": replace(plan.request, out=absolute(run.path)).to_settings(sources),  # it may have been moved
             "task": plan.data.task.to_dict(),
+            "examples": {"train": len(plan.data.train), "validation": len(plan.data.validation)},
             "data_notes": list(plan.data.notes),
             "model": asdict(plan.backbone),
             "budget": plan.budget.to_dict(),

@@ -22,13 +22,15 @@ def start_executor(settings: RunnerSettings, workers: int, address: str | None =
     Args:
         settings: What every worker loads.
         workers: How many processes; 0 is this one.
-        address: Address of a Ray cluster.
+        address: Address of a Ray cluster; None or "local": this machine alone.
         trial_timeout: Seconds after which a worker gives a trial up; trials in this process can't be.
 
     Raises:
         UnavailableError: Ray can't start or the cluster can't be reached.
     """
     make_runner = partial(_make_runner, settings)
+    if address == "local":  # says when a run is resumed that it leaves its cluster
+        address = None
     return WorkersExecutor(make_runner, workers, address, trial_timeout) if workers else InlineExecutor(make_runner)
 
 

@@ -72,9 +72,10 @@ def _kept(matrix: Tensor, n_entries: int) -> tuple[Tensor, Tensor]:
 def _truncated(matrix: Tensor, rank: int) -> Tensor:
     if min(matrix.shape) <= _EXACT_WIDTH:
         left, values, right = torch.linalg.svd(matrix, full_matrices=False)
-        return (left[:, :rank] * values[:rank]) @ right[:rank]
+        found: Tensor = (left[:, :rank] * values[:rank]) @ right[:rank]
+        return found
     left, values, right = torch.svd_lowrank(matrix, q=rank, niter=4)
-    return (left * values) @ right.T
+    return left * values @ right.T
 
 
 class DuallySparseChange(WeightChange):
@@ -83,7 +84,8 @@ class DuallySparseChange(WeightChange):
     def changed(self, index: int) -> Tensor:
         """Return a linear's weight with its update."""
         weight, update = self.weight(index), self.linears[index].autopeft_dsee
-        return weight + update().to(weight.dtype)  # type: ignore[operator]
+        changed: Tensor = weight + update().to(weight.dtype)  # type: ignore[operator]
+        return changed
 
     def fold(self, model: nn.Module) -> None:
         """Write the updates into clones of the weights, and take them away."""

@@ -68,7 +68,7 @@ class Prompt(nn.Module):
             _reshape(kwargs, lambda tensor: tensor.flatten(0, len(leading) - 1) if tensor.shape[:-1] == leading else tensor)
         self._extend(kwargs)
         if self._is_folded:
-            _reshape(kwargs, lambda tensor: tensor.unflatten(0, leading) if len(tensor) == leading.numel() else tensor)
+            _reshape(kwargs, lambda tensor: tensor.view(*leading, *tensor.shape[1:]) if len(tensor) == leading.numel() else tensor)
         return (), kwargs
 
     def _extend(self, kwargs: dict[str, Any]) -> None:

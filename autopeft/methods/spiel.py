@@ -66,7 +66,7 @@ class MovingChange(WeightChange):
         change = torch.zeros(weight.numel(), device=weight.device, dtype=part.values.dtype).index_add(0, part.indices, part.values)
         changed = weight + change.view(weight.shape).to(weight.dtype)
         if index in self.watch and changed.requires_grad:
-            changed.register_hook(self.watch[index])
+            changed.register_hook(self.watch[index])  # type: ignore[no-untyped-call]
         return changed
 
     def fold(self, model: nn.Module) -> None:

@@ -80,7 +80,7 @@ def gather(run: RunDirectory) -> Report:
     records, objectives = study.records(), study.objectives
     leaderboard, header = Leaderboard.of(records, objectives), RunHeader.from_settings(settings, run.path.resolve().name)
     front = leaderboard.front
-    expected = ExpectedFront.of(records, objectives, study.expectations())
+    expected = ExpectedFront.of(records, objectives, study.expectations(), header.n_validation)
     return Report(
         header=header,
         leaderboard=leaderboard,

@@ -13,7 +13,7 @@ from autopeft.report.markup import element
 from autopeft.report.names import names
 from autopeft.report.palette import METHODS
 from autopeft.report.picture import Picture
-from autopeft.report.retrained import RetrainedTable, over_seeds
+from autopeft.report.retrained import RetrainedTable
 from autopeft.report.words import in_words, one_line, score
 
 CELL_WIDTH, CELL_HEIGHT = 34.0, 17.0
@@ -43,7 +43,7 @@ def retrained(table: RetrainedTable, width: float) -> Element:
     metric, whole = table.settings["metric"], table.settings["backbone_parameters"]
     sizes = [entry.results[0].trainable_parameters for entry in table.entries]
     axis = CostAxis.over(sizes, whole, "head only")
-    found = [over_seeds(entry, "test", metric) for entry in table.entries]
+    found = [table.estimate(entry, "test", metric) for entry in table.entries]
     frame = Frame(width, _height(width), axis.limits, _limits(found), bottom=44.0)
     marks: list[Element] = []
     labels: list[tuple[float, float, str, str]] = []
@@ -147,7 +147,9 @@ def _limits(found: Sequence[Estimate]) -> tuple[float, float]:
 
 def _interval(frame: Frame, x: float, estimate: Estimate, class_: str) -> list[Element]:
     low, high = frame.clipped_y(estimate.low), frame.clipped_y(estimate.high)
-    ends = [element("line", x1=x - 5, x2=x + 5, y1=y, y2=y, class_=f"interval {class_}") for y in (low, high)]
+    # Only an end that is there has a cap: where the picture cuts an interval, it goes on.
+    inside = [y for y, value in ((low, estimate.low), (high, estimate.high)) if math.isclose(y, frame.y(value), abs_tol=0.01)]
+    ends = [element("line", x1=x - 5, x2=x + 5, y1=y, y2=y, class_=f"interval {class_}") for y in inside]
     seeds = [element("circle", cx=x, cy=frame.y(value), r=2.0, class_=f"seed {class_}") for value in estimate.values]
     return [element("line", x1=x, x2=x, y1=low, y2=high, class_=f"interval {class_}"), *ends, *seeds]
 

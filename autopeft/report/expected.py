@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
-from autopeft.inference import CONFIDENCE
+from autopeft.inference import CONFIDENCE, variance_over_rows
 from autopeft.objectives import Objective
 from autopeft.report.words import plural, score
 from autopeft.study.record import Expectation, TrialRecord, front
+from autopeft.tasks.metrics import bounds
 
 QUANTILE = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
@@ -24,9 +25,19 @@ class ExpectedFront:
     """The trials that no other dominates by expectation, in rising order of the last objective's loss."""
     flatters: float
     """By how much the measured front is better than expected, in the mean; NaN without expectations."""
+    n_rows: int | None = None
+    """Validation examples that trials were measured on; None if the run doesn't say."""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    """The least and the largest value of the first objective."""
 
     @classmethod
-    def of(cls, records: Sequence[TrialRecord], objectives: Sequence[Objective], expected: Mapping[int, Expectation]) -> "ExpectedFront":
+    def of(
+        cls,
+        records: Sequence[TrialRecord],
+        objectives: Sequence[Objective],
+        expected: Mapping[int, Expectation],
+        n_rows: int | None = None,
+    ) -> "ExpectedFront":
         """Work out the front by expectation."""
         if not expected:
             return cls({}, (), math.nan)
@@ -35,18 +46,22 @@ class ExpectedFront:
         by_expectation = [replace(one, values={**one.values, leading.name: expected[one.number].mean}) for one in known]
         better = [leading.sign * (expected[one.number].mean - one.values[leading.name]) for one in front(known, objectives)]
         found = tuple(record.number for record in front(by_expectation, objectives))
-        return cls(dict(expected), found, sum(better) / len(better) if better else math.nan)
+        flatters = sum(better) / len(better) if better else math.nan
+        is_metric = any(leading.name in record.metrics for record in records)
+        return cls(dict(expected), found, flatters, n_rows, bounds(leading.name) if is_metric else cls.bounds)
 
     def interval(self, trial: int) -> tuple[float, float] | None:
-        """Return between which values a trial's expectation lies with 95 % probability, by the surrogate."""
+        """Return where a trial would be with 95 % probability, over seeds by the surrogate and over validation examples by their number."""
         if trial not in self.trials:
             return None
         found = self.trials[trial]
-        return found.mean - QUANTILE * found.deviation, found.mean + QUANTILE * found.deviation
+        reach = QUANTILE * math.sqrt(found.deviation**2 + variance_over_rows(found.mean, self.n_rows, self.bounds))
+        return max(self.bounds[0], found.mean - reach), min(self.bounds[1], found.mean + reach)
 
     def words(self, trial: int) -> str:
         """Return what a table says of a trial."""
-        return f"{score(self.trials[trial].mean)} ± {score(QUANTILE * self.trials[trial].deviation)}" if trial in self.trials else "-"
+        interval = self.interval(trial)
+        return "-" if interval is None else f"{score(self.trials[trial].mean)} [{score(interval[0])}, {score(interval[1])}]"
 
     def verdict(self, measured: Sequence[int]) -> str:
         """Say what the expectations are and how they compare with the measured front; empty without them."""
@@ -54,6 +69,8 @@ class ExpectedFront:
             return ""
         text = "Expected: what a surrogate of all trials thinks the configuration would measure on average over seeds, "
         text += f"with a {CONFIDENCE:.0%} interval; it takes what similar configurations don't share for noise. "
+        if self.n_rows is not None:
+            text += f"The interval counts too that other than these {plural(self.n_rows, 'validation example')} would give other numbers. "
         if self.flatters > 0:
             text += f"The front's measurements are better than it by {score(self.flatters)} in the mean. "
         new = [number for number in self.front if number not in measured]

@@ -19,6 +19,8 @@ class RunHeader:
     """Parameters of the task head, trained in every trial and not counted in any trial's parameters."""
     backbone_parameters: int | None = None
     """Parameters of the frozen model, the whole that percentages refer to."""
+    n_validation: int | None = None
+    """Validation examples that every trial is measured on."""
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], fallback_name: str) -> Self:
@@ -28,6 +30,7 @@ class RunHeader:
             InvalidInputError: The budget is not one.
         """
         budget = settings.get("budget")
+        measured = [(settings.get("examples") or {}).get("validation"), (budget or {}).get("evaluation_examples")]
         return cls(
             name=str(settings.get("name") or fallback_name),
             task=_name(settings.get("task")),
@@ -35,6 +38,7 @@ class RunHeader:
             budget=Budget.from_dict(budget).describe() if budget else "",
             head_parameters=settings.get("head_parameters"),
             backbone_parameters=settings.get("backbone_parameters"),
+            n_validation=min((n for n in measured if n is not None), default=None) if measured[0] is not None else None,
         )
 
 

@@ -34,14 +34,15 @@ $plot
 
 def write_page(picture: Picture, path: Path) -> None:
     """Write the plot with plotly's own code inside, so that the file opens anywhere."""
-    plot = _figure(picture).to_html(
+    plot = make_figure(picture).to_html(
         full_html=False, include_plotlyjs=True, div_id="pareto", config={"displaylogo": False, "responsive": True}
     )
     title, subtitle = escape(picture.title), escape(picture.subtitle)
     path.write_text(PAGE.substitute(title=title, subtitle=subtitle, plot=plot, ink=INK, soft_ink=SOFT_INK), encoding="utf-8")
 
 
-def _figure(picture: Picture) -> go.Figure:
+def make_figure(picture: Picture) -> go.Figure:
+    """Return the plot, to be looked at in a notebook or written into a page."""
     figure = go.Figure()
     figure.add_scatter(**_columns(picture.dominated), name=f"dominated ({len(picture.dominated)})", marker=_marker(DOMINATED, hollow=True))
     stairs_x, stairs_y = zip(*picture.stairs, strict=True)

@@ -7,18 +7,22 @@ on validation data, averaged over its seeds, against each baseline.
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from autopeft.budget import Budget
-from autopeft.inference import CONFIDENCE, Estimate, estimate, holm, welch
+from autopeft.inference import CONFIDENCE, FEW_SEEDS, Estimate, difference, estimate, holm, welch
 from autopeft.report.leaderboard import Column, Table
 from autopeft.report.words import count, finite, listed, one_line, percentage, score, seconds
 from autopeft.study.retrained import Retrained, RetrainedFolder, searched_metric
 from autopeft.tasks import Metric
+from autopeft.tasks.metrics import bounds
+
+Role = Literal["test", "validation"]
 
 TEST = "Welch's t-test over seeds, two-sided, with Holm's correction"
+ROLES: tuple[Role, ...] = ("test", "validation")
 LEVEL = 1 - CONFIDENCE
 """A corrected p value below it is called significant."""
 COLLAPSED_SHARE = 0.25
@@ -33,6 +37,9 @@ class Comparison:
     baseline: str
     difference: float
     """Mean of the choice less mean of the baseline, on the task's metric."""
+    low: float
+    """Lower end of the interval for the difference, over seeds and test examples; NaN where it isn't known."""
+    high: float
     p: float
     """p value of the test; NaN if there were too few seeds or no spread at all."""
     corrected_p: float
@@ -68,9 +75,14 @@ class RetrainedTable:
         """Of what the search found, the best on validation data, averaged over its seeds; None if only baselines have results."""
         return _chosen(self.entries, searched_metric(self.settings))
 
+    def estimate(self, entry: Retrained, role: Role, metric: str) -> Estimate:
+        """Return what the seeds of an entry gave on a metric of "test" or "validation" data."""
+        return over_seeds(entry, role, metric, self.settings["examples"][role])
+
     def rows(self) -> list[dict[str, Any]]:
         """Return one JSON object per configuration."""
-        return [_row(entry, searched_metric(self.settings)) | {"collapsed_seeds": list(self._collapsed(entry))} for entry in self.entries]
+        metric = searched_metric(self.settings)
+        return [_row(entry, metric, self.estimate) | {"collapsed_seeds": list(self._collapsed(entry))} for entry in self.entries]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of retrained.json: settings.json, then
@@ -131,14 +143,19 @@ class RetrainedTable:
             f"Task {one_line(settings['task'])} ({sizes} examples), model {one_line(settings['model']['name'])}",
             *(f"  {one_line(note)}" for note in settings["data_notes"]),
             f"Budget: {Budget.from_dict(settings['budget']).describe()}; of its epochs the best on validation data is kept",
-            f"Shown: mean ± standard deviation over seeds [{CONFIDENCE:.0%} interval of the mean, Student's t]",
+            f"Shown: mean ± standard deviation over seeds [{CONFIDENCE:.0%} interval of the mean over other seeds and test examples]",
         ]
         if self.comparisons:
             test = f"{TEST} for {len(self.comparisons)} comparisons at {LEVEL:.2g}"
-            lines.append(f"Significance: {test}. It speaks of other seeds, not of other test data.")
+            lines.append(f"Significance: {test}. It speaks of other seeds, the interval beside it of other test examples too.")
         for entry in self.without:
             reason = next(iter(entry.errors.values()), "not trained yet")
             lines.append(f"Without a result: {entry.candidate.name}, {one_line(reason)}")
+        if few := [entry.candidate.name for entry in self.entries if len(entry.results) < FEW_SEEDS]:
+            names = "some" if len(few) < len(self.entries) else "all"
+            lines.append(
+                f"Too few seeds to know how much seeds differ: {names} have fewer than {FEW_SEEDS}; --seeds {FEW_SEEDS} or more tells."
+            )
         metric = settings["metric"]
         for entry in self.entries:
             seeds = [f"with seed {seed} (validation {metric} {score(value)})" for seed, value in self._collapsed(entry).items()]
@@ -161,8 +178,8 @@ class RetrainedTable:
         return (
             entry.candidate.name,
             str(len(entry.results)) + (f" ({len(entry.errors)} failed)" if entry.errors else ""),
-            *(_spread(over_seeds(entry, "test", name)) for name in names),
-            score(over_seeds(entry, "validation", metric).mean),
+            *(_spread(self.estimate(entry, "test", name)) for name in names),
+            score(self.estimate(entry, "validation", metric).mean),
             count(parameters),
             percentage(parameters, self.settings["backbone_parameters"]),
             seconds(estimate([result.seconds for result in entry.results]).mean),
@@ -187,7 +204,7 @@ def _compare(entries: Sequence[Retrained], metric: Metric) -> list[Comparison]:
     others = [over_seeds(entry, "test", metric.name) for entry in baselines]
     p_values = [welch(own.values, other.values) for other in others]
     return [
-        Comparison(chosen.candidate.name, entry.candidate.name, own.mean - other.mean, p, corrected)
+        Comparison(chosen.candidate.name, entry.candidate.name, own.mean - other.mean, *_interval(chosen, entry, metric.name), p, corrected)
         for entry, other, p, corrected in zip(baselines, others, p_values, holm(p_values), strict=True)
     ]
 
@@ -197,12 +214,34 @@ def _chosen(entries: Sequence[Retrained], metric: Metric) -> Retrained | None:
     return max(found, key=lambda entry: metric.sign * over_seeds(entry, "validation", metric.name).mean, default=None)
 
 
-def over_seeds(entry: Retrained, role: str, metric: str) -> Estimate:
-    """Return what the seeds of an entry gave on a metric of "test" or "validation" data."""
-    return estimate([getattr(result, role)[metric] for result in entry.results])
+def over_seeds(entry: Retrained, role: Role, metric: str, n_examples: int | None = None) -> Estimate:
+    """Return what the seeds of an entry gave on a metric of "test" or "validation" data.
+
+    Args:
+        entry: It has at least one result.
+        role: Which data.
+        metric: Which metric.
+        n_examples: How many examples that data has; None leaves them out of the interval.
+    """
+    values = [getattr(result, role)[metric] for result in entry.results]
+    return estimate(values, resampled=_resampled(entry, metric) if role == "test" else (), n_rows=n_examples, bounds=bounds(metric))
 
 
-def _row(entry: Retrained, metric: Metric) -> dict[str, Any]:
+def _resampled(entry: Retrained, metric: str) -> list[Sequence[float]]:
+    """Return a test metric on draws of test examples, per seed; empty unless all have it."""
+    found = [result.resampled.get(metric, ()) for result in entry.results]
+    return found if all(found) and len({len(draws) for draws in found}) == 1 else []
+
+
+def _interval(one: Retrained, other: Retrained, metric: str) -> tuple[float, float]:
+    values = [[result.test[metric] for result in entry.results] for entry in (one, other)]
+    draws = _resampled(one, metric), _resampled(other, metric)
+    if draws[0] and draws[1] and len(draws[0][0]) != len(draws[1][0]):
+        return math.nan, math.nan
+    return difference(values[0], values[1], draws)
+
+
+def _row(entry: Retrained, metric: Metric, estimated: Callable[[Retrained, Role, str], Estimate]) -> dict[str, Any]:
     first = entry.results[0]
     return {
         "configuration_id": entry.candidate.id,
@@ -216,7 +255,7 @@ def _row(entry: Retrained, metric: Metric) -> dict[str, Any]:
         "best_seed": entry.best_seed(metric),
         "failed_seeds": {str(seed): reason for seed, reason in entry.errors.items()},
         "epochs_kept": [result.epoch for result in entry.results],
-        **{role: {name: finite(asdict(over_seeds(entry, role, name))) for name in getattr(first, role)} for role in ("test", "validation")},
+        **{role: {name: finite(asdict(estimated(entry, role, name))) for name in getattr(first, role)} for role in ROLES},
         "seconds": estimate([result.seconds for result in entry.results]).mean,
         "peak_bytes": max(result.peak_bytes for result in entry.results),
     }
@@ -226,21 +265,21 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row without what a cell of a spreadsheet can't hold."""
     flat = {name: row[name] for name in ("name", "kind", "trial", "configuration_id", "trainable_parameters", "head_parameters")}
     flat["seeds"] = len(row["seeds"])
-    for role in ("test", "validation"):
+    for role in ROLES:
         for name, entry in row[role].items():
             flat |= {f"{role}_{name}_{part}": entry[part] for part in ("mean", "deviation", "low", "high")}
     return flat | {"seconds": row["seconds"], "peak_bytes": row["peak_bytes"]}
 
 
 def _spread(found: Estimate) -> str:
-    if len(found.values) == 1:
-        return score(found.mean)
-    return f"{score(found.mean)} ± {found.deviation:.4f} [{found.low:.4f}, {found.high:.4f}]"
+    spread = "" if math.isnan(found.deviation) else f" ± {found.deviation:.4f}"
+    return score(found.mean) + spread + ("" if math.isnan(found.low) else f" [{found.low:.4f}, {found.high:.4f}]")
 
 
 def _comparison_cells(one: Comparison) -> tuple[str, ...]:
     verdict = {True: "yes", False: "no", None: "not testable: needs 2 seeds each, with spread"}[one.significant]
-    return (one.chosen, one.baseline, f"{one.difference:+.4f}", _p_value(one.p), _p_value(one.corrected_p), verdict)
+    interval = "" if math.isnan(one.low) else f" [{one.low:+.4f}, {one.high:+.4f}]"
+    return (one.chosen, one.baseline, f"{one.difference:+.4f}{interval}", _p_value(one.p), _p_value(one.corrected_p), verdict)
 
 
 def _p_value(p: float) -> str:

@@ -9,7 +9,7 @@ from autopeft.report.background import cost, influence, layers, origin
 from autopeft.report.blocks import Block, Drawing, Folded, Section, fold_if_long, text_columns
 from autopeft.report.content import Report
 from autopeft.report.leaderboard import Column, Table, head_note, tables
-from autopeft.report.retrained import RetrainedTable, over_seeds
+from autopeft.report.retrained import RetrainedTable
 from autopeft.report.words import better, count, in_unit, in_words, listed, one_line, percentage, plural, score
 from autopeft.study.record import TrialRecord
 
@@ -75,10 +75,13 @@ def _verdict(table: RetrainedTable) -> str:
     if chosen is None:
         return "Only baselines were retrained so far."
     metric = table.settings["metric"]
-    found = over_seeds(chosen, "test", metric)
+    found = table.estimate(chosen, "test", metric)
     text = f"At the full budget, the search's best on validation data ({chosen.candidate.name}) reaches a test {in_words(metric)} of "
     text += f"{score(found.mean)}, the mean of {plural(len(found.values), 'seed')}"
-    text += f", with a {CONFIDENCE:.0%} interval of {score(found.low)} to {score(found.high)}." if len(found.values) > 1 else "."
+    text += f", with a {CONFIDENCE:.0%} interval of {score(found.low)} to {score(found.high)} over other seeds and test examples."
+    if found.has_few_seeds:
+        n = len(found.values)
+        text += f" {plural(n, 'seed')} {'is' if n == 1 else 'are'} too few to know how much seeds differ."
     verdicts = ((True, "The difference is significant from", "and"), (False, "No significant difference was found from", "or"))
     for verdict, words, last in verdicts:
         if names := [one.baseline for one in table.comparisons if one.significant is verdict]:

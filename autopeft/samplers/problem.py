@@ -170,7 +170,8 @@ class SearchProblem:
 
     def _coordinates(self, axis: Axis, column: Array) -> Array:
         if axis.is_categorical:
-            return (column == np.arange(axis.n_values)).astype(np.float64)
+            chosen: Array = (column == np.arange(axis.n_values)).astype(np.float64)
+            return chosen
         return column / max(1, axis.n_values - 1)
 
     def _shares(self, rows: Array) -> list[Array]:

@@ -21,9 +21,15 @@ def builtin_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "search_spaces"
 
 
-def builtin_names() -> list[str]:
-    """Return the names of the spaces that come with the package."""
-    return sorted(path.stem for path in builtin_folder().glob("*.yaml"))
+def builtin_names(under: str = "") -> list[str]:
+    """Return the names of the spaces that come with the package, or of those in a folder of them, such as baselines/lora."""
+    folder = builtin_folder() / under
+    return sorted(path.relative_to(builtin_folder()).with_suffix("").as_posix() for path in folder.glob("*.yaml"))
+
+
+def is_space_file(name_or_path: str) -> bool:
+    """Return whether a space is meant as a user's own file, and not by the name of one that comes with the package."""
+    return name_or_path.endswith((".yaml", ".yml"))
 
 
 def read_space(name_or_path: str, methods: Collection[str]) -> SpaceDefinition:
@@ -37,8 +43,8 @@ def read_space(name_or_path: str, methods: Collection[str]) -> SpaceDefinition:
         InvalidInputError: The file is missing, too large, not YAML, or breaks a rule; the text names the line.
         UnknownNameError: There is no space of that name.
     """
-    if not name_or_path.endswith((".yaml", ".yml")):
-        if name_or_path not in builtin_names():
+    if not is_space_file(name_or_path):
+        if name_or_path not in (*builtin_names(), *builtin_names("baselines")):
             raise UnknownNameError("search space (a name, or a path that ends in .yaml)", name_or_path, builtin_names())
         return parse_space((builtin_folder() / f"{name_or_path}.yaml").read_text(encoding="utf-8"), methods, source=name_or_path)
     return parse_space(_read_text(Path(name_or_path)), methods, source=name_or_path)

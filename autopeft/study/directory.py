@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from autopeft.errors import InvalidInputError
+from autopeft.paths import command
 
 FORMAT_VERSION = 1
 
@@ -41,7 +42,7 @@ class RunDirectory:
             InvalidInputError: The folder exists and is not empty; what a run left that died before it began counts as empty.
         """
         if path.exists() and (not path.is_dir() or any(entry.name not in _BEFORE_A_RUN for entry in path.iterdir())):
-            remedy = f"Give another --out, or go on with that run: --resume {path}."
+            remedy = f"Give another --out, or go on with that run: {command('search', '--resume', path)}"
             raise InvalidInputError("the output folder is in use", value=str(path), remedy=remedy)
 
     @classmethod

@@ -8,6 +8,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError
 
 from autopeft.errors import UnavailableError
+from autopeft.paths import command
 from autopeft.study.directory import RunDirectory
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -35,5 +36,5 @@ def writing(run: RunDirectory) -> Iterator[None]:
 
 
 def _full(run: RunDirectory, reason: object) -> UnavailableError:
-    remedy = f"Make room, then go on: autopeft search --resume {run.path}."
+    remedy = f"Make room, then go on: {command('search', '--resume', run.path)}"
     return UnavailableError(f"the run can't be written: {reason}", value=str(run.path), remedy=remedy)

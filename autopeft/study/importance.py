@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
 SEED = 0
 """Seeds the forest, so that the same trials always give the same importances."""
@@ -21,6 +20,8 @@ def importances(rows: Sequence[Mapping[str, int | str]], target: Sequence[float]
             text.
         target: The n finite values to explain, not all equal.
     """
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances  # it loads scikit-learn and pandas
+
     distributions = {name: _distribution([row[name] for row in rows]) for name in rows[0]}
     study = optuna.create_study()
     study.add_trials(

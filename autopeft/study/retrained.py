@@ -3,7 +3,8 @@
 settings.json                          task, model, budget, where the data came from; the same for all that is in the folder
 <configuration id>/configuration.json  what was trained
 <configuration id>/origin.json         what it is called, and where it was found
-<configuration id>/seed-0/             result.json, curve.jsonl, adapter/; error.txt if it failed
+<configuration id>/seed-0/             result.json, curve.jsonl, adapter/; error.txt if it failed; resampled.json: test metrics on draws of
+                                       test examples, for intervals
 retrained.json                         all of it in one file, for other programs
 
 A result.json is written last: where there is one, that seed is done and is never trained again.
@@ -11,7 +12,7 @@ A result.json is written last: where there is one, that seed is done and is neve
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from autopeft.study.directory import write_atomically
 from autopeft.tasks import Metric, rank
 
 Kind = Literal["trial", "baseline"]
+_DRAWS = "resampled.json"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ class SeedResult:
     examples_seen: int
     cpu_seconds: float
     gpu_seconds: float
+    resampled: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Test metrics on test examples drawn with replacement, many times; the same draws for every training on the same examples. Empty of
+    what an earlier version trained."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ class RetrainedFolder:
         """
         earlier = self.settings()
         for name, value in identity.items():
-            if earlier and earlier[name] != value:
+            if earlier and _identity(earlier[name]) != _identity(value):
                 raise InvalidInputError(
                     f"all that is retrained in {self.path} must share one {name}, and what is there has {earlier[name]}",
                     value=value,
@@ -142,7 +147,9 @@ class RetrainedFolder:
         """Write a training that ended well; file names may hold one slash."""
         self._write(configuration_id, result.seed, files)
         (self.seed_path(configuration_id, result.seed) / "error.txt").unlink(missing_ok=True)
-        self._write(configuration_id, result.seed, {"result.json": _json(asdict(result))})
+        content = asdict(result)
+        self._write(configuration_id, result.seed, {_DRAWS: json.dumps(content.pop("resampled")).encode() + b"\n"})
+        self._write(configuration_id, result.seed, {"result.json": _json(content)})
 
     def write_error(self, configuration_id: str, seed: int, text: str) -> None:
         """Write why a training failed: one line, then whatever explains it."""
@@ -159,7 +166,7 @@ class RetrainedFolder:
 
     def _read_one(self, folder: Path) -> Retrained:
         candidate = Candidate(Configuration.from_dict(_read(folder / "configuration.json")), **_read(folder / "origin.json"))
-        results = [SeedResult(**_read(path)) for path in folder.glob("seed-*/result.json")]
+        results = [SeedResult(**_read(path), resampled=_read_draws(path.parent)) for path in folder.glob("seed-*/result.json")]
         errors = {int(path.parent.name.removeprefix("seed-")): _first_line(path) for path in folder.glob("seed-*/error.txt")}
         return Retrained(candidate, tuple(sorted(results, key=lambda result: result.seed)), dict(sorted(errors.items())))
 
@@ -168,6 +175,11 @@ class RetrainedFolder:
             path = self.seed_path(configuration_id, seed) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
+
+
+def _identity(entry: Any) -> Any:
+    """Return what makes an entry another one: a model's weights, wherever they are; of everything else all of it."""
+    return entry["sha256"] if isinstance(entry, Mapping) and "sha256" in entry else entry
 
 
 def _json(content: Mapping[str, Any]) -> bytes:
@@ -182,6 +194,11 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InvalidInputError(f"{path.name} must hold a JSON object", value=str(path))
     return data
+
+
+def _read_draws(folder: Path) -> dict[str, Any]:
+    path = folder / _DRAWS
+    return _read(path) if path.exists() else {}  # earlier versions wrote none
 
 
 def _first_line(path: Path) -> str:

@@ -161,9 +161,9 @@ class Study:
         return trial.number, configuration, seed
 
     @property
-    def has_begun_trials(self) -> bool:
-        """Whether the next of `ask` are trials that a dead process had begun."""
-        return bool(self._begun)
+    def n_begun(self) -> int:
+        """How many of `records` are trials that a dead process had begun, and that `ask` will hand out next."""
+        return len(self._begun)
 
     def tell(self, assignment: Assignment, measurement: Measurement) -> TrialRecord:
         """Record a trial that ended well; one whose objectives are not all finite is recorded as failed."""
@@ -208,6 +208,11 @@ class Study:
         else:
             self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
             del self._live[number]
+
+    def put_back_begun(self) -> None:
+        """Record that the trials which a dead process had begun have not come again: a smaller total was reached without them."""
+        while self._begun:
+            self.put_back(self._begun.pop())
 
     def stop(self, number: int) -> TrialRecord:
         """Record that a paused trial will not go on."""

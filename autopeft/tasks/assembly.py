@@ -47,4 +47,5 @@ def assemble(
         f"{role}: {why_missing[role]}, so {len(split):,} examples cut from the training data by seed {CUT_SEED} serve"
         for role, split in cuts.items()
     ]
+    notes += [note for table in (train, *held_out.values()) for note in table.notes]
     return TaskData(task, rest, splits["validation"], splits["test"] if with_test else None, tuple(notes))

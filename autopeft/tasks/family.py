@@ -6,13 +6,14 @@
 | examples | `encode`, `collate`: numbers, once per worker, and batches of them |
 | a batch | `forward`, `loss`, `reduce`: outputs, the sum of the losses, and a prediction per row that takes little memory |
 | predictions | `score`, `rank`, `trivial_scores`: the task's metrics, which of two models is better, and what no training reaches too |
+| new examples | `read_unlabelled`, `answers`: what a trained model makes of them |
 | a model | `auto_model`, `configure`, `start_head`: its class, and its head |
 | an export | `peft_task_type`, `pipeline`, `usage`, ...: what other libraries call it, and how it is used |
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -210,6 +211,21 @@ class Family(ABC):
         """Return metrics of what a model writes, by name, for families that write; it is slow, so it is done on test data alone."""
         return {}
 
+    def of_examples(self, predictions: Sequence[Any], encoded: Encoded, examples: Sequence[int]) -> tuple[Sequence[Any], Encoded]:
+        """Return what `score` takes, of some examples alone, which may be among them several times: to score other examples as if drawn.
+
+        This is for families whose rows are examples.
+        """
+        rows, references = encoded.rows, encoded.references
+        some = replace(
+            encoded,
+            rows=[rows[index] for index in examples],
+            references=references[list(examples)] if isinstance(references, np.ndarray) else [references[index] for index in examples],
+            lengths=encoded.lengths[list(examples)],
+            weights=encoded.weights[list(examples)],
+        )
+        return [predictions[index] for index in examples], some
+
     def trivial_scores(self, split: "Split") -> dict[str, float]:
         """Return, by metric, the best that one answer for all examples reaches, where that is known: what isn't better has learnt nothing.
 
@@ -231,6 +247,40 @@ class Family(ABC):
     def rank(self, scores: Mapping[str, float]) -> tuple[float, float]:
         """Return what is larger for the better of two models, by the searched metric."""
         return rank(self.metrics[self.task.metric], scores)
+
+    # Answers to examples that have none
+
+    @abstractmethod
+    def placeholders(self, table: "Table") -> list[Any]:
+        """Return a cell of the target column for each row that `read` takes and nothing depends on."""
+
+    def read_unlabelled(self, table: "Table") -> "Split":
+        """Return a table's examples whose answers aren't known; a target column is not looked at.
+
+        Raises:
+            InvalidInputError: As in `read`.
+        """
+        ids = {label: index for index, label in enumerate(self.task.labels)}
+        return self.read(replace(table, columns={**table.columns, self.task.target_column: self.placeholders(table)}), ids)
+
+    def answers(
+        self, model: "nn.Module", processor: Any, split: "Split", max_length: int, predict: Callable[["nn.Module", Encoded], Sequence[Any]]
+    ) -> list[dict[str, Any]]:
+        """Return what a trained model answers to each example: "prediction", and what else it knows, in a form that JSON can hold.
+
+        Args:
+            model: The model.
+            processor: Its tokenizer or feature extractor.
+            split: The examples; their targets are not looked at.
+            max_length: Positions after which an example is cut.
+            predict: Returns what `reduce` kept of each row.
+        """
+        encoded = self.encode(processor, split, max_length)
+        return self.answers_of(predict(model, encoded), encoded)
+
+    def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
+        """Return what `answers` does, of predictions; families that write have no use for it."""
+        raise NotImplementedError
 
     # A model
 

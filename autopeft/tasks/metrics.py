@@ -10,6 +10,7 @@
 All but "loss" are better when larger. A metric that is undefined because predictions or labels are constant is 0.0.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -155,3 +156,15 @@ MULTI_LABEL: dict[str, Score] = {
     "loss": _binary_cross_entropy,
 }
 """By name, of logits n x c and an n x c matrix of zeros and ones."""
+
+
+_BOUNDS = {
+    "loss": (0.0, math.inf),
+    "perplexity": (1.0, math.inf),
+    **dict.fromkeys(("matthews_correlation", "pearson", "spearman"), (-1.0, 1.0)),
+}
+
+
+def bounds(name: str) -> tuple[float, float]:
+    """Return the least and the largest value that a metric can have: no interval of it goes beyond. Most are shares."""
+    return _BOUNDS.get(name, (0.0, 1.0))

@@ -5,7 +5,6 @@ cache that a changed file would make stale, and cannot reach for the network.
 """
 
 import csv
-import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autopeft.errors import InvalidInputError
+from autopeft.tasks.dialect import DELIMITERS, decode, find_delimiter, make_reader
 from autopeft.tasks.media import IMAGE_SUFFIXES, SOUND_SUFFIXES
+from autopeft.tasks.nested import with_nested
 from autopeft.tasks.table import Table
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ MAX_BYTES = 2**30
 def read_table(path: str | os.PathLike[str]) -> Table:
     """Read a CSV, TSV, JSON, JSON Lines, Parquet or CoNLL file, or a folder with a folder of images or recordings for each class.
 
-    CSV is quoted as usual; TSV has no quoting at all, as in GLUE's own files. Both start with a header. A JSON file holds a list
-    of objects or one object a line. Text is UTF-8.
+    CSV is quoted as usual; TSV has no quoting at all, as in GLUE's own files. Both start with a header, and other separators than
+    their own are recognised. A JSON file holds a list of objects or one object a line; what an object holds inside another is a column
+    by both keys, input.text. Text is UTF-8; UTF-16 and Windows-1252 are recognised.
 
     Raises:
         InvalidInputError: The file is missing, too large, empty, of unknown type or malformed; names the line where it can.
@@ -68,25 +70,14 @@ def _require_size(file: Path, n_bytes: int) -> None:
         raise InvalidInputError(f"{file} must hold at most {MAX_BYTES:,} bytes", value=n_bytes, remedy=remedy)
 
 
-def _read_text(file: Path) -> str:
-    data = file.read_bytes()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InvalidInputError(
-            f"{file}, line {line}: the text must be UTF-8", value=data[error.start : error.start + 1], remedy="Save the file as UTF-8."
-        ) from error
-
-
 def _read_csv(file: Path) -> Table:
-    with _long_cells():
-        return _delimited(file, csv.reader(_lines(file), strict=True))
+    text, notes = decode(file)
+    return _delimited(file, text, ",", notes)
 
 
 def _read_tsv(file: Path) -> Table:
-    with _long_cells():
-        return _delimited(file, csv.reader(_lines(file), delimiter="\t", quoting=csv.QUOTE_NONE))
+    text, notes = decode(file)
+    return _delimited(file, text, "\t", notes)
 
 
 @contextmanager
@@ -99,15 +90,19 @@ def _long_cells() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _lines(file: Path) -> io.StringIO:
-    return io.StringIO(_read_text(file), newline="")
+def _delimited(file: Path, text: str, usual: str, notes: Sequence[str]) -> Table:
+    with _long_cells():
+        delimiter, text, first_line = find_delimiter(text, usual)
+        if delimiter != usual:
+            notes = [*notes, f"{file}: its columns are separated by {DELIMITERS.get(delimiter, repr(delimiter))}"]
+        return _table(file, make_reader(text, delimiter, usual), first_line, tuple(notes))
 
 
-def _delimited(file: Path, reader: "_csv.Reader") -> Table:
-    records = _records(file, reader)
-    _, header = next(records, (1, []))
+def _table(file: Path, reader: "_csv.Reader", first_line: int, notes: tuple[str, ...]) -> Table:
+    records = _records(file, reader, first_line)
+    at, header = next(records, (1, []))
     if not any(header) or len(set(header)) != len(header):
-        raise InvalidInputError(f"{file}, line 1: the header must name every column once", value=header)
+        raise InvalidInputError(f"{file}, line {at}: the header must name every column once", value=header)
     lines, rows = [], []
     for line, cells in records:
         if len(cells) != len(header):
@@ -119,13 +114,13 @@ def _delimited(file: Path, reader: "_csv.Reader") -> Table:
         lines.append(line)
         rows.append(cells)
     columns = {name: [cells[index] for cells in rows] for index, name in enumerate(header)}
-    return Table(str(file), columns, lines, "line")
+    return Table(str(file), columns, lines, "line", notes)
 
 
-def _records(file: Path, reader: "_csv.Reader") -> Iterator[tuple[int, list[str]]]:
+def _records(file: Path, reader: "_csv.Reader", first_line: int) -> Iterator[tuple[int, list[str]]]:
     """Yield the first line and the cells of every record that is not blank."""
     while True:
-        line = reader.line_num + 1
+        line = reader.line_num + first_line
         try:
             cells = next(reader, None)
         except csv.Error as error:
@@ -137,19 +132,20 @@ def _records(file: Path, reader: "_csv.Reader") -> Iterator[tuple[int, list[str]
 
 
 def _read_json_lines(file: Path) -> Table:
-    return _json_lines(file, _read_text(file))
+    text, notes = decode(file)
+    return _json_lines(file, text, notes)
 
 
 def _read_json(file: Path) -> Table:
-    text = _read_text(file)
+    text, notes = decode(file)
     if not text.lstrip().startswith("["):
         whole = _whole_object(text)
         if whole is None:
-            return _json_lines(file, text)
+            return _json_lines(file, text, notes)
         records = _squad(file, whole)
     else:
         records = _parse(str(file), text)
-    return _from_objects(file, records, range(1, len(records) + 1), "row")
+    return _from_objects(file, records, range(1, len(records) + 1), "row", notes)
 
 
 def _whole_object(text: str) -> dict[str, Any] | None:
@@ -179,11 +175,11 @@ def _squad(file: Path, whole: Mapping[str, Any]) -> list[object]:
         ) from error
 
 
-def _json_lines(file: Path, text: str) -> Table:
+def _json_lines(file: Path, text: str, notes: Sequence[str]) -> Table:
     # Not splitlines(): JSON text may hold U+2028 and the like unescaped.
     numbered = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     records = [_parse(f"{file}, line {number}", line, first_line=number) for number, line in numbered]
-    return _from_objects(file, records, [number for number, _ in numbered], "line")
+    return _from_objects(file, records, [number for number, _ in numbered], "line", notes)
 
 
 def _parse(where: str, text: str, first_line: int | None = None) -> "list[object]":
@@ -196,7 +192,7 @@ def _parse(where: str, text: str, first_line: int | None = None) -> "list[object
         raise InvalidInputError(f"{where}: not valid JSON: {error}") from error
 
 
-def _from_objects(file: Path, records: Sequence[object], lines: Sequence[int], place: str) -> Table:
+def _from_objects(file: Path, records: Sequence[object], lines: Sequence[int], place: str, notes: Sequence[str]) -> Table:
     names: dict[str, None] = {}
     objects: list[dict[str, object]] = []
     for line, record in zip(lines, records, strict=True):
@@ -205,7 +201,8 @@ def _from_objects(file: Path, records: Sequence[object], lines: Sequence[int], p
         names.update(dict.fromkeys(record))
         objects.append(record)
     # A key that an object lacks reads as None, which the checks of texts and labels refuse by line.
-    return Table(str(file), {name: [record.get(name) for record in objects] for name in names}, lines, place)
+    columns = {name: [record.get(name) for record in objects] for name in names}
+    return Table(str(file), with_nested(columns), lines, place, tuple(notes))
 
 
 def _read_parquet(file: Path) -> Table:
@@ -227,7 +224,7 @@ def _read_parquet(file: Path) -> Table:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: text that isn't UTF-8, a date out of range
         raise InvalidInputError(f"{file} is not valid Parquet: {error}") from error
-    return Table(str(file), columns, range(1, table.num_rows + 1))
+    return Table(str(file), with_nested(columns), range(1, table.num_rows + 1))
 
 
 def _read_conll(file: Path) -> Table:
@@ -236,7 +233,8 @@ def _read_conll(file: Path) -> Table:
     tags: list[list[str]] = []
     lines: list[int] = []
     is_open = False
-    for number, line in enumerate(_read_text(file).split("\n"), 1):
+    text, notes = decode(file)
+    for number, line in enumerate(text.split("\n"), 1):
         fields = line.split("\t") if "\t" in line else line.split()
         if not line.strip() or fields[0] == "-DOCSTART-":
             is_open = False
@@ -253,7 +251,7 @@ def _read_conll(file: Path) -> Table:
             is_open = True
         words[-1].append(fields[0].strip())
         tags[-1].append(fields[-1].strip())
-    return Table(str(file), {"tokens": words, "tags": tags}, lines, "line")
+    return Table(str(file), {"tokens": words, "tags": tags}, lines, "line", tuple(notes))
 
 
 _READERS: dict[str, Callable[[Path], Table]] = {

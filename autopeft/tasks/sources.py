@@ -1,6 +1,7 @@
 """Finds a registered task's examples: generated, in a data folder, or on the hub."""
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from autopeft.tasks.columns import is_hidden
 from autopeft.tasks.entry import Entry, Role
 from autopeft.tasks.hub import load_dataset_tables
 from autopeft.tasks.reading import SUFFIXES, read_table
-from autopeft.tasks.registry import find
+from autopeft.tasks.registry import find, task_names
 from autopeft.tasks.table import Table
 from autopeft.tasks.task import Task, TaskData
 
@@ -30,11 +31,14 @@ def load(name: str, *, data_dir: str | os.PathLike[str] | None = None, offline: 
 
     Raises:
         UnknownNameError: No task has this name.
-        InvalidInputError: The data folder is missing, or a file in it is missing or malformed.
+        InvalidInputError: The data folder is missing, or a file in it is missing or malformed; or the name is that of own files.
         UnavailableError: No folder has the task, and the hub can't be reached; known within five seconds.
     """
+    data_dir = data_dir or os.environ.get(DATA_VARIABLE) or None
+    if name not in task_names():
+        _refuse_own_files(name, data_dir)
     entry = find(name)
-    tables = dict(_find_tables(entry, data_dir or os.environ.get(DATA_VARIABLE) or None, offline))
+    tables = dict(_find_tables(entry, data_dir, offline))
     train, why_missing = tables.pop("train"), {}
     for role in ("validation", "test"):
         if role not in tables:
@@ -43,6 +47,27 @@ def load(name: str, *, data_dir: str | os.PathLike[str] | None = None, offline: 
             del tables[role]
             why_missing[role] = f"the public {role} labels are hidden"
     return assemble(entry.task, train, tables, ids=_accepted_ids(entry.task), why_missing=why_missing, with_test=with_test)
+
+
+def _refuse_own_files(name: str, data_dir: str | os.PathLike[str] | None) -> None:
+    """Say how to use files that a task's name is the folder or the path of.
+
+    Raises:
+        InvalidInputError: There is such a folder or file.
+    """
+    places = [Path(data_dir) / name] if data_dir is not None else []
+    for place in (*places, Path(name)):
+        if place.is_file():
+            remedy = f"Its examples are used with: --train {shlex.quote(str(place))} --text COLUMN[,COLUMN] --label COLUMN."
+            raise InvalidInputError("a task is a registered name, and this is a file", value=name, remedy=remedy)
+        if place.is_dir():
+            files = {role: path for role in ("train", "validation", "test") if (path := _data_file(place, [role]))}
+            flags = " ".join(f"--{role} {shlex.quote(str(path))}" for role, path in files.items()) if "train" in files else "--train FILE"
+            raise InvalidInputError(
+                f"there is no registered task of this name, and the folder {place} holds own files",
+                value=name,
+                remedy=f"They are used with: {flags} --text COLUMN[,COLUMN] --label COLUMN. Registered: autopeft list tasks.",
+            )
 
 
 def _accepted_ids(task: Task) -> dict[str, int]:

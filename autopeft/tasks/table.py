@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from autopeft.errors import InvalidInputError
+from autopeft.errors import InvalidInputError, near_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +18,8 @@ class Table:
     """The line of the file, or the number of the row, that each row is called by; both count from 1."""
     place: str = "row"
     """Whether `lines` are lines of a text file or rows."""
+    notes: tuple[str, ...] = ()
+    """What was found out about how the file is written, one sentence each, where that isn't what its suffix says."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -34,7 +35,7 @@ class Table:
             InvalidInputError: There is no such column.
         """
         if name not in self.columns:
-            near = get_close_matches(name, self.columns, n=1, cutoff=0.5)
+            near = near_names(name, self.columns)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise InvalidInputError(f"{self.source} has no column", value=name, remedy=f"{hint}It has: {', '.join(self.columns)}.")
         return self.columns[name]

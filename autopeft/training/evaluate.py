@@ -1,8 +1,11 @@
 """Predictions of a model on a split, and the task's metrics of them."""
 
+import math
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -10,6 +13,13 @@ from autopeft.tasks import Encoded
 from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.batches import EVALUATION_BATCH, evaluation_batches
 from autopeft.training.hidden_states import FrozenPart
+
+N_DRAWS = 200
+"""Times that the examples of a split are drawn with replacement."""
+MIN_DRAWS, MAX_DRAWN = 50, 400_000
+"""Many examples need fewer draws, for each takes longer: at least so many, and about so many examples in all."""
+DRAW_SEED = 0
+"""The same draws for every training on the same examples: their common part cancels out of a difference."""
 
 
 def predict(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen: FrozenPart | None = None) -> list[Any]:
@@ -53,3 +63,25 @@ def score_generated(model: nn.Module, split: Encoded) -> dict[str, float]:
             return split.family.score_generated(model, split)
     finally:
         model.train(training)
+
+
+def resampled_scores(predictions: Sequence[Any], split: Encoded) -> dict[str, list[float]]:
+    """Return every metric on the examples drawn with replacement, once per draw (a bootstrap; Efron, 1979).
+
+    Args:
+        predictions: What `predict` returned.
+        split: The same rows.
+
+    Returns:
+        Empty where a metric of a draw is not finite.
+    """
+    n_examples = len(split.references)
+    rng = np.random.default_rng(DRAW_SEED)
+    n_draws = min(N_DRAWS, max(MIN_DRAWS, MAX_DRAWN // n_examples))
+    draws = [
+        split.family.score(*split.family.of_examples(predictions, split, rng.integers(n_examples, size=n_examples).tolist()))
+        for _ in range(n_draws)
+    ]
+    if not all(math.isfinite(value) for draw in draws for value in draw.values()):
+        return {}
+    return {name: [round(draw[name], 6) for draw in draws] for name in draws[0]}

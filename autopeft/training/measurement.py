@@ -89,6 +89,8 @@ class FinalMeasurement:
     """The epoch that was kept: the best on validation data."""
     test_metrics: Mapping[str, float]
     """Test metrics of that epoch by name."""
+    resampled: Mapping[str, list[float]] = field(default_factory=dict)
+    """The same on test examples drawn with replacement, one value a draw."""
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,9 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
     previous = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it warns of every fresh head, which is the point here
     try:
-        config = AutoConfig.from_pretrained(source.path, local_files_only=True)
+        # Never None, which would ask a question on the terminal.
+        shared = {"local_files_only": True, "trust_remote_code": source.trust_remote_code}
+        config = AutoConfig.from_pretrained(source.path, **shared)
         family.configure(config)
         # Half-precision checkpoints load as they are stored by default; small updates would be lost in them.
         model, report = getattr(transformers, family.auto_model).from_pretrained(
@@ -54,16 +56,13 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
             config=config,
             dtype=torch.float32,
             output_loading_info=True,
-            local_files_only=True,
             use_safetensors=True,
             ignore_mismatched_sizes=True,  # a head for other labels; anything else is refused below
+            **shared,
         )
-        processor = getattr(transformers, family.processor).from_pretrained(
-            source.path, local_files_only=True, **family.processor_arguments
-        )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UnavailableError(f"the model can't be loaded: {reason}", value=source.path) from error
+        processor = getattr(transformers, family.processor).from_pretrained(source.path, **shared, **family.processor_arguments)
+    except Exception as error:  # several libraries read the files, and code that the model brings along may raise anything
+        raise UnavailableError(f"the model can't be loaded: {_reason(error)}", value=source.path) from error
     finally:
         transformers_logging.set_verbosity(previous)
     mismatched = {name for name, *_ in report["mismatched_keys"]}
@@ -78,6 +77,14 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
         model.config.pad_token_id = processor.pad_token_id
     fresh = set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}
     return LoadedModel(model.to(device), processor, tuple(sorted(fresh | (_pooler(model) if family.has_fresh_head else set()))))
+
+
+def _reason(error: Exception) -> str:
+    """Return an error's first line; with its type where the text alone says little, as of a KeyError."""
+    text = next(iter(str(error).strip().splitlines()), "")
+    if text and isinstance(error, OSError | ValueError | RuntimeError | ImportError | SafetensorError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _stand_in_for_padding(tokenizer: Any, config: Any, source: BackboneSource) -> int:

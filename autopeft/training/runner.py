@@ -26,7 +26,7 @@ from autopeft.training.device import (
     release_memory,
     reset_peak_memory,
 )
-from autopeft.training.evaluate import evaluate, score_generated
+from autopeft.training.evaluate import evaluate, predict, resampled_scores, score_generated
 from autopeft.training.final import BestEpoch
 from autopeft.training.hidden_states import FrozenPart, HiddenStates
 from autopeft.training.hooks import TrainingHooks
@@ -121,7 +121,7 @@ class TrialRunner:
                 curve, train_seconds = self._train(training, assignment, validation, frozen, best)
                 done = curve[-1].progress == 1
                 kept = curve[-1] if best is None else best.restore()
-                final = None if best is None else FinalMeasurement(kept.epoch, self._test(budget))
+                final = None if best is None else self._test(kept.epoch, budget)
                 adapter = pack(applied, self._metadata(assignment, kept.metrics)) if done else {}
                 state = b"" if done else training.state()
                 latency = latency_seconds(applied, validation) if done and self._settings.latency else None
@@ -168,10 +168,12 @@ class TrialRunner:
                 best.offer(curve[-1])
         return curve, seconds
 
-    def _test(self, budget: Budget) -> dict[str, float]:
+    def _test(self, epoch: float, budget: Budget) -> FinalMeasurement:
         assert self._settings.test is not None
         split = self._encode(self._settings.test, budget.max_length)
-        return evaluate(self._loaded.model, split) | score_generated(self._loaded.model, split)
+        predictions = predict(self._loaded.model, split)
+        scores = self._family.score(predictions, split) | score_generated(self._loaded.model, split)
+        return FinalMeasurement(epoch, scores, resampled_scores(predictions, split))
 
     def _data(self, budget: Budget) -> tuple[Encoded, Encoded]:
         if budget not in self._splits:

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from autopeft.cli.main import app
+from autopeft.request import SearchRequest
+from autopeft.study.directory import RunDirectory
 from tests.cli.conftest import Answer
 
 Autopeft = Callable[..., Answer]
@@ -114,8 +118,35 @@ def test_a_folder_that_is_no_run(autopeft: Autopeft, tmp_path: Path, verb: list[
 
 
 def test_a_resumed_run_keeps_its_settings(autopeft: Autopeft, tmp_path: Path) -> None:
-    refused(autopeft("search", "--resume", tmp_path, "--epochs", "3"), 2, "only --trials can change", "--epochs")
+    remedy = "Leave --epochs out"
+    run = RunDirectory.create(tmp_path / "run")
+    run.write_settings({"settings": SearchRequest(task="demo").to_settings({})})
+    refused(autopeft("search", "--resume", run.path, "--epochs", "3"), 2, "only --trials, --time-limit,", "can change", remedy)
 
 
 def test_a_cluster_that_is_not_there(autopeft: Autopeft, own: list[str], backbone_folder: Path) -> None:
     refused(autopeft(*own, "--model", backbone_folder, "--address", "ray://127.0.0.1:1"), 3, "no Ray cluster answers", "--address")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--task", "demo", "--quantization", "nf4"], ["No such option", "--quantization"]),
+        (["--train", "t.csv", "--text", "a", "--label", "b", "--kind", "summarization"], ["unknown kind of task", "Known: "]),
+        (["--task", "demo", "--train", "t.csv"], ["both are given: --task and --train", "Leave out --task, or --train"]),
+        (["--task", "demo", "--label", "b"], ["both are given: --task and --label"]),
+    ],
+    ids=["flag", "kind", "task and file", "task and column"],
+)
+def test_nothing_is_proposed_that_is_another_thing(arguments: list[str], parts: list[str]) -> None:
+    answer = CliRunner().invoke(app, ["search", *arguments])
+    said = answer.output + str(answer.exception)
+    assert answer.exit_code != 0
+    assert all(part in said for part in parts), said
+    assert "Did you mean" not in said
+
+
+def test_a_flag_that_is_nearly_spelled_is_proposed() -> None:
+    answer = CliRunner().invoke(app, ["search", "--task", "demo", "--trails", "3"])
+    assert "Did you mean" in answer.output
+    assert "--trials" in answer.output

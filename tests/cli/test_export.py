@@ -31,6 +31,7 @@ def run(tmp_path):
             "model": asdict(BackboneSource("tiny", "/nowhere/tiny", "00")),
             "budget": Budget().to_dict(),
             "objectives": [asdict(objective) for objective in objectives],
+            "backbone_parameters": 1000,
         }
     )
     space = SearchSpace("test", (ModuleSlot("prefix", (MethodChoice("prefix", (1, 2)),)),), (), n_layers=2, rule="all")
@@ -58,6 +59,26 @@ def test_the_folder_written_is_printed(run):
 def test_another_folder_can_be_named(run, tmp_path):
     assert call(run, "--trial", 0, "--to", "script", "--out", tmp_path / "mine").exit_code == 0
     assert (tmp_path / "mine" / "train.py").is_file()
+
+
+@pytest.mark.parametrize("pick", ["best", "knee", "max-params=64"])
+def test_a_trial_can_be_picked_by_a_wish(run, pick):
+    result = call(run, "--pick", pick, "--to", "script")
+    assert result.stdout.split() == [str(run / "exports" / "0000-script")]
+
+
+def test_a_wish_that_nothing_meets_is_refused(run):
+    with pytest.raises(InvalidInputError, match="no complete trial that can be chosen"):
+        call(run, "--pick", "max-params=63", "--to", "script")
+    with pytest.raises(UnknownNameError, match="unknown choice of a trial"):
+        call(run, "--pick", "bset", "--to", "script")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--trial", 0, "--pick", "best"]], ids=["neither", "both"])
+def test_a_trial_is_named_in_one_way(run, arguments):
+    result = call(run, *arguments, "--to", "script")
+    assert result.exit_code == 2
+    assert "give either --trial N or --pick" in " ".join(result.output.split())
 
 
 def test_an_unknown_target_is_refused(run):

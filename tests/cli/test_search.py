@@ -172,3 +172,29 @@ def test_help_answers_at_once(autopeft: Autopeft) -> None:
     assert answer.code == 0
     assert all(verb in answer.out for verb in ("search", "show", "plot", "retrain", "baselines", "export", "list"))
     assert autopeft("--version").out.startswith("autopeft 0.")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["search", "--task", "demo", "--dry-run"], ["retrain", "runs/x", "--pick", "best"]], ids=lambda one: one[0]
+)
+def test_something_is_said_before_anything_heavy_is_imported(arguments: list[str]) -> None:
+    """A process of its own reports what had been imported when it first wrote."""
+    code = """
+import sys
+
+class First:
+    def write(self, text):
+        heavy = {"torch", "optuna", "transformers", "scipy", "ray"} & set(sys.modules)
+        sys.__stdout__.write(f"{text.strip()}|{sorted(heavy)}")
+        sys.__stdout__.flush()
+        import os
+        os._exit(0)
+    def flush(self): pass
+    def isatty(self): return False
+
+sys.stderr = First()
+from autopeft.cli.main import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout.endswith(": finding task and model ...|[]"), done

@@ -1,4 +1,5 @@
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -141,3 +142,23 @@ def test_a_trial_that_hangs_is_given_up_and_loading_is_not_counted() -> None:
 def test_a_cluster_that_is_not_there(address: str) -> None:
     with pytest.raises(UnavailableError, match="no Ray cluster answers"):
         WorkersExecutor(make_runner, 1, address)
+
+
+def test_what_fails_to_start_leaves_no_ray_behind() -> None:
+    import ray
+
+    lock = threading.Lock()  # can't be pickled
+    with pytest.raises(TypeError, match="pickle"):
+        WorkersExecutor(lambda: lock, 1)  # type: ignore[arg-type, return-value]
+    assert not ray.is_initialized()
+
+
+def test_a_ray_that_is_in_use_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    stopped: list[bool] = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(ray, "shutdown", lambda: stopped.append(True))
+    with pytest.raises(UnavailableError, match="Ray is in use in this process already"):
+        WorkersExecutor(make_runner, 1)
+    assert not stopped

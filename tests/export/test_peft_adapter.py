@@ -85,7 +85,8 @@ def test_the_description_is_sorted_and_can_be_trained_further(train_trial, tmp_p
     assert (config["r"], config["lora_alpha"]) == (4, 8)
     assert config["rank_pattern"].keys() == config["alpha_pattern"].keys()
     assert all(config["alpha_pattern"][name] == 2 * rank for name, rank in config["rank_pattern"].items())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "adapter_config.json", "adapter_model.safetensors"]
+    tokenizer = {"tokenizer.json", "tokenizer_config.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"README.md", "adapter_config.json", "adapter_model.safetensors"} | tokenizer
     wrapped = get_peft_model(base_model(trial), PeftConfig.from_pretrained(tmp_path))
     trainable = {name for name, parameter in wrapped.named_parameters() if parameter.requires_grad}
     assert sum("lora_" in name for name in trainable) == 2 * len(config["target_modules"])

@@ -1,6 +1,9 @@
 import json
+import sqlite3
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +17,7 @@ from autopeft.loops import search as engine
 from autopeft.loops.workers import start_executor
 from autopeft.methods.method import Method
 from autopeft.methods.registry import get_method
-from autopeft.request import SearchRequest
+from autopeft.request import CHANGEABLE, SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
@@ -133,9 +136,45 @@ def test_a_trial_that_ran_goes_on_from_its_last_rung(request_: SearchRequest) ->
     assert sorted(record.state for record in records(run)) == ["complete", "stopped", "stopped"]
 
 
+@pytest.mark.parametrize("begun", [1, 2])
+def test_a_resumed_run_ends_with_the_total_that_was_asked_for(request_: SearchRequest, begun: int) -> None:
+    """Trials that were running when it stopped count to the total, and those beyond it come later."""
+    run = engine.search(replace(request_, trials=1 + begun), Log())
+    _make_running(run, range(1, 1 + begun))
+    log = Log()
+    engine.resume(run.path, log, {"trials": 2})
+    assert (log.n_done_at_start, [record.number for record in log.records]) == (1, [1])
+    assert [record.state for record in Study.open(run).records()] == ["complete"] * 2
+    later = Log()
+    engine.resume(run.path, later, {"trials": 4})
+    assert later.n_done_at_start == 2
+    assert [record.state for record in Study.open(run).records()] == ["complete"] * 4
+
+
+def _make_running(run: RunDirectory, numbers: Iterable[int]) -> None:
+    """Leave trials as a process leaves them that dies while they run."""
+    with closing(sqlite3.connect(run.storage_path)) as database, database:
+        for number in numbers:
+            database.execute("UPDATE trials SET state = 'RUNNING', datetime_complete = NULL WHERE number = ?", (number,))
+            database.execute("DELETE FROM trial_values WHERE trial_id IN (SELECT trial_id FROM trials WHERE number = ?)", (number,))
+
+
+def test_where_a_resumed_run_runs_may_change_and_nothing_else(request_: SearchRequest) -> None:
+    run = engine.search(replace(request_, trials=1, time_limit=60, max_failed=0.2), Log())
+    changes = {"trials": 2, "workers": 0, "address": "local", "time_limit": 5.0, "max_failed": 0.5, "cache_bytes": "10M", "offline": True}
+    engine.resume(run.path, Log(), changes)
+    asked = run.asked()
+    assert {name: asked[name] for name in changes} == {name: {"value": value, "source": "flag"} for name, value in changes.items()}
+    with pytest.raises(InvalidInputError, match=r"only --trials, .*--workers.* can change \(got '--batch-size'\)"):
+        engine.resume(run.path, Log(), {"batch_size": 8})
+    with pytest.raises(InvalidInputError, match="--workers must be a whole number"):
+        engine.resume(run.path, Log(), {"workers": -1})
+    assert set(CHANGEABLE) <= {field.name for field in fields(SearchRequest)}
+
+
 def test_a_resumed_run_can_have_more_trials(request_: SearchRequest) -> None:
     run = engine.search(replace(request_, trials=2), Log())
-    engine.resume(run.path, Log(), trials=3)
+    engine.resume(run.path, Log(), {"trials": 3})
     assert len(records(run)) == 3
     assert run.settings()["settings"]["trials"] == {"value": 3, "source": "flag"}
 
@@ -381,8 +420,8 @@ def test_methods_that_the_model_can_t_take_are_left_out_with_the_reason(request_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train": None}, "either a task or own files"),
-        ({"task": "mrpc"}, "either a task or own files"),
+        ({"train": None}, "needs a task or own files"),
+        ({"task": "mrpc"}, "both are given: --task and --train"),
         ({"text": ("a", "b"), "label": None, "kind": "clasification"}, "kind of task"),
         ({"trials": 0}, "--trials must be a whole number of 1 or more"),
         ({"workers": -1}, "--workers must be a whole number of 0 or more"),

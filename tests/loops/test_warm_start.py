@@ -33,7 +33,7 @@ def test_a_resumed_search_does_not_need_the_earlier_run_any_more(
 ) -> None:
     run = engine.search(replace(small_request, warm_start=(str(small_run.path),), trials=1, out=str(tmp_path / "new")), SilentSearch())
     small_run.path.rename(tmp_path / "elsewhere")
-    assert len(Study.open(engine.resume(run.path, SilentSearch(), trials=2)).records()) == 2
+    assert len(Study.open(engine.resume(run.path, SilentSearch(), {"trials": 2})).records()) == 2
     assert run.settings()["settings"]["warm_start"]["value"] == [str(small_run.path)]
 
 

@@ -19,10 +19,18 @@ def test_a_lucky_trial_is_on_the_measured_front_and_not_on_the_expected(records,
     found = ExpectedFront.of(records, objectives, EXPECTED)
     assert found.front == (0, 3, 4)  # measured: 0, 3, 1
     assert math.isclose(found.flatters, (0.0 + 0.02 + 0.07) / 3)
-    assert found.words(1) == "0.8100 ± 0.0392"
+    assert found.words(1) == "0.8100 [0.7708, 0.8492]"
     verdict = found.verdict([0, 3, 1])
     assert "#0, #3, #4, with 1 trial that the measured one lacks" in verdict
     assert "better than it by 0.0300" in verdict
+
+
+def test_few_validation_examples_make_intervals_wide_and_none_leaves_the_metric_s_range(records, objectives):
+    found = ExpectedFront.of(records, objectives, EXPECTED | {4: Expectation(0.99, 0.01)}, n_rows=40)
+    low, high = found.interval(1)
+    assert high - low > 2 * 1.96 * math.sqrt(0.81 * 0.19 / 44)  # more than 40 coin throws have, for seeds differ too
+    assert found.interval(4)[1] == 1.0
+    assert "other than these 40 validation examples would give other numbers" in found.verdict([0])
 
 
 def test_without_expectations_nothing_is_said(records, objectives):

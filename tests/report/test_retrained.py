@@ -8,6 +8,7 @@ import pytest
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
+from autopeft.report.drawings import retrained as draw_retrained
 from autopeft.report.retrained import RetrainedTable
 from autopeft.report.table import plain_text
 from autopeft.study.retrained import Candidate, Kind, RetrainedFolder, SeedResult
@@ -58,10 +59,12 @@ def test_rows_hold_mean_and_spread_by_rising_size(folder: RetrainedFolder) -> No
     assert found["test"]["accuracy"]["values"] == (0.80, 0.82, 0.81)
     assert found["test"]["accuracy"]["mean"] == pytest.approx(0.81)
     assert found["test"]["accuracy"]["deviation"] == pytest.approx(0.01)
-    assert found["test"]["accuracy"]["high"] == pytest.approx(0.81 + 4.303 * 0.01 / 3**0.5, abs=1e-5)
+    share = (0.81 * 367 + 2) / 371  # of 367 test examples, whose draws this folder doesn't hold
+    assert found["test"]["accuracy"]["high"] == pytest.approx(0.81 + 1.966 * (0.01**2 / 3 + share * (1 - share) / 371) ** 0.5, abs=1e-4)
     assert found["seconds"] == 61
     assert found["peak_bytes"] == 10**9 + 2
-    assert rows[0]["test"]["accuracy"]["low"] is None
+    assert rows[0]["test"]["accuracy"]["low"] < 0.60 < rows[0]["test"]["accuracy"]["high"]  # one seed, but many test examples
+    assert rows[0]["test"]["accuracy"]["deviation"] is None
 
 
 def test_the_best_on_validation_data_is_compared_with_every_baseline(folder: RetrainedFolder) -> None:
@@ -82,7 +85,7 @@ def test_the_printed_table_says_where_the_test_data_came_from_and_which_test_was
     assert "3,301 train, 408 validation, 367 test" in text
     assert "the public test labels are hidden, so 367 examples cut from the training data by seed 0 serve" in text
     assert "Welch's t-test over seeds, two-sided, with Holm's correction for 3 comparisons at 0.05" in text
-    assert "0.8100 ± 0.0100 [0.7852, 0.8348]" in text
+    assert "0.8100 ± 0.0100 [0.7681, 0.8519]" in text
     assert "Without a result: head only, training diverged" in text
     verdicts = {
         line.split()[2]: line.rsplit("  ", 1)[1] for line in text.splitlines() if line.startswith("trial 3  ") and " + " not in line
@@ -115,7 +118,7 @@ def test_json_and_csv_are_for_programs(folder: RetrainedFolder) -> None:
     rows = list(csv.DictReader(io.StringIO(table.to_csv())))
     assert [row["name"] for row in rows] == [row["name"] for row in data["configurations"]]
     assert float(rows[1]["test_accuracy_mean"]) == pytest.approx(0.81)
-    assert rows[0]["test_accuracy_low"] == ""
+    assert rows[0]["test_accuracy_deviation"] == ""
 
 
 def test_another_seed_of_the_same_configuration_joins_its_row(folder: RetrainedFolder) -> None:
@@ -123,3 +126,35 @@ def test_another_seed_of_the_same_configuration_joins_its_row(folder: RetrainedF
     row = next(row for row in RetrainedTable.of(folder).rows() if row["trainable_parameters"] == 40)
     assert row["name"] == "LoRA"
     assert row["seeds"] == [0, 1, 2, 3]
+
+
+def test_draws_of_test_examples_give_the_interval_of_a_mean_and_of_a_difference(folder: RetrainedFolder) -> None:
+    """What a draw of examples does to both sides alike cancels out of their difference."""
+    draws = [0.70, 0.80, 0.90]
+    for found in folder.read():
+        for result in found.results:
+            shift = result.test["accuracy"] - 0.80
+            folder.write_result(found.candidate.id, replace(result, resampled={"accuracy": [one + shift for one in draws]}), {})
+    table = RetrainedTable.of(folder)
+    assert table.chosen is not None
+    mean = table.estimate(table.chosen, "test", "accuracy")
+    assert mean.high - mean.low == pytest.approx(2 * 1.96 * 0.1, rel=0.02)
+    (lora,) = (one for one in table.comparisons if one.baseline == "LoRA")
+    variance = 2 * 0.01**2 / 3
+    assert (lora.low, lora.high) == pytest.approx((0.10 - 2.776 * variance**0.5, 0.10 + 2.776 * variance**0.5), abs=1e-4)
+    assert "+0.1000 [+0.0773, +0.1227]" in plain_text([], table.tables())
+
+
+def test_too_few_seeds_are_said(folder: RetrainedFolder) -> None:
+    assert any(line.startswith("Too few seeds to know how much seeds differ: some") for line in RetrainedTable.of(folder).introduction())
+
+
+@pytest.mark.parametrize(("n_test", "capped"), [(20, False), (10**9, True)], ids=["cut by the picture", "whole"])
+def test_an_interval_that_the_picture_cuts_has_no_cap(tmp_path: Path, n_test: int, capped: bool) -> None:
+    folder = RetrainedFolder(tmp_path / "retrained")
+    add(folder, "trial 3", "trial", 3, [0.800, 0.803, 0.806, 0.801, 0.804], 0.80)
+    table = RetrainedTable.of(folder)
+    table.settings["examples"]["test"] = n_test
+    lines = [one for one in draw_retrained(table, 700.0).iter() if one.get("class") == "interval front"]
+    assert any(one.get("y1") == one.get("y2") for one in lines) == capped
+    assert any(one.get("x1") == one.get("x2") for one in lines)

@@ -1,10 +1,11 @@
 import io
+import re
 
 import pytest
 from rich.console import Console
 
 from autopeft.report.expected import ExpectedFront
-from autopeft.report.leaderboard import Leaderboard, introduction, tables
+from autopeft.report.leaderboard import Column, Leaderboard, Table, introduction, tables
 from autopeft.report.table import plain_text, rich_text, show_tables
 
 
@@ -45,3 +46,39 @@ def test_only_a_terminal_gets_a_short_leaderboard(many_records, objectives, head
     leaderboard = Leaderboard.of(many_records, objectives)
     show_tables(leaderboard, header, ExpectedFront.of(many_records, objectives, {}), show_all=show_all)
     assert ("--all shows the rest" in capsys.readouterr().out) == cut
+
+
+RETRAINED = Table(
+    "Trained with all data (2)",
+    (
+        Column("name", is_number=False),
+        Column("seeds"),
+        Column("test accuracy"),
+        Column("parameters"),
+        Column("configuration", is_number=False),
+    ),
+    (
+        ("trial 7", "3", "0.8543 ± 0.0123 [0.8123, 0.8923]", "14,982", "lora 8 [query value] in 0 1 2"),
+        ("full fine-tuning", "3", "0.8743 ± 0.0023 [0.8623, 0.8823]", "11,014,982", "full_fine_tuning 1"),
+    ),
+)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 140])
+def test_names_are_whole_at_any_width_and_nothing_is_lost(width):
+    text = drawn(rich_text([], [RETRAINED]), width=width, no_color=True)
+    assert "trial 7" in text
+    assert "full fine-tuning" in text
+    assert "…" not in text
+    words = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert all(len(line.rstrip()) <= width for line in words.splitlines()) or width == 40
+    for row in RETRAINED.rows:
+        for cell in row:
+            assert set(cell.split()) <= set(words.replace(",\n", "\n").replace(", ", " ").split()) | set(words.split()), cell
+
+
+def test_what_does_not_fit_beside_stands_below_with_its_title():
+    text = re.sub(r"\x1b\[[0-9;]*m", "", drawn(rich_text([], [RETRAINED]), width=64, no_color=True))
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert "    parameters 14,982, lora 8 [query value] in 0 1 2" in lines
+    assert any(line.startswith("trial 7 ") and line.endswith("[0.8123, 0.8923]") for line in lines)

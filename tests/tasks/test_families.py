@@ -10,6 +10,7 @@ import pytest
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
 from autopeft.tasks import Task, family_class, family_names, family_of, load_files
+from autopeft.tasks.reading import read_table
 from autopeft.tasks.table import Table
 from tests.tasks.helpers import write
 
@@ -119,3 +120,18 @@ def test_metrics_of_several_labels_match_scikit_learn(tmp_path: Path) -> None:
     assert found["mean_average_precision"] == pytest.approx(sk.average_precision_score(labels, scores, average="macro"))
     probabilities = 1 / (1 + np.exp(-scores))
     assert found["loss"] == pytest.approx(np.mean([sk.log_loss(labels[:, k], probabilities[:, k]) for k in range(2)]))
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_examples_without_answers_are_read(name: str, tmp_path: Path) -> None:
+    """The same inputs as with answers, which aren't looked at where they are there."""
+    write_media(name, tmp_path)
+    file = write(tmp_path / "own.jsonl", COLUMNS[name])
+    task = load_files(file).task
+    family = family_of(task)
+    without = write(tmp_path / "new.jsonl", {column: COLUMNS[name][column] for column in task.input_columns})
+    wanted = family.read(read_table(file), {label: index for index, label in enumerate(task.labels)})
+    for path in (without, file):
+        found = family.read_unlabelled(read_table(path))
+        assert len(found) == N
+        assert [list(column) for column in found.inputs] == [list(column) for column in wanted.inputs]

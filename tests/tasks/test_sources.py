@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from autopeft.errors import InvalidInputError, UnavailableError
+from autopeft.errors import InvalidInputError, UnavailableError, UnknownNameError
 from autopeft.tasks import load
 from tests.tasks.helpers import examples, write
 
@@ -150,3 +150,21 @@ def test_real_data(shared_data: Path, name: str, sizes: tuple[int, int, int], po
         assert data.test.targets.min() >= 0
     else:
         assert data.train.targets.mean() == pytest.approx(positive, abs=0.001)
+
+
+def test_a_folder_of_own_files_is_no_task_and_told_how_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "my trec" / "train.csv", {"text": ["a", "b"], "label": ["x", "y"]})
+    write(tmp_path / "my trec" / "test.csv", {"text": ["a", "b"], "label": ["x", "y"]})
+    expected = r"folder .*my trec holds own files .*--train '.*my trec/train.csv' --test '.*my trec/test.csv' --text COLUMN"
+    with pytest.raises(InvalidInputError, match=expected):
+        load("my trec", data_dir=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInputError, match=expected):
+        load("my trec")
+    with pytest.raises(InvalidInputError, match=r"this is a file .*--train 'my trec/train\.csv'"):
+        load("my trec/train.csv")
+
+
+def test_a_task_of_another_spelling_is_not_taken_for_one(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="Known: "):
+        load("trec", data_dir=tmp_path)

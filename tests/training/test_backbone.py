@@ -158,3 +158,41 @@ def without_special_tokens(backbone_folder: Path, tmp_path: Path, config: dict[s
     PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer).save_pretrained(folder)
     (folder / "config.json").write_text(json.dumps(json.loads((folder / "config.json").read_text()) | config))
     return folder
+
+
+def sharded(backbone_folder: Path, folder: Path) -> Path:
+    """The backbone with its weights in several files."""
+    from transformers import BertModel
+
+    shutil.copytree(backbone_folder, folder)
+    (folder / "model.safetensors").unlink()
+    BertModel.from_pretrained(backbone_folder).save_pretrained(folder, max_shard_size="20kB")
+    return folder
+
+
+def test_other_weights_of_the_same_shapes_have_another_fingerprint(backbone_folder: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = sharded(backbone_folder, tmp_path / "model")
+    shards = sorted(folder.glob("model-*.safetensors"))
+    assert len(shards) > 1
+    before = find_backbone(str(folder)).sha256
+    assert find_backbone(str(folder)).sha256 == before
+    tensors = load_file(shards[-1])
+    save_file({name: tensor + 1 for name, tensor in tensors.items()}, shards[-1], metadata={"format": "pt"})
+    assert find_backbone(str(folder)).sha256 != before
+
+
+def test_a_shard_that_is_missing_is_named(backbone_folder: Path, tmp_path: Path) -> None:
+    folder = sharded(backbone_folder, tmp_path / "model")
+    (missing := sorted(folder.glob("model-*.safetensors"))[0]).unlink()
+    with pytest.raises(InvalidInputError, match=f"names files that are not there.*{missing.name}"):
+        find_backbone(str(folder))
+
+
+@pytest.mark.parametrize("index", ["{", "[]", '{"weight_map": {"a": "../model.safetensors"}}'], ids=["no JSON", "a list", "outside"])
+def test_a_damaged_list_of_shards_is_one_clear_error(backbone_folder: Path, tmp_path: Path, index: str) -> None:
+    folder = sharded(backbone_folder, tmp_path / "model")
+    (folder / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(InvalidInputError, match="the list of the model's weight files can't be read"):
+        find_backbone(str(folder))

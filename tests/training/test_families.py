@@ -1,5 +1,6 @@
 """Every kind of task through a runner: it learns, it pauses to the last bit, and a saved adapter gives the metrics that were measured."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from autopeft.configuration import Configuration, PeftModule
 from autopeft.methods.checkpoint import unpack
 from autopeft.tasks import family_names, family_of, load_files
 from autopeft.training.backbone import find_backbone
-from autopeft.training.evaluate import evaluate
+from autopeft.training.evaluate import evaluate, predict, resampled_scores
 from autopeft.training.measurement import Assignment, Outcome, RunnerSettings
 from autopeft.training.runner import TrialRunner
 from tests.tasks.small import write_task
@@ -62,3 +63,28 @@ def test_hidden_states_are_kept_where_that_is_exact(runner: TrialRunner) -> None
     }
     assert reasons.get(kind, "") in found.not_reused
     assert bool(found.not_reused) == (kind in reasons)
+
+
+def test_the_scores_of_drawn_examples_are_those_of_a_split_that_holds_them(runner: TrialRunner) -> None:
+    family, model, processor = family_of(runner._settings.task), runner._loaded.model, runner._loaded.processor
+    split, drawn = runner._settings.validation, [3, 3, 0, 5]
+    encoded, expected = (family.encode(processor, one, BUDGET.max_length) for one in (split, split.take(drawn)))
+    found = family.score(*family.of_examples(predict(model, encoded), encoded, drawn))
+    wanted = family.score(predict(model, expected), expected)
+    names = [name for name in wanted if (family.name, name) != ("question_answering", "loss")]  # that of windows, not of questions
+    assert [found[name] for name in names] == pytest.approx([wanted[name] for name in names], abs=1e-5)
+    resampled = resampled_scores(predict(model, encoded), encoded)
+    assert resampled.keys() == set(runner._settings.task.metrics)
+
+
+def test_every_example_gets_an_answer(runner: TrialRunner) -> None:
+    task = runner._settings.task
+    family, few = family_of(task), runner._settings.validation.take([0, 1, 2])
+    answers = family.answers(runner._loaded.model, runner._loaded.processor, few, BUDGET.max_length, predict)
+    assert len(answers) == 3
+    json.dumps(answers, allow_nan=False)
+    for answer in answers:
+        found = answer["prediction"]
+        assert not task.labels or {*found} <= {*task.labels} if isinstance(found, list) else not task.labels or found in task.labels
+        chances = answer.get("probabilities", {})
+        assert not isinstance(chances, dict) or set(chances) in (set(), set(task.labels))

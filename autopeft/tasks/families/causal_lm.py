@@ -13,7 +13,8 @@ largest sum per byte of c.
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 MAX_CHOICES = 20
 """Completions that are among so many, each of them often, are answers to choose from."""
+_UNKNOWN = "?"
+"""Stands for a completion that isn't known."""
 _IGNORED = -100
 _CONVERSATION = "messages"
 _PAIRS = (
@@ -236,7 +239,6 @@ class CausalLM(Family):
         """Return exact match and ROUGE-L of the answers to prompts, unless there are none: all is learnt, or answers are chosen."""
         if self.task.labels:
             return {}
-        device = next(model.parameters()).device
         rows, references = [], []
         for one in encoded.references:
             row = encoded.rows[one["first"]]
@@ -244,14 +246,23 @@ class CausalLM(Family):
             if first > 1:  # behind a start token there is a prompt
                 rows.append(row["input_ids"][:first])
                 references.append(one["text"])
-        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+        return agreement(self._written(model, encoded.processor, rows), references) if rows else {}
+
+    def _written(self, model: "nn.Module", tokenizer: Any, prompts: Sequence[list[int]]) -> list[str]:
+        """Return what a model writes after each prompt, given as token ids."""
+        device = next(model.parameters()).device
+        order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         inputs = []
         for start in range(0, len(order), BATCH):
-            chunk = [rows[index] for index in order[start : start + BATCH]]
-            fields = encoded.processor.pad({"input_ids": chunk}, padding_side="left", return_tensors="pt")
+            chunk = [prompts[index] for index in order[start : start + BATCH]]
+            fields = tokenizer.pad({"input_ids": chunk}, padding_side="left", return_tensors="pt")
             inputs.append({name: fields[name].to(device) for name in ("input_ids", "attention_mask")})
-        made = generate(model, encoded.processor, inputs, int(self.task.settings.get("max_new_tokens", 64)), continues=True)
-        return agreement(made, [references[index] for index in order]) if made else {}
+        made = generate(model, tokenizer, inputs, int(self.task.settings.get("max_new_tokens", 64)), continues=True)
+        return [text for _, text in sorted(zip(order, made, strict=True))]
+
+    def of_examples(self, predictions: Sequence[Any], encoded: Encoded, examples: Sequence[int]) -> tuple[Sequence[Any], Encoded]:
+        """Return the references of some examples, which say where their rows are; the rows stay as they are."""
+        return predictions, replace(encoded, references=[encoded.references[index] for index in examples])
 
     def trivial_scores(self, split: "Split") -> dict[str, float]:
         """Return the share of the most frequent completion where answers are choices."""
@@ -259,6 +270,48 @@ class CausalLM(Family):
             return {}
         share = max(sum(target == label for target in split.targets) for label in self.task.labels) / len(split)
         return {name: share for name in (_CHOICE.name, _CHOICE_PER_BYTE.name) if name in self.task.metrics}
+
+    # Answers to examples that have none
+
+    def placeholders(self, table: "Table") -> list[Any]:
+        """Return a completion for each row."""
+        return [self.task.labels[0] if self.task.labels else _UNKNOWN] * len(table)
+
+    def read_unlabelled(self, table: "Table") -> "Split":
+        """Return prompts alone. A conversation ends with the turn that is to be answered; a text is to be continued."""
+        from autopeft.tasks.task import Split
+
+        (first, *_) = self.task.input_columns
+        if not self._is_conversation:
+            return super().read_unlabelled(table)
+        cells = table.column(first)
+        if is_sequence(cells[0]):
+            answer = {"role": ASSISTANT, "content": _UNKNOWN}
+            answered: list[Any] = [[*turns, answer] if is_sequence(turns) else turns for turns in cells]  # type: ignore[misc]
+            return self.read(replace(table, columns={**table.columns, first: answered}), {})
+        return Split((texts(table, first),), self.placeholders(table))
+
+    def answers(
+        self, model: "nn.Module", processor: Any, split: "Split", max_length: int, predict: Callable[["nn.Module", Encoded], Sequence[Any]]
+    ) -> list[dict[str, Any]]:
+        """Return the most likely choice where answers are choices, else what the model writes."""
+        if self.task.labels:
+            return super().answers(model, processor, split, max_length, predict)
+        template = self.task.settings.get("chat_template")
+        wholes = [put_together(processor, prompt, gap + one, template=template) for prompt, gap, one in self._pairs(split, processor)]
+        prompts = [processor(one.text[: one.answer[0]], add_special_tokens=not one.is_chat)["input_ids"][-max_length:] for one in wholes]
+        return [{"prediction": text} for text in self._written(model, processor, [ids or [_first_token(processor)] for ids in prompts])]
+
+    def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
+        """Return the choice of the largest likelihood, and the share of each in all of them."""
+        likelihoods, labels, found = stacked(predictions)[:, 1], self.task.labels, []
+        for one in encoded.references:
+            row = likelihoods[one["first"] : one["first"] + len(labels)]
+            shares = np.exp(row - row.max())
+            shares /= shares.sum()
+            each = dict(zip(labels, shares.round(6).tolist(), strict=True))
+            found.append({"prediction": labels[int(row.argmax())], "probabilities": each})
+        return found
 
     # An export
 
@@ -361,3 +414,8 @@ def _conversation(table: "Table", column: str, row: int) -> list[dict[str, str]]
             f"{table.where(row)}: a conversation must end with an answer of the {ASSISTANT}", value=turns[-1], remedy="Cut it there."
         )
     return turns
+
+
+def _first_token(tokenizer: Any) -> int:
+    """Return what a text without a prompt begins with."""
+    return next(int(one) for one in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) if one is not None)

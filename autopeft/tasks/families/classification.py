@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import class_ids, class_names, looks_like_classes
-from autopeft.tasks.encoded import Batch
+from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
-from autopeft.tasks.family import LOSS, Columns, Metric
+from autopeft.tasks.family import LOSS, Columns, Metric, stacked
 from autopeft.tasks.metrics import CLASSIFICATION
 
 if TYPE_CHECKING:
@@ -99,6 +99,21 @@ class Classification(SequenceFamily):
         n = len(self.task.labels)
         each = [self.score_arrays(np.repeat(answer[None], len(split), axis=0), np.asarray(split.targets)) for answer in np.eye(n)]
         return self.best_of(each)
+
+    def placeholders(self, table: "Table") -> list[Any]:
+        """Return a label for each row."""
+        return [self.task.labels[0]] * len(table)
+
+    def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
+        """Return the most probable label, and the probability of each."""
+        logits = stacked(predictions)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        each = odds / odds.sum(axis=1, keepdims=True)
+        labels = self.task.labels
+        return [
+            {"prediction": labels[int(row.argmax())], "probabilities": dict(zip(labels, row.round(6).tolist(), strict=True))}
+            for row in each
+        ]
 
     @property
     def head_in_words(self) -> str:

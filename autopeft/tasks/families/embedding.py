@@ -165,6 +165,14 @@ class Embedding(Family):
         }
         return {name: scores[name] for name in self.task.metrics}
 
+    def placeholders(self, table: "Table") -> list[Any]:
+        """Return a text for each query."""
+        return ["?"] * len(table)
+
+    def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
+        """Return the query's vector, of length 1."""
+        return [{"prediction": row[0].round(6).tolist()} for row in stacked(predictions)]
+
     @property
     def target_in_words(self) -> str:
         """What is computed."""

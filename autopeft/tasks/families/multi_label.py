@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import is_sequence, label_sets
-from autopeft.tasks.encoded import Batch
+from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
-from autopeft.tasks.family import LOSS, Columns, Metric
+from autopeft.tasks.family import LOSS, Columns, Metric, stacked
 from autopeft.tasks.metrics import MULTI_LABEL
 
 if TYPE_CHECKING:
@@ -106,6 +106,22 @@ class MultiLabel(SequenceFamily):
         share = labels.mean(axis=0)
         each = [self.score_arrays(np.repeat((share >= least)[None] - 0.5, len(labels), axis=0), labels) for least in np.unique(share)]
         return self.best_of(each)
+
+    def placeholders(self, table: "Table") -> list[Any]:
+        """Return one label for each row."""
+        return [[self.task.labels[0]]] * len(table)
+
+    def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
+        """Return the labels that fit, and the probability of each."""
+        labels = self.task.labels
+        each = 1 / (1 + np.exp(-stacked(predictions)))
+        return [
+            {
+                "prediction": [label for label, probability in zip(labels, row, strict=True) if probability > 0.5],
+                "probabilities": dict(zip(labels, row.round(6).tolist(), strict=True)),
+            }
+            for row in each
+        ]
 
     @property
     def some_targets(self) -> NDArray[Any]:

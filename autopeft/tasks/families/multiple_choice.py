@@ -156,22 +156,32 @@ class MultipleChoice(Family):
         return functional.cross_entropy(_scores(outputs, batch), batch.targets[:, 0], reduction="sum")
 
     def reduce(self, outputs: Any, batch: Batch) -> list[Any]:
-        """Return for each row its loss, and whether the right choice has the largest score."""
+        """Return for each row its loss, whether the right choice has the largest score, and the probability of each choice."""
         from torch.nn import functional
 
         scores = _scores(outputs, batch)
         losses = functional.cross_entropy(scores, batch.targets[:, 0], reduction="none").cpu().tolist()
         hits = (scores.argmax(dim=1) == batch.targets[:, 0]).cpu().tolist()
-        return list(zip(losses, hits, strict=True))
+        chances = functional.softmax(scores, dim=1).cpu().tolist()
+        numbers = batch.targets[:, 1].tolist()
+        return [(loss, hit, some[:n]) for loss, hit, some, n in zip(losses, hits, chances, numbers, strict=True)]
 
     def score(self, predictions: Sequence[Any], encoded: Encoded) -> dict[str, float]:
         """Return accuracy and loss."""
         require_rows(predictions, len(encoded))
-        losses, hits = zip(*predictions, strict=True)
+        losses, hits, _ = zip(*predictions, strict=True)
         if not np.isfinite(losses).all():
             return dict.fromkeys(self.task.metrics, float("nan"))
         scores = {_ACCURACY.name: float(np.mean(hits)), LOSS.name: float(np.mean(losses))}
         return {name: scores[name] for name in self.task.metrics}
+
+    def placeholders(self, table: "Table") -> list[Any]:
+        """Return the first choice for each row."""
+        return [0] * len(table)
+
+    def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
+        """Return the number of the most probable choice, from 0, and the probability of each."""
+        return [{"prediction": int(np.argmax(some)), "probabilities": [round(one, 6) for one in some]} for _, _, some in predictions]
 
     def trivial_scores(self, split: "Split") -> dict[str, float]:
         """Return how often the choice of the same number is right."""

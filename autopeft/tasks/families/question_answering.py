@@ -8,6 +8,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -200,6 +201,18 @@ class QuestionAnswering(Family):
             if score > best:
                 best, text = score, one["text"][offsets[int(start)][0] : offsets[int(end)][1]]
         return "" if self.task.settings.get(_CAN_BE_UNANSWERED) and best < 0 else text
+
+    def of_examples(self, predictions: Sequence[Any], encoded: Encoded, examples: Sequence[int]) -> tuple[Sequence[Any], Encoded]:
+        """Return the references of some questions, which say where their windows are; the rows stay as they are, and with them the loss."""
+        return predictions, replace(encoded, references=[encoded.references[index] for index in examples])
+
+    def placeholders(self, table: "Table") -> list[Any]:
+        """Return no answer for each question."""
+        return [""] * len(table)
+
+    def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
+        """Return the part of the text that answers; empty where nothing does."""
+        return [{"prediction": self._answer(one, predictions)} for one in encoded.references]
 
     def trivial_scores(self, split: "Split") -> dict[str, float]:
         """Return the share of questions without an answer, which are right when nothing is answered."""

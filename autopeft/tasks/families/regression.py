@@ -10,7 +10,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import numbers
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
-from autopeft.tasks.family import LOSS, Columns, Metric
+from autopeft.tasks.family import LOSS, Columns, Metric, stacked
 from autopeft.tasks.metrics import REGRESSION
 
 if TYPE_CHECKING:
@@ -90,6 +90,14 @@ class Regression(SequenceFamily):
             for name in names:
                 if name.endswith("bias") and (bias := model.get_parameter(name)).numel() == 1:
                     bias.fill_(float(np.asarray(encoded.references).mean()))
+
+    def placeholders(self, table: "Table") -> list[Any]:
+        """Return a number for each row."""
+        return [0.0] * len(table)
+
+    def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
+        """Return the number."""
+        return [{"prediction": float(row[0])} for row in stacked(predictions)]
 
     @property
     def some_targets(self) -> NDArray[Any]:

@@ -5,7 +5,7 @@ scored, only where a retrained configuration is measured on test data.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -137,6 +137,10 @@ class Seq2Seq(Family):
 
     def score_generated(self, model: "nn.Module", encoded: Encoded) -> dict[str, float]:
         """Return exact match and ROUGE-L of generated texts."""
+        return agreement(self._written(model, encoded), list(encoded.references))
+
+    def _written(self, model: "nn.Module", encoded: Encoded) -> list[str]:
+        """Return what a model writes for each row."""
         device = next(model.parameters()).device
         rows = [{name: row[name] for name in ("input_ids", "attention_mask")} for row in encoded.rows]
         order = np.argsort(encoded.lengths, kind="stable")
@@ -144,7 +148,17 @@ class Seq2Seq(Family):
         batches = [padded(encoded.processor, [rows[index] for index in chunk], int(encoded.lengths[chunk].max())) for chunk in chunks]
         inputs = [{name: tensor.to(device) for name, tensor in batch.items()} for batch in batches]
         made = generate(model, encoded.processor, inputs, int(self.task.settings.get("max_new_tokens", 64)), continues=False)
-        return agreement(made, [encoded.references[index] for index in order])
+        return [text for _, text in sorted(zip(order.tolist(), made, strict=True))]
+
+    def placeholders(self, table: "Table") -> list[Any]:
+        """Return a text for each row."""
+        return ["?"] * len(table)
+
+    def answers(
+        self, model: "nn.Module", processor: Any, split: "Split", max_length: int, predict: Callable[["nn.Module", Encoded], Sequence[Any]]
+    ) -> list[dict[str, Any]]:
+        """Return what the model writes."""
+        return [{"prediction": text} for text in self._written(model, self.encode(processor, split, max_length))]
 
     @property
     def target_in_words(self) -> str:

@@ -174,14 +174,26 @@ class TokenClassification(Family):
         loss = float(np.sum([one for one, _ in predictions]) / encoded.weights.sum())
         if not np.isfinite(loss):
             return dict.fromkeys(self.task.metrics, float("nan"))
+        return {**self._scores([tags for tags, _ in encoded.references], self._tags(predictions, encoded)), LOSS.name: loss}
+
+    def _tags(self, predictions: Sequence[Any], encoded: Encoded) -> list[list[int]]:
+        """Return the predicted tag of every word, that of no span for words that were cut off."""
         outside = self.task.labels.index(OUTSIDE) if OUTSIDE in self.task.labels else 0
-        predicted = []
+        found = []
         for (_, tags), (true, places) in zip(predictions, encoded.references, strict=True):
             whole = [outside] * len(true)
             for place, tag in zip(places, tags, strict=True):
                 whole[place] = tag
-            predicted.append(whole)
-        return {**self._scores([tags for tags, _ in encoded.references], predicted), LOSS.name: loss}
+            found.append(whole)
+        return found
+
+    def placeholders(self, table: "Table") -> list[Any]:
+        """Return a tag for each word."""
+        return [[self.task.labels[0]] * len(words) for words in sequences(table, self.task.input_columns[0], "words")]
+
+    def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
+        """Return the tag of each word."""
+        return [{"prediction": [self.task.labels[tag] for tag in row]} for row in self._tags(predictions, encoded)]
 
     def _scores(self, true: Sequence[Sequence[int]], predicted: Sequence[Sequence[int]]) -> dict[str, float]:
         n = sum(map(len, true))

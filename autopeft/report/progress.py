@@ -10,6 +10,7 @@ from rich.console import Console
 
 from autopeft.loops.search import SearchPlan
 from autopeft.methods.counting import count_parameters
+from autopeft.paths import command
 from autopeft.report.costs import SearchCosts
 from autopeft.report.expected import ExpectedFront
 from autopeft.report.header import RunHeader
@@ -76,7 +77,7 @@ class ConsoleProgress:
             place = "front" if on_front else "above the bounds" if record.exceeds else "     "
             self._line(f"{head} {result}  {record.seconds:6.1f} s  {place}  {record.configuration.describe()}")
         left = self._left(n_done, n_trials)
-        self._status.update(f"{n_done} of {n_trials} trials, {left}")
+        self._status.update(f"{n_done} of {n_trials} trials, {left}" if n_done < n_trials else f"{n_done} of {n_trials} trials")
         n_here = n_done - self._n_before
         if not self._console.is_terminal and n_here > 1 and n_here & (n_here - 1) == 0 and n_done < n_trials:  # 2, 4, 8, ...
             self._line(f"         {left}")
@@ -93,27 +94,36 @@ class ConsoleProgress:
 
     def finished(self, run: RunDirectory) -> None:
         """Print the front on standard output, and what can be done next."""
-        self._status.stop()
+        self.end()
         study = Study.open(run)
         records, objectives = study.records(), study.objectives
-        leaderboard, expected = Leaderboard.of(records, objectives), ExpectedFront.of(records, objectives, study.expectations())
-        show_tables(leaderboard, RunHeader.from_settings(run.settings(), run.path.name), expected)
-        costs = SearchCosts.of(leaderboard.records, study.times())
+        leaderboard, header = Leaderboard.of(records, objectives), RunHeader.from_settings(run.settings(), run.path.name)
+        show_tables(leaderboard, header, ExpectedFront.of(records, objectives, study.expectations(), header.n_validation))
+        self._line("")
+        self.summary(study)
+        if leaderboard.front:
+            winner = best(leaderboard.front, study.objectives).number
+            self._line(f"Next: {command('plot', run.path)}   or   {command('export', run.path, '--trial', winner, '--to', 'script')}")
+
+    def summary(self, study: Study) -> None:
+        """Print what the trials cost."""
+        costs = SearchCosts.of(study.records(), study.times())
         amounts = [(costs.wall_seconds, ""), (costs.cpu_seconds, " of processor time"), (costs.gpu_seconds, " of GPU time")]
         parts = [f"{duration(seconds)}{what}" for seconds, what in amounts if seconds]
         trials = plural(costs.n_trials, "trial")
-        self._line(f"\n{trials} took {', '.join(parts) or 'no time'}; proposing them took {duration(costs.suggestion_seconds)}.")
-        if leaderboard.front:
-            winner = best(leaderboard.front, study.objectives).number
-            self._line(f"Next: autopeft plot {run.path}   or   autopeft export {run.path} --trial {winner} --to script")
+        self._line(f"{trials} took {', '.join(parts) or 'no time'}; proposing them took {duration(costs.suggestion_seconds)}.")
+
+    def end(self) -> None:
+        """Take the last line away."""
+        self._status.stop()
 
     def stopped(self) -> None:
         """Say that nothing is lost, and how to go on."""
-        self._status.stop()
+        self.end()
         if self._run is None:
             self._line("stopped before the first trial; nothing was written")
         else:
-            self._line(f"stopped; all finished trials are kept. Go on with: autopeft search --resume {self._run.path}")
+            self._line(f"stopped; all finished trials are kept. Go on with: {command('search', '--resume', self._run.path)}")
 
     def _print_plan(self, plan: SearchPlan) -> None:
         facts, data = plan.facts, plan.data

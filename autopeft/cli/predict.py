@@ -1,0 +1,54 @@
+"""autopeft predict: a trained model's answers to new examples."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autopeft.cli.opening import say_first
+
+
+def predict(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo, or of an export.", metavar="RUN")],
+    examples: Annotated[Path, typer.Option("--input", help="New examples: CSV, TSV, JSON, JSON Lines or Parquet.")],
+    trial: Annotated[str | None, typer.Option(help="Of a run: a trial's number, best, knee, or max-params=0.5%.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write, .jsonl or .csv.", show_default="JSON lines on standard output")
+    ] = None,
+    retrained: Annotated[bool, typer.Option("--retrained", help="What autopeft retrain made of the trial: of its seeds the best.")] = False,
+) -> None:
+    """Answer new examples with a trial of a run, or with what autopeft export made of one.
+
+    The file needs the columns that the task reads, and no label. Each row comes back with its prediction and, where there are few
+    possible answers, the probability of each.
+
+    Examples:
+      autopeft predict runs/demo --trial best --input new.csv --output answers.csv
+
+      autopeft predict runs/demo/exports/0007-merged --input new.jsonl
+    """
+    say_first("loading the model", to_people_only=output is None)
+    from autopeft.export.answers import json_lines, require_writable, write_answers
+    from autopeft.export.predictor import load_predictor, predictor_of
+    from autopeft.export.subject import read_retrained, read_trial
+    from autopeft.loops.selection import choose
+    from autopeft.study.directory import RunDirectory
+
+    if output is not None:
+        require_writable(output)
+    if (folder / "autopeft.json").is_file():
+        if trial is not None or retrained:
+            raise typer.BadParameter("an export is one trial already; leave --trial and --retrained out")
+        predictor = load_predictor(folder)
+    else:
+        run = RunDirectory.open(folder)
+        if trial is None:
+            raise typer.BadParameter("say which trial of the run: --trial N, best, knee or max-params=0.5%")
+        number = int(trial) if trial.isdecimal() else choose(run, wish=trial)[0].number
+        predictor = predictor_of(read_retrained(run, number) if retrained else read_trial(run, number))
+    table, answers = predictor.predict_file(examples)
+    if output is None:
+        typer.echo(json_lines(answers), nl=False)
+    else:
+        write_answers(output, table, answers)
+        typer.echo(output)

@@ -1,0 +1,135 @@
+"""A trained model that answers new examples: out of a run, or out of an export."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from autopeft.errors import InvalidInputError, UnsupportedError
+from autopeft.export.description import Description, read_description
+from autopeft.export.subject import FinishedTrial
+from autopeft.methods.checkpoint import load
+from autopeft.paths import StrPath
+from autopeft.plugins import import_plugin
+from autopeft.tasks import Split, Task, family_of
+from autopeft.tasks.reading import read_table
+from autopeft.tasks.table import Table
+from autopeft.training.backbone import BackboneSource, find_backbone
+from autopeft.training.device import pick_device
+from autopeft.training.evaluate import predict
+from autopeft.training.model import example_inputs, load_model
+
+
+class Predictor:
+    """Answers new examples of a task, in float32 and in batches, as the trial was measured.
+
+    Args:
+        model: The trained model.
+        processor: Its tokenizer or feature extractor.
+        task: What it was trained for.
+        max_length: Positions after which an example is cut.
+    """
+
+    def __init__(self, model: nn.Module, processor: Any, task: Task, max_length: int) -> None:
+        self.model, self.processor, self.task, self.max_length = model.eval(), processor, task, max_length
+        self._family = family_of(task)
+
+    def predict(self, examples: Sequence[str] | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return an answer per example: "prediction", and the "probabilities" of what could have been where there are few such things.
+
+        Args:
+            examples: By input column, the cells of each; where the task reads one column, its cells alone will do.
+
+        Raises:
+            InvalidInputError: A column is missing, or a cell is none that the task can use.
+        """
+        if not len(examples):
+            return []
+        columns = self.task.input_columns
+        rows = [one if isinstance(one, Mapping) else {columns[0]: one} for one in examples]
+        if len(columns) > 1 and not all(isinstance(one, Mapping) for one in examples):
+            example = "{" + ", ".join(f"{name!r}: ..." for name in columns) + "}"
+            raise InvalidInputError(f"the task reads {len(columns)} columns, so an example must name them", remedy=f"Give {example}.")
+        cells: dict[str, Sequence[object]] = {name: [row.get(name) for row in rows] for name in columns if any(name in row for row in rows)}
+        return self.predict_table(Table("the examples", cells, range(1, len(rows) + 1), "number"))
+
+    def predict_table(self, table: Table) -> list[dict[str, Any]]:
+        """Return an answer per row of a table; other columns than the task's own are not looked at."""
+        split: Split = self._family.read_unlabelled(table)
+        return self._family.answers(self.model, self.processor, split, self.max_length, predict)
+
+    def predict_file(self, path: StrPath) -> tuple[Table, list[dict[str, Any]]]:
+        """Return a file's rows and an answer to each; see `read_table` for what can be read."""
+        table = read_table(path)
+        return table, self.predict_table(table)
+
+
+def predictor_of(trial: FinishedTrial) -> Predictor:
+    """Load a trial's model as training left it.
+
+    Raises:
+        UnavailableError: The backbone can't be loaded.
+        VerificationError: The adapter is of another backbone.
+    """
+    return _with_adapter(trial.backbone, trial.task, trial.adapter, trial.budget.max_length)
+
+
+def load_predictor(folder: StrPath) -> Predictor:
+    """Load an exported trial for use on new examples.
+
+    Args:
+        folder: What `autopeft export` wrote with --to merged, peft or script.
+
+    Raises:
+        InvalidInputError: The folder is no export.
+        UnsupportedError: It is of another form.
+        UnavailableError: The backbone can't be loaded.
+    """
+    path = Path(folder)
+    found = read_description(path)
+    if found.target not in _LOADERS:
+        forms = ", ".join(_LOADERS)
+        raise UnsupportedError(
+            f"new examples can be answered by exports of the forms {forms}", value=found.target, remedy="Export the trial as one of them."
+        )
+    return _LOADERS[found.target](path, found)
+
+
+def _with_adapter(backbone: BackboneSource, task: Task, adapter: Path, max_length: int) -> Predictor:
+    family = family_of(task)
+    loaded = load_model(backbone, family, pick_device())
+    load(loaded.model, adapter, example_inputs(loaded, family))
+    return Predictor(loaded.model, loaded.processor, task, max_length)
+
+
+def _script(folder: Path, found: Description) -> Predictor:
+    for path in sorted(folder.glob("plugins/*.py")):  # numbered in the search's order
+        import_plugin(str(path))
+    return _with_adapter(_backbone(found), found.task, folder / "adapter", found.max_length)
+
+
+def _merged(folder: Path, found: Description) -> Predictor:
+    source = find_backbone(str(folder.absolute()), trust_remote_code=found.backbone.trust_remote_code)
+    loaded = load_model(source, family_of(found.task), pick_device())
+    return Predictor(loaded.model, loaded.processor, found.task, found.max_length)
+
+
+def _peft(folder: Path, found: Description) -> Predictor:
+    from peft import PeftModel
+
+    loaded = load_model(_backbone(found), family_of(found.task), pick_device())
+    return Predictor(PeftModel.from_pretrained(loaded.model, folder), loaded.processor, found.task, found.max_length)
+
+
+def _backbone(found: Description) -> BackboneSource:
+    """Return the backbone from where the search had it, or from where its name leads here."""
+    known = found.backbone
+    name = known.path if Path(known.path).is_dir() else known.name
+    source = find_backbone(name, trust_remote_code=known.trust_remote_code)
+    if source.sha256 != known.sha256:
+        raise InvalidInputError("the backbone's weights are not those that the adapter was trained on", value=source.path)
+    return source
+
+
+_LOADERS = {"merged": _merged, "peft": _peft, "script": _script}

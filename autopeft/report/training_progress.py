@@ -1,0 +1,80 @@
+"""How training for good tells people how it goes, and tuning baselines before it: on standard error, a line each."""
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+
+from autopeft.loops.retrain import RetrainPlan
+from autopeft.loops.search import SearchPlan
+from autopeft.report.words import count, duration, score
+from autopeft.study.directory import RunDirectory
+from autopeft.study.record import TrialRecord
+from autopeft.study.retrained import Candidate, SeedResult
+
+
+class RetrainProgress:
+    """One line a finished training, on standard error; in a terminal, a last line that says how long it may still take."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._status = self._console.status("")
+        self._metric, self._epochs = "", 0
+        self._began, self._n_before = time.monotonic(), 0
+
+    def started(self, plan: RetrainPlan, n_done: int, n_total: int) -> None:
+        """Print what is trained on what."""
+        self._metric, self._epochs = plan.data.task.metric, plan.budget.epochs
+        self._began, self._n_before = time.monotonic(), n_done
+        self.line(f"task     {plan.data.task.name}")
+        for note in plan.data.notes:
+            self.line(f"         {note}")
+        self.line(f"model    {plan.backbone.name} in {plan.backbone.path}")
+        self.line(f"budget   {plan.budget.describe()}; the best epoch is kept")
+        self.line(f"into     {plan.folder.path} ({n_total} trainings, {n_done} done)")
+        if self._console.is_terminal:
+            self._status.start()
+            self._status.update("waiting for the first training")
+
+    def seed_finished(self, candidate: Candidate, seed: int, outcome: SeedResult | str, n_done: int, n_total: int) -> None:
+        """Print the training's line."""
+        head = f"[{n_done:{len(str(n_total))}}/{n_total}] {candidate.name}, seed {seed}"
+        if isinstance(outcome, str):
+            self.line(f"{head} failed: {outcome}")
+        else:
+            found = f"test {self._metric} {score(outcome.test[self._metric])}, validation {score(outcome.validation[self._metric])}"
+            kept = f"epoch {outcome.epoch:g} of {self._epochs}"
+            self.line(f"{head}: {found} ({kept})  {count(outcome.trainable_parameters)} parameters  {outcome.seconds:.1f} s")
+        seconds = (time.monotonic() - self._began) / max(1, n_done - self._n_before) * (n_total - n_done)
+        left = f", about {duration(seconds)} left" if n_done < n_total else ""
+        self._status.update(f"{n_done} of {n_total} trainings{left}")
+
+    def line(self, text: str) -> None:
+        """Print a line as it is."""
+        self._console.print(text, markup=False)
+
+    def stop(self) -> None:
+        """End the last line."""
+        self._status.stop()
+
+
+class TuningProgress:
+    """Prints a line for every finished trial.
+
+    Args:
+        name: What the baseline is called.
+        line: Prints a line.
+    """
+
+    def __init__(self, name: str, line: Callable[[str], None]) -> None:
+        self._name, self._line, self._metric = name, line, ""
+
+    def started(self, plan: SearchPlan, run: RunDirectory, n_done: int) -> None:
+        """Print what is tuned."""
+        self._metric = plan.data.task.metric
+        self._line(f"tuning {self._name}: {plan.request.trials} trials, {n_done} done; {plan.budget.describe()}")
+
+    def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
+        """Print the trial's line."""
+        result = f"failed: {record.error}" if record.state == "failed" else f"{self._metric} {score(record.metrics[self._metric])}"
+        self._line(f"[{n_done}/{n_trials}] {self._name} {result}  {record.configuration.describe()}")

@@ -1,0 +1,127 @@
+"""A trained model on new examples: out of a run and out of each form of export, in process and from the command line."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import autopeft
+from autopeft.api import SilentSearch
+from autopeft.cli.main import app
+from autopeft.errors import InvalidInputError, UnsupportedError
+from autopeft.loops.search import search
+from autopeft.request import SearchRequest
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks transformers for it
+
+
+@pytest.fixture(scope="module")
+def result(small_request: SearchRequest, tmp_path_factory: pytest.TempPathFactory) -> autopeft.SearchResult:
+    request = replace(small_request, space="lora", start=("lora",), trials=1, evaluation_examples=1000)
+    return autopeft.SearchResult(search(replace(request, out=str(tmp_path_factory.mktemp("search") / "run")), SilentSearch()).path)
+
+
+@pytest.fixture(scope="module")
+def rows(pairs: tuple[Path, Path]) -> list[dict[str, str]]:
+    with pairs[1].open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_predictions_have_the_accuracy_that_was_measured(result: autopeft.SearchResult, rows: list[dict[str, str]]) -> None:
+    answers = result.predictor("best").predict([{"a": row["a"], "b": row["b"]} for row in rows])
+    right = [answer["prediction"] == row["label"] for answer, row in zip(answers, rows, strict=True)]
+    assert sum(right) / len(rows) == pytest.approx(result.best().metrics["accuracy"])
+    for answer in answers:
+        assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert max(answer["probabilities"], key=answer["probabilities"].get) == answer["prediction"]
+
+
+@pytest.mark.parametrize("form", ["script", "merged", "peft"])
+def test_every_form_answers_as_the_run_does(result: autopeft.SearchResult, rows: list[dict[str, str]], form: str, tmp_path: Path) -> None:
+    folder = result.export("best", to=form, out=tmp_path / "exported")
+    shutil.move(folder, tmp_path / "moved")
+    found = autopeft.load_predictor(tmp_path / "moved").predict(rows)
+    wanted = result.predictor(0).predict(rows)
+    assert [one["prediction"] for one in found] == [one["prediction"] for one in wanted]
+    for one, other in zip(found, wanted, strict=True):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-4)
+
+
+def test_a_folder_that_is_no_export_and_a_form_that_answers_nothing(result: autopeft.SearchResult, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"an export is a folder that holds autopeft\.json"):
+        autopeft.load_predictor(tmp_path)
+    folder = result.export(0, to="merged", out=tmp_path / "merged")
+    description = json.loads((folder / "autopeft.json").read_text())
+    (folder / "autopeft.json").write_text(json.dumps(description | {"target": "trl"}))
+    with pytest.raises(UnsupportedError, match=r"exports of the forms merged, peft, script .got 'trl'"):
+        autopeft.load_predictor(folder)
+
+
+def test_another_backbone_s_weights_are_refused(result: autopeft.SearchResult, tmp_path: Path, backbone_folder: Path) -> None:
+    folder = result.export(0, to="script", out=tmp_path / "script")
+    shutil.copytree(backbone_folder, other := tmp_path / "other")
+    content = bytearray((other / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (other / "model.safetensors").write_bytes(content)
+    description = json.loads((folder / "autopeft.json").read_text())
+    description["backbone"]["path"] = str(other)
+    (folder / "autopeft.json").write_text(json.dumps(description))
+    with pytest.raises(InvalidInputError, match="not those that the adapter was trained on"):
+        autopeft.load_predictor(folder)
+
+
+def test_what_is_given_wrongly_is_named(result: autopeft.SearchResult) -> None:
+    predictor = result.predictor()
+    assert predictor.predict([]) == []
+    with pytest.raises(InvalidInputError, match="reads 2 columns, so an example must name them"):
+        predictor.predict(["one text"])
+    with pytest.raises(InvalidInputError, match=r"the examples has no column .got 'b'"):
+        predictor.predict([{"a": "one"}])
+    with pytest.raises(InvalidInputError, match="number 2: the text column 'b' must hold text"):
+        predictor.predict([{"a": "one", "b": "two"}, {"a": "one"}])
+
+
+def call(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["predict", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_the_command_line_writes_rows_with_their_answers(
+    result: autopeft.SearchResult, pairs: tuple[Path, Path], rows: list[dict[str, str]], tmp_path: Path, suffix: str
+) -> None:
+    out = tmp_path / f"answers{suffix}"
+    answer = call(result.path, "--trial", "best", "--input", pairs[1], "--output", out)
+    assert answer.exit_code == 0, answer.output
+    assert answer.stdout.split() == [str(out)]
+    if suffix == ".csv":
+        with out.open(newline="", encoding="utf-8") as file:
+            found: list[dict[str, Any]] = list(csv.DictReader(file))
+        assert set(found[0]) == {"a", "b", "label", "prediction", "probability_different", "probability_same"}
+    else:
+        found = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        assert set(found[0]) == {"a", "b", "label", "prediction", "probabilities"}
+    assert [row["a"] for row in found] == [row["a"] for row in rows]
+    assert [row["prediction"] for row in found] == [one["prediction"] for one in result.predictor().predict(rows)]
+
+
+def test_the_command_line_answers_by_an_export_on_standard_output(
+    result: autopeft.SearchResult, pairs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = result.export(0, to="merged", out=tmp_path / "merged")
+    answer = call(folder, "--input", pairs[1])
+    assert answer.exit_code == 0, answer.output
+    assert set(json.loads(answer.stdout.splitlines()[0])) == {"prediction", "probabilities"}
+
+
+def test_nothing_is_overwritten_and_a_trial_must_be_named(result: autopeft.SearchResult, pairs: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "there.csv").write_text("mine")
+    answer = call(result.path, "--trial", "0", "--input", pairs[1], "--output", tmp_path / "there.csv")
+    assert isinstance(answer.exception, InvalidInputError)
+    assert "the file of answers exists" in str(answer.exception)
+    assert (tmp_path / "there.csv").read_text() == "mine"
+    assert call(result.path, "--input", pairs[1]).exit_code == 2
