@@ -1,18 +1,17 @@
 """Every example runs."""
 
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.programs import run_script_here
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def run(script: str, *arguments: object) -> str:
-    """Run an example in a process of its own and return what it printed."""
-    command = [sys.executable, EXAMPLES / script, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """Run an example and return what it printed."""
+    answer = run_script_here(EXAMPLES / script, *arguments)
+    assert answer.code == 0, answer.err
+    return answer.out
 
 
 def test_search_own_data(pairs: tuple[Path, Path], backbone_folder: Path, tmp_path: Path) -> None:
