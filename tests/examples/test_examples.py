@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
+from autopeft.methods import registry
+from autopeft.tasks.demo import generation
 from tests.programs import run_script_here
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -12,6 +16,17 @@ def run(script: str, *arguments: object) -> str:
     answer = run_script_here(EXAMPLES / script, *arguments)
     assert answer.code == 0, answer.err
     return answer.out
+
+
+@pytest.fixture(autouse=True)
+def few_demo_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training on all of the demo task's data takes a while, even where the model is tiny."""
+    monkeypatch.setattr(generation, "SIZES", {"train": 48, "validation": 24, "test": 24})
+
+
+def test_own_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+    assert "output_factor" in run("own_method.py")
 
 
 def test_search_own_data(pairs: tuple[Path, Path], backbone_folder: Path, tmp_path: Path) -> None:
