@@ -71,7 +71,7 @@ def ray_address() -> Iterator[str]:
             patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "node_ip_address": "127.0.0.1"})
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
         yield cluster.address
         cluster.shutdown()
 

@@ -24,9 +24,10 @@ def few_demo_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generation, "SIZES", {"train": 48, "validation": 24, "test": 24})
 
 
-def test_own_method(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("script", "printed"), [("own_method.py", "output_factor"), ("own_hook.py", "step 7: layers")])
+def test_own_methods(monkeypatch: pytest.MonkeyPatch, script: str, printed: str) -> None:
     monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
-    assert "output_factor" in run("own_method.py")
+    assert printed in run(script)
 
 
 def test_search_own_data(pairs: tuple[Path, Path], backbone_folder: Path, tmp_path: Path) -> None:
