@@ -37,6 +37,7 @@ from autopeft.errors import AutopeftError
 from autopeft.loops.search import search
 from autopeft.methods.registry import all_methods
 from autopeft.request import SearchRequest
+from autopeft.tasks import family_names
 from tests.methods.families import FAMILIES, GROUPED, SMALL, VOCABULARY, Family, noise
 
 WORDS = ["good", "bad", "film", "the", "a", "was", "not", "very", "long", "dull", "bright", "I", "you", "it", "is", "."]
@@ -231,22 +232,62 @@ def write_tokenizer(rng: random.Random, folder: Path) -> None:
 
 def draw_data(rng: random.Random, folder: Path) -> dict[str, Any]:
     """Write data files and return the settings that name them."""
-    columns = rng.choice([("text",), ("text",), ("first", "second")])
-    (label, is_score), odd = draw_label(rng), rng.choice([0.0, 0.0, 0.1, 0.1, 0.3])
+    odd = rng.choice([0.0, 0.0, 0.1, 0.1, 0.3])
+    row, data = draw_labelled(rng, odd) if rng.random() < 0.6 else (draw_shape(rng, odd), {})
     suffix = rng.choice([".csv", ".tsv", ".jsonl", ".json", ".parquet", ".CSV"])
     files = {"train": rng.choice([1, 3, 30, 60]) if rng.random() < 0.1 else 40}
     files |= {role: rng.choice([2, 20, 20]) for role in ("validation", "test") if rng.random() < 0.5}
-    data: dict[str, Any] = {"text": columns, "label": "label", "kind": "regression" if is_score and rng.random() < 0.8 else None}
     for role, n in files.items():
-        rows = [{**{name: draw_text(rng, odd) for name in columns}, "label": label()} for _ in range(n)]
         path = folder / f"{role}{suffix}"
-        write_table(rng, path, rows)
+        write_table(rng, path, [row() for _ in range(n)])
         data[role] = str(path)
     if rng.random() < 0.03:
         data["label"] = rng.choice(["text", "Label", "", "nothing"])
     if rng.random() < 0.03:
         data["text"] = rng.choice([("label",), ("text", "text"), ("first", "second", "third"), ("",)])
+    if rng.random() < 0.03:
+        data["kind"] = rng.choice(family_names())
     return data
+
+
+def draw_labelled(rng: random.Random, odd: float) -> tuple[Callable[[], Row], dict[str, Any]]:
+    """Return what draws a row with a class or a score, and the settings that say what to make of it."""
+    columns = rng.choice([("text",), ("text",), ("first", "second")])
+    label, is_score = draw_label(rng)
+    kind = "regression" if is_score and rng.random() < 0.8 else None
+    return lambda: {**{name: draw_text(rng, odd) for name in columns}, "label": label()}, {"text": columns, "label": "label", "kind": kind}
+
+
+def draw_shape(rng: random.Random, odd: float) -> Callable[[], Row]:
+    """Return what draws a row of another kind of task, in columns of the usual names."""
+
+    def text() -> Any:
+        return draw_text(rng, odd)
+
+    def words() -> list[str]:
+        return rng.choices(WORDS, k=rng.randint(1, 8))
+
+    def tagged() -> Row:
+        tokens = words()
+        return {"tokens": tokens, "tags": [rng.choice(["O", "O", "B-X", "I-X", "B-Y"]) for _ in tokens]}
+
+    def answered() -> Row:
+        context = words()
+        start = rng.randrange(len(context))
+        return {"question": text(), "context": " ".join(context), "answer": " ".join(context[start : start + rng.randint(1, 3)])}
+
+    shapes: list[Callable[[], Row]] = [
+        lambda: {"text": text(), "labels": rng.sample(["a", "b", "c"], rng.randrange(4))},
+        tagged,
+        answered,
+        lambda: {"question": text(), "choices": [text() for _ in range(3)], "answer": rng.randrange(3)},
+        lambda: {"prompt": text(), "completion": rng.choice([text(), "yes", "no"])},
+        lambda: {"messages": [{"role": "user", "content": text()}, {"role": "assistant", "content": text()}]},
+        lambda: {"text": text()},
+        lambda: {"document": text(), "summary": text()},
+        lambda: {"query": text(), "positive": text()},
+    ]
+    return rng.choice(shapes)
 
 
 def draw_label(rng: random.Random) -> tuple[Callable[[], object], bool]:
