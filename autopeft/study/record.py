@@ -1,7 +1,7 @@
 """A trial as it is remembered, independent of what stores it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -35,14 +35,6 @@ class RungResult:
     """All validation metrics by name."""
     values: Mapping[str, float]
     """The objectives' values by name, as far as they can be told before the end."""
-
-    def to_row(self) -> dict[str, Any]:
-        """Return the form of trials.jsonl, without what is not finite: JSON has no word for it."""
-        return {
-            "progress": self.progress,
-            "metrics": {name: value for name, value in self.metrics.items() if np.isfinite(value)},
-            "values": {name: value for name, value in self.values.items() if np.isfinite(value)},
-        }
 
     def early_loss(self, objective: Objective) -> float:
         """Return what tells early how a trial will do in an objective, smaller is better; NaN if nothing does."""
@@ -107,7 +99,7 @@ class TrialRecord:
             "cpu_seconds": None if self.cpu_seconds is None else round(self.cpu_seconds, 3),
             "gpu_seconds": None if self.gpu_seconds is None else round(self.gpu_seconds, 3),
             "examples_seen": self.examples_seen,
-            **({"rungs": [rung.to_row() for rung in self.rungs]} if self.rungs else {}),
+            **({"rungs": [asdict(rung) for rung in self.rungs]} if self.rungs else {}),
             "configuration": self.configuration.to_dict(),
             "configuration_id": self.configuration.id,
             "seed": self.seed,
