@@ -1,6 +1,6 @@
 """What a user asks of a search, checked, and written into run.json with where each setting came from."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from os import PathLike, fspath
@@ -236,8 +236,7 @@ def require_types(request: Any) -> None:
     Raises:
         InvalidInputError: One has another; names the setting.
     """
-    kind: Hashable = type(request)
-    for name, (hint, adapter) in _adapters(kind).items():
+    for name, (hint, adapter) in _adapters(type(request)).items():  # type: ignore[arg-type]
         value = getattr(request, name)
         if isinstance(value, np.generic):
             object.__setattr__(request, name, value := value.item())

@@ -96,7 +96,8 @@ def spread(values: NDArray[np.float64]) -> str:
     freedom = (len(values) - 1) * values.shape[1]
     squares = float(((values - values.mean(axis=0)) ** 2).sum())
     low, high = (math.sqrt(squares / float(chi2.ppf(share, freedom))) for share in (0.975, 0.025))
-    return f"{math.sqrt(squares / freedom):.4f} [{low:.4f}, {high:.4f}], between configurations {values.mean(axis=0).std(ddof=1):.4f}"
+    between = values.mean(axis=0).std(ddof=1) if values.shape[1] > 1 else math.nan
+    return f"{math.sqrt(squares / freedom):.4f} [{low:.4f}, {high:.4f}], between configurations {between:.4f}"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import csv
 import os
 import random
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,22 +25,55 @@ WORDS = ["the", "cat", "dog", "bird", "sees", "hears", "likes", "red", "blue", "
 ON_REQUEST = {
     "targets": "downloads the targets' packages: pytest -m targets",
     "faults": "kills processes and fills disks for minutes: pytest -m faults",
+    "slow": "takes long for what it adds: pytest -m slow",
 }
 """By marker, why what has it is left out unless it is asked for."""
+LONGEST_FIRST = ("faults", "executors", "loops", "cli", "benchmarks", "examples", "export")
+"""Folders of tests of which some take seconds. They come first, so that no worker is left alone with one of them in the end."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip, saying so, what was not asked for, and what needs real data where there is none."""
+    """Skip, saying so, what was not asked for, and what needs real data where there is none; order the rest and say what stays together."""
     for marker, reason in ON_REQUEST.items():
         for item in items if marker not in config.option.markexpr else ():
             if item.get_closest_marker(marker) is not None:
                 item.add_marker(pytest.mark.skip(reason=reason))
-    if (SHARED / "data").is_dir():
-        return
-    skip = pytest.mark.skip(reason=f"needs the real data and models in {SHARED}")
+    if not (SHARED / "data").is_dir():
+        for item in items:
+            if item.get_closest_marker("shared") is not None:
+                item.add_marker(pytest.mark.skip(reason=f"needs the real data and models in {SHARED}"))
+    rank = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
     for item in items:
-        if item.get_closest_marker("shared") is not None:
-            item.add_marker(skip)
+        if item.get_closest_marker("xdist_group") is None and (group := _group(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Item) -> str | None:
+    """Return a name for what one process should run, since something is made for it once: a Ray cluster, a family of models, a fixture."""
+    if item.get_closest_marker("faults") is not None:
+        return None  # of these each makes its own
+    if "ray_address" in getattr(item, "fixturenames", ()):
+        return "ray"
+    callspec = getattr(item, "callspec", None)
+    family = callspec.params.get("family") if callspec else None
+    return f"{item.path.stem} {family}" if isinstance(family, str) else item.path.stem
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """The address of a Ray cluster of two processors on this machine, which takes seconds to start."""
+    from autopeft.executors import workers
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in workers._ENVIRONMENT.items():
+            patch.setenv(name, value)
+        from ray.cluster_utils import Cluster
+
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+        yield cluster.address
+        cluster.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,14 @@
 """The rooms of the house: who may import whom, and which room alone may import which library."""
 
 import ast
-import subprocess
-import sys
+import json
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from tests.programs import run_fresh
 
 PACKAGE = Path(__file__).parents[1] / "autopeft"
 
@@ -50,7 +51,7 @@ OWNERS = {
 
 
 def files() -> list[Path]:
-    return sorted(path for path in PACKAGE.rglob("*.py") if "templates" not in path.parts)
+    return sorted(PACKAGE.rglob("*.py"))
 
 
 def room(path: Path) -> str:
@@ -112,27 +113,40 @@ def test_no_import_cycle() -> None:
         pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["search", "--help"],
-        ["report", "--help"],
-        ["retrain", "--help"],
-        ["baselines", "--help"],
-        ["list", "tasks"],
-        ["list", "methods"],
-        ["list", "spaces"],
-    ],
-)
-def test_light_verbs_import_nothing_heavy(arguments: list[str]) -> None:
-    code = (
-        "import sys\nfrom autopeft.cli.main import main\n"
-        f"sys.argv = ['autopeft', *{arguments!r}]\n"
-        "try:\n    main()\nexcept SystemExit as error:\n    assert not error.code, error.code\n"
-        "heavy = {'torch', 'transformers', 'peft', 'ray', 'datasets', 'plotly', 'matplotlib'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
+LIGHT = [
+    *("--help", "search --help", "report --help", "retrain --help", "baselines --help"),
+    *("list tasks", "list methods", "list spaces"),
+]
+RUN_ALL = """
+import contextlib, io, json, sys
+from autopeft.cli.main import main
+found = {}
+for words in sys.argv[1:]:
+    sys.argv = ["autopeft", *words.split()]
+    code = 0
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    heavy = {"torch", "transformers", "peft", "ray", "datasets", "plotly", "matplotlib"} & set(sys.modules)
+    found[words] = (code or 0, printed.getvalue(), sorted(heavy))
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def light_verbs() -> dict[str, tuple[int, str, list[str]]]:
+    """By command line, run one after another in one interpreter: its exit code, what it printed, and heavy libraries loaded until then."""
+    answer = run_fresh("-c", RUN_ALL, *LIGHT)
+    assert answer.code == 0, answer.err
+    found: dict[str, tuple[int, str, list[str]]] = json.loads(answer.out)
+    return found
+
+
+@pytest.mark.parametrize("words", LIGHT)
+def test_light_verbs_import_nothing_heavy(words: str, light_verbs: dict[str, tuple[int, str, list[str]]]) -> None:
+    code, printed, heavy = light_verbs[words]
+    assert code == 0
+    assert printed
+    assert not heavy

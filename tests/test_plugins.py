@@ -1,6 +1,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,19 +35,25 @@ def test_bad_plugins(tmp_path: Path, name: str, content: str | None, message: st
         import_plugin(str(tmp_path / name))
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.fixture(params=[0, 1], ids=["here", "a worker"])
+def place(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Settings of where trials run."""
+    return {"workers": 1, "address": request.getfixturevalue("ray_address")} if request.param else {"workers": 0}
+
+
+@pytest.mark.xdist_group("ray")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
 def test_an_own_method_is_searched(
     request_: SearchRequest,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    workers: int,
+    place: dict[str, Any],
 ) -> None:
     monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
     monkeypatch.delitem(sys.modules, f"autopeft_plugin:{EXAMPLE.resolve()}", raising=False)
     space = tmp_path / "space.yaml"
     space.write_text("modules:\n  - {method: output_factor, size: [1]}\ntraining:\n  learning_rate: {low: 1.0e-3, high: 1.0e-2}\n")
-    run = engine.search(replace(request_, plugins=(str(EXAMPLE),), space=str(space), trials=2, workers=workers), Log())
+    run = engine.search(replace(request_, plugins=(str(EXAMPLE),), space=str(space), trials=2, **place), Log())
     records = Study.open(run).records()
     assert {record.state for record in records} == {"complete"}
     assert {record.trainable_parameters for record in records} <= {0, 32, 64, 96}
@@ -73,19 +80,19 @@ register_method(
 """
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.xdist_group("ray")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
 def test_whatever_an_own_method_raises_fails_its_trial_and_no_other(
     request_: SearchRequest,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    workers: int,
+    place: dict[str, Any],
 ) -> None:
     monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
     (tmp_path / "broken.py").write_text(BROKEN)
     space = tmp_path / "space.yaml"
     space.write_text("modules:\n  - {method: broken, size: [1]}\ntraining:\n  learning_rate: {low: 1.0e-3, high: 1.0e-2}\n")
-    request = replace(request_, plugins=(str(tmp_path / "broken.py"),), space=str(space), trials=6, workers=workers, max_failed=1.0)
+    request = replace(request_, plugins=(str(tmp_path / "broken.py"),), space=str(space), trials=6, max_failed=1.0, **place)
     run = engine.search(request, Log())
     records = Study.open(run).records()
     assert [record.state for record in records] == ["failed"] * 6

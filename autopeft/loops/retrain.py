@@ -24,10 +24,11 @@ from autopeft.paths import absolute_model
 from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
 from autopeft.request import SearchRequest, require_types
-from autopeft.study.directory import RunDirectory, json_lines
+from autopeft.study.directory import RunDirectory
 from autopeft.study.lock import driving
 from autopeft.study.record import TrialRecord
 from autopeft.study.retrained import Candidate, RetrainedFolder, SeedResult
+from autopeft.study.rows import json_lines
 from autopeft.tasks import TaskData, family_of
 from autopeft.training.backbone import BackboneSource, find_backbone, require_weights
 from autopeft.training.measurement import Assignment, Measurement, Outcome, RunnerSettings

@@ -28,13 +28,14 @@ class Schedule:
     def next_assignment(self) -> Assignment | None:
         """Return what to do now; None if there is nothing until a running trial ends, or at all."""
         records = self.study.records()
-        number = self.halving.promotion([_standing(record, self.study.objectives) for record in records])
-        if number is not None:
-            return self._continued(next(record for record in records if record.number == number))
-        if len(records) - self.study.n_begun < self.n_trials:
+        standings = [_standing(record, self.study.objectives) for record in records]
+        number = self.halving.promotion(standings)
+        if number is None and len(records) - self.study.n_begun < self.n_trials:
             number, configuration, seed = self.study.ask()
             return Assignment(number, configuration, self.budget, seed, self._stops(0))
-        return None
+        if number is None and not any(record.state in ("complete", "running") for record in records):
+            number = self.halving.best_waiting(standings)  # of too few to choose from none has earned it, and a search needs one
+        return None if number is None else self._continued(next(record for record in records if record.number == number))
 
     def _continued(self, record: TrialRecord) -> Assignment:
         assignment = Assignment(record.number, record.configuration, self.budget, record.seed, self._stops(len(record.rungs)))

@@ -35,11 +35,12 @@ from autopeft.space.definition import MethodTraits
 from autopeft.space.reader import read_space
 from autopeft.space.space import MethodChoice, Point, SearchSpace
 from autopeft.study import pauses
-from autopeft.study.directory import RunDirectory, json_lines
+from autopeft.study.directory import RunDirectory
 from autopeft.study.disk import writing
 from autopeft.study.lock import driving
 from autopeft.study.problem import SpaceProblem
 from autopeft.study.record import TrialRecord, is_on_front
+from autopeft.study.rows import json_lines
 from autopeft.study.study import Study
 from autopeft.tasks import TaskData, family_of, load, load_files
 from autopeft.tasks.checks import findings

@@ -17,6 +17,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.pytorch_utils import Conv1D
 
 from autopeft.errors import InvalidInputError, UnsupportedError
+from autopeft.hub import one_line
 from autopeft.methods.attention import backend, redirect
 from autopeft.methods.fingerprint import digest
 from autopeft.methods.head import head_parameter_names, parameters_not_loaded
@@ -46,7 +47,7 @@ def discover(model: nn.Module, batch: Mapping[str, Any], *, extra_trainable: Seq
 
     Raises:
         InvalidInputError: The model carries PEFT modules already, or has no parameter of a name in `extra_trainable`.
-        UnsupportedError: The model has no transformer blocks.
+        UnsupportedError: The model has no transformer blocks, or raises an error on the batch.
     """
     if hasattr(model, "autopeft_applied"):
         raise InvalidInputError("the model carries PEFT modules already", remedy="Eject them first, or join the configurations.")
@@ -87,6 +88,8 @@ def _observe(model: nn.Module, batch: Mapping[str, Any], blocks: Mapping[str, nn
             _watch(name, block, observed)
         with torch.no_grad():
             model(**batch)
+    except Exception as error:  # whatever the model's own code raises
+        raise UnsupportedError(f"the model can't be run on an example batch: {one_line(error)}", value=type(model).__name__) from error
     finally:
         snapshot.restore()
     return observed

@@ -13,10 +13,10 @@ from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.origin import Origin
 from autopeft.report.picture import Picture, draw
 from autopeft.report.retrained import RetrainedTable
-from autopeft.report.words import finite
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, best, knee
 from autopeft.study.retrained import RetrainedFolder
+from autopeft.study.rows import finite
 from autopeft.study.study import Study
 
 

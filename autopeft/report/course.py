@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from autopeft.report.words import finite
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import State, TrialRecord
+from autopeft.study.rows import finite
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from typing import Any
 from autopeft.inference import CONFIDENCE, holm, rank_correlation
 from autopeft.objectives import Objective
 from autopeft.report.features import Feature, features
-from autopeft.report.words import finite, one_line
+from autopeft.report.words import one_line
 from autopeft.study.importance import importances
 from autopeft.study.record import TrialRecord
+from autopeft.study.rows import finite
 
 MIN_TRIALS = 10
 """With fewer there is no estimate."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.report.header import RunHeader
-from autopeft.report.words import better, count, finite, in_unit, one_line, percentage, score, seconds
+from autopeft.report.words import better, count, in_unit, one_line, percentage, score, seconds
 from autopeft.study.record import TrialRecord, front
+from autopeft.study.rows import finite
 
 BRIEF_DOMINATED = 10
 """Dominated trials in a brief table."""

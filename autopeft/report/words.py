@@ -1,8 +1,7 @@
 """How numbers and names are written, the same in every table and plot."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from autopeft.objectives import Objective
 
@@ -85,20 +84,3 @@ def better(objective: Objective) -> str:
 def one_line(text: str) -> str:
     """Return text that stays on its line and can't steer the terminal, whoever wrote it."""
     return "".join(character if character.isprintable() else " " for character in " ".join(text.split()))
-
-
-def finite(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row fit for JSON, which has no NaN and no infinity: they become null, at any depth."""
-    return {key: _finite(value) for key, value in row.items()}
-
-
-def _finite(value: Any) -> Any:
-    match value:
-        case float() if not math.isfinite(value):
-            return None
-        case Mapping():
-            return finite(value)
-        case list() | tuple():
-            return type(value)(_finite(entry) for entry in value)
-        case _:
-            return value

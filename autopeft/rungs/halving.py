@@ -59,3 +59,10 @@ class SuccessiveHalving:
                 if measured[index].waiting and len(measured[index].losses) == rung + 1:
                     return measured[index].trial
         return None
+
+    def best_waiting(self, standings: Sequence[Standing]) -> int | None:
+        """Return the number of the best of those that wait at the highest rung where any does; None if none waits."""
+        waiting = [standing for standing in standings if standing.waiting]
+        highest = max((len(standing.losses) for standing in waiting), default=0)
+        there = [standing for standing in waiting if len(standing.losses) == highest]
+        return there[best_first(np.array([standing.losses[-1] for standing in there]))[0]].trial if there else None

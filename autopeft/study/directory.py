@@ -20,6 +20,7 @@ from typing import Any
 
 from autopeft.errors import InvalidInputError
 from autopeft.paths import command
+from autopeft.study.rows import json_line, json_lines
 
 FORMAT_VERSION = 1
 
@@ -166,12 +167,7 @@ class RunDirectory:
     def append_trial_line(self, row: Mapping[str, Any]) -> None:
         """Add one line to trials.jsonl."""
         with (self.path / "trials.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
-
-def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Return rows as JSON lines."""
-    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+            file.write(json_line(row))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

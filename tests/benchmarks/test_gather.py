@@ -1,22 +1,15 @@
 """Rows of a table from the trials of a search."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from autopeft.study.directory import RunDirectory
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-def gather(*arguments: Path | str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, BENCHMARKS / "gather.py", *arguments], capture_output=True, text=True, timeout=120)
+from tests.benchmarks.conftest import Benchmark
 
 
-def test_every_complete_trial_makes_a_row(small_run: RunDirectory, tmp_path: Path) -> None:
+def test_every_complete_trial_makes_a_row(run_benchmark: Benchmark, small_run: RunDirectory, tmp_path: Path) -> None:
     table = tmp_path / "searches.jsonl"
-    assert gather(small_run.path, "--out", table).returncode == 0
+    assert run_benchmark("gather", small_run.path, "--out", table).code == 0
     rows = [json.loads(line) for line in table.read_text().splitlines()]
     trials = [json.loads(line) for line in (small_run.path / "trials.jsonl").read_text().splitlines()]
     complete = [trial for trial in trials if trial["state"] == "complete"]
@@ -27,20 +20,20 @@ def test_every_complete_trial_makes_a_row(small_run: RunDirectory, tmp_path: Pat
         assert abs(row["curve"][-1]["loss"] - trial["loss"]) < 1e-5
 
 
-def test_a_repeat_with_the_same_seed_makes_no_row(small_run: RunDirectory, tmp_path: Path) -> None:
+def test_a_repeat_with_the_same_seed_makes_no_row(run_benchmark: Benchmark, small_run: RunDirectory, tmp_path: Path) -> None:
     once, twice = tmp_path / "once.jsonl", tmp_path / "twice.jsonl"
-    gather(small_run.path, "--out", once)
-    gather(small_run.path, small_run.path, "--out", twice)
+    run_benchmark("gather", small_run.path, "--out", once)
+    run_benchmark("gather", small_run.path, small_run.path, "--out", twice)
     assert twice.read_text() == once.read_text() != ""
 
 
-def test_runs_that_differ_make_no_table(small_run: RunDirectory, tmp_path: Path) -> None:
+def test_runs_that_differ_make_no_table(run_benchmark: Benchmark, small_run: RunDirectory, tmp_path: Path) -> None:
     other = tmp_path / "other"
     settings = small_run.settings()
     settings["settings"]["epochs"]["value"] = 7
     other.mkdir()
     (other / "run.json").write_text(json.dumps(settings))
-    answer = gather(small_run.path, other, "--out", tmp_path / "searches.jsonl")
-    assert answer.returncode == 2
-    assert "differs" in answer.stderr
+    answer = run_benchmark("gather", small_run.path, other, "--out", tmp_path / "searches.jsonl")
+    assert answer.code == 2
+    assert "differs" in answer.err
     assert not (tmp_path / "searches.jsonl").exists()

@@ -1,39 +1,37 @@
 import json
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from tests.benchmarks.conftest import BENCHMARKS, Benchmark
 
 
-def test_the_comparison_runs_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_the_comparison_runs_and_goes_on_where_it_stopped(run_benchmark: Benchmark, tmp_path: Path) -> None:
     figures = tmp_path / "figures.jsonl"
-    command = [sys.executable, BENCHMARKS / "samplers.py", "--samplers", "autopeft,random", "--problems", "constrained"]
+    command = ["--samplers", "autopeft,random", "--problems", "constrained"]
     command += ["--seeds", "1", "--evaluations", "18", "--json", figures, "--plot", tmp_path / "plot.html"]
-    first, again = (subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout for _ in range(2))
-    assert first == again
+    first, again = (run_benchmark("samplers", *command) for _ in range(2))
+    assert first.code == again.code == 0, first.err
+    assert first.out == again.out
     assert len(figures.read_text().splitlines()) == 2
     assert (tmp_path / "plot.html").stat().st_size > 1000
     assert [json.loads(line)["sampler"] for line in figures.read_text().splitlines()] == ["autopeft", "random"]
 
 
-def test_runs_that_took_hours_are_kept(tmp_path: Path) -> None:
+def test_runs_that_took_hours_are_kept(run_benchmark: Benchmark, tmp_path: Path) -> None:
     kept = BENCHMARKS / "tables" / "samplers.jsonl"
     figures = tmp_path / "figures.jsonl"
     figures.write_text(kept.read_text())
-    command = [sys.executable, BENCHMARKS / "samplers.py", "--samplers", "saasbo", "--problems", "tabulated"]
-    command += ["--seeds", "5", "--evaluations", "200", "--json", figures]
-    table = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    command = ["--samplers", "saasbo", "--problems", "tabulated", "--seeds", "5", "--evaluations", "200", "--json", figures]
+    answer = run_benchmark("samplers", *command)
+    assert answer.code == 0, answer.err
     assert figures.read_text() == kept.read_text()  # nothing had to be run
-    assert [line.split()[1:4] for line in table.splitlines()[1:]] == [["saasbo", str(mark), "5"] for mark in (16, 32, 64, 128, 200)]
+    assert [line.split()[1:4] for line in answer.out.splitlines()[1:]] == [["saasbo", str(mark), "5"] for mark in (16, 32, 64, 128, 200)]
 
 
-def test_the_true_front_is_that_of_all_masks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+def test_the_true_front_is_that_of_all_masks() -> None:
     from problems.family import REFERENCE, SyntheticSearch
 
     from autopeft.pareto import hypervolume

@@ -1,29 +1,34 @@
 """What another seed makes of a configuration of a table."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from tests.benchmarks.conftest import Benchmark
+
 LORA = {"modules": [{"method": "lora", "size": 1, "layers": [0], "targets": ["query"]}], "training": {"learning_rate": 0.001}}
 
 
-def seeds(*arguments: Path | str) -> str:
-    command = [sys.executable, BENCHMARKS / "seeds.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
+@pytest.fixture
+def seeds(run_benchmark: Benchmark) -> Callable[..., str]:
+    def run(*arguments: Path | str) -> str:
+        answer = run_benchmark("seeds", *arguments)
+        assert answer.code == 0, answer.err
+        return answer.out
+
+    return run
 
 
-def test_configurations_are_trained_again_with_new_seeds(tmp_path: Path) -> None:
+def test_configurations_are_trained_again_with_new_seeds(seeds: Callable[..., str], tmp_path: Path) -> None:
     table, out = tmp_path / "table.jsonl", tmp_path / "seeds.jsonl"
     rows = [
         {"configuration": LORA | {"training": {"learning_rate": rate}}, "curve": [{"accuracy": rate}]} for rate in (0.003, 0.001, 0.002)
     ]
     table.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    given = ["--task", "demo", "--train-examples", "32", "--tables", table, "--configurations", "2", "--seeds", "2", "--out", out]
+    given = ["--task", "demo", "--train-examples", "16", "--tables", table, "--configurations", "2", "--seeds", "2", "--out", out]
     first, again = seeds(*given), seeds(*given)
     assert first == again
     found = [json.loads(line) for line in out.read_text().splitlines()]
@@ -32,7 +37,7 @@ def test_configurations_are_trained_again_with_new_seeds(tmp_path: Path) -> None
     assert found[0]["curve"] != found[2]["curve"]  # of one configuration, but not of one seed
 
 
-def test_the_deviation_between_seeds_is_pooled(tmp_path: Path) -> None:
+def test_the_deviation_between_seeds_is_pooled(seeds: Callable[..., str], tmp_path: Path) -> None:
     table, out = tmp_path / "table.jsonl", tmp_path / "seeds.jsonl"
     configurations = [LORA | {"training": {"learning_rate": rate}} for rate in (0.001, 0.002, 0.003, 0.004)]
     table.write_text("".join(json.dumps({"configuration": one, "curve": [{"accuracy": i}]}) + "\n" for i, one in enumerate(configurations)))
@@ -57,11 +62,10 @@ def test_the_deviation_between_seeds_is_pooled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("option", "said"), [("--seeds", "needs two"), ("--configurations", "hold 1 configurations, not 2")])
-def test_what_tells_nothing_is_refused(tmp_path: Path, option: str, said: str) -> None:
+def test_what_tells_nothing_is_refused(run_benchmark: Benchmark, tmp_path: Path, option: str, said: str) -> None:
     table = tmp_path / "table.jsonl"
     table.write_text(json.dumps({"configuration": LORA, "curve": [{"accuracy": 0.7}]}) + "\n")
     given = {"--configurations": "1", "--seeds": "2"} | {option: "1" if option == "--seeds" else "2"}
-    command = [sys.executable, BENCHMARKS / "seeds.py", "--tables", table, "--out", tmp_path / "out.jsonl"]
-    answer = subprocess.run([*command, *(word for pair in given.items() for word in pair)], capture_output=True, text=True, timeout=120)
-    assert answer.returncode == 2
-    assert said in answer.stderr
+    answer = run_benchmark("seeds", "--tables", table, "--out", tmp_path / "out.jsonl", *(word for pair in given.items() for word in pair))
+    assert answer.code == 2
+    assert said in answer.err

@@ -1,8 +1,6 @@
 """The problem that real learning curves make, and the comparison of rungs on it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,8 @@ import pytest
 from autopeft.configuration import Configuration
 from autopeft.loops.search import plan
 from autopeft.request import SearchRequest
+from tests.benchmarks.conftest import Benchmark
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PROGRESS = (0.1667, 0.3333, 0.5, 1.0)
 
 
@@ -44,13 +42,9 @@ def written(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def test_the_model_tells_what_the_table_holds(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from problems.tabulated import N_DRAWN, NOISE, Tabulated
+def test_the_model_tells_what_the_table_holds(table: Path) -> None:
+    from problems.tabulated import NOISE, Tabulated
 
-    assert N_DRAWN > 0
-    monkeypatch.setattr("problems.tabulated.N_DRAWN", 300)
-    monkeypatch.setattr("problems.tabulated.N_ROUNDS", 3)
     problem = Tabulated(table)
     error = problem.fit_error()
     assert error["rows"] == 40
@@ -70,12 +64,9 @@ def test_the_model_tells_what_the_table_holds(table: Path, monkeypatch: pytest.M
     assert problem.reached_by(configurations) == pytest.approx(problem.reached(points))
 
 
-def test_what_breaks_a_measured_bound_reaches_nothing(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+def test_what_breaks_a_measured_bound_reaches_nothing(table: Path) -> None:
     from problems.tabulated import BoundedTabulated
 
-    monkeypatch.setattr("problems.tabulated.N_DRAWN", 300)
-    monkeypatch.setattr("problems.tabulated.N_ROUNDS", 3)
     problem = BoundedTabulated(table)
     space, rng = problem.planned.space, np.random.default_rng(1)
     coding = problem.planned.problem
@@ -92,8 +83,7 @@ def test_what_breaks_a_measured_bound_reaches_nothing(table: Path, monkeypatch: 
     assert values[2] > 0.5  # average precision
 
 
-def test_rows_of_searches_teach_ends_and_seconds(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+def test_rows_of_searches_teach_ends_and_seconds(table: Path, tmp_path: Path) -> None:
     from problems.tabulated import Tabulated
 
     closely = [row for row in map(json.loads, table.read_text().splitlines()) if "curve" in row]
@@ -109,21 +99,20 @@ def test_rows_of_searches_teach_ends_and_seconds(table: Path, tmp_path: Path, mo
     assert len(both.progress) == len(PROGRESS)
 
 
-@pytest.mark.slow
-def test_rungs_are_compared(table: Path, tmp_path: Path) -> None:
+def test_rungs_are_compared(run_benchmark: Benchmark, table: Path, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    command = [sys.executable, BENCHMARKS / "rungs.py", "--tables", table, "--seeds", "1", "--trials", "12", "--sampler", "random"]
-    command += ["--ladders", "0.3333", "--reductions", "3", "--json", figures]
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    given = ["--tables", table, "--seeds", "1", "--trials", "6", "--sampler", "random"]
+    answer = run_benchmark("rungs", *given, "--ladders", "0.3333", "--reductions", "3", "--json", figures)
+    assert answer.code == 0, answer.err
     without, with_rungs = json.loads(figures.read_text())["rows"]
     assert 0 < without["cost_of_mark"][0] <= 1
     assert with_rungs["at_the_end"] > 0
 
 
-def test_the_surrogate_is_tried_on_what_it_has_not_seen(table: Path, tmp_path: Path) -> None:
+def test_the_surrogate_is_tried_on_what_it_has_not_seen(run_benchmark: Benchmark, table: Path, tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    command = [sys.executable, BENCHMARKS / "surrogate.py", "--tables", table, "--noise=-2,1", "--noise=0,1", "--choices", "2"]
-    subprocess.run([*command, "--json", figures], check=True, capture_output=True, text=True, timeout=300)
+    answer = run_benchmark("surrogate", "--tables", table, "--noise=-2,1", "--noise=0,1", "--choices", "2", "--json", figures)
+    assert answer.code == 0, answer.err
     rows = json.loads(figures.read_text())
     assert [(row["noise"], row["variant"], row["n"]) for row in rows[:2]] == [([-2, 1], "", 32), ([0, 1], "", 32)]
     assert {row["variant"] for row in rows} == {"", "averaged", "-layers", "-features", "-cost"}

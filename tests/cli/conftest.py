@@ -1,39 +1,24 @@
-"""The command line as a user meets it: a process of its own."""
+"""The command line as a user meets it."""
 
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
+from autopeft.cli.main import main
+from tests.programs import Answer, run_fresh, run_here
 
-@dataclass(frozen=True)
-class Answer:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-    seconds: float
+Autopeft = Callable[..., Answer]
 
 
 @pytest.fixture
-def autopeft() -> Callable[..., Answer]:
-    """Run `autopeft` with some arguments; keyword arguments are environment variables."""
+def autopeft(monkeypatch: pytest.MonkeyPatch) -> Autopeft:
+    """Run `autopeft` with some arguments in this interpreter; keyword arguments are environment variables."""
+    monkeypatch.delenv("AUTOPEFT_DATA", raising=False)
+    return lambda *arguments, **environment: run_here(main, *arguments, **environment)
 
-    def run(*arguments: object, **environment: str) -> Answer:
-        began = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-m", "autopeft", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env={**{name: value for name, value in os.environ.items() if name != "AUTOPEFT_DATA"}, **environment},
-        )
-        return Answer(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
-    return run
+@pytest.fixture
+def autopeft_process(monkeypatch: pytest.MonkeyPatch) -> Autopeft:
+    """Run `autopeft` in a process of its own."""
+    monkeypatch.delenv("AUTOPEFT_DATA", raising=False)
+    return lambda *arguments, **environment: run_fresh("-m", "autopeft", *arguments, **environment)

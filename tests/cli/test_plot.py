@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -14,6 +11,7 @@ from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment, Measurement
+from tests.programs import run_fresh
 
 OBJECTIVES = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
 
@@ -67,5 +65,6 @@ def test_only_what_is_drawn_is_loaded(tmp_path):
         "import sys; from pathlib import Path; from autopeft.cli.plot import plot; "
         f"plot(Path({str(run)!r}), formats='svg'); print('plotly' in sys.modules, 'matplotlib' in sys.modules, file=sys.stderr)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stderr.split() == ["False", "True"]
+    answer = run_fresh("-c", code)
+    assert answer.code == 0, answer.err
+    assert answer.err.split() == ["False", "True"]

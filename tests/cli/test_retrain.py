@@ -2,17 +2,14 @@ import csv
 import io
 import json
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from autopeft.study.directory import RunDirectory
-from tests.cli.conftest import Answer
-
-Autopeft = Callable[..., Answer]
+from tests.cli.conftest import Autopeft
+from tests.programs import interruptible, signalled, wait_until
 
 
 def test_retrain_prints_a_table_and_does_nothing_twice(autopeft: Autopeft, small_run: RunDirectory) -> None:
@@ -32,31 +29,46 @@ def test_retrain_prints_a_table_and_does_nothing_twice(autopeft: Autopeft, small
     assert float(row["test_accuracy_mean"]) == data["configurations"][0]["test"]["accuracy"]["mean"]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "termination"])
-def test_being_stopped_keeps_what_is_done(autopeft: Autopeft, small_run: RunDirectory, sent: signal.Signals) -> None:
-    run = small_run.path
-    arguments = ["retrain", str(run), "--pick", "best", "--seeds", "300", "--epochs", "1"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "autopeft", *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-        # A test run in the background has Ctrl-C switched off, and its children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    deadline = time.monotonic() + 120
-    while len(done := list(run.glob("retrained/*/seed-*/result.json"))) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.send_signal(sent)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+def trained(run: RunDirectory) -> list[Path]:
+    return list(run.path.glob("retrained/*/seed-*/result.json"))
+
+
+def stopped_and_gone_on(autopeft: Autopeft, run: RunDirectory, arguments: list[str], stop: Callable[[], tuple[int, str]]) -> None:
+    """Check that what a stopped retraining had done is kept, and that the same command goes on."""
+    code, err = stop()
+    assert code == 130, err
     assert "The same command goes on" in err
     assert "Traceback" not in err
-    stamps = {path: path.stat().st_mtime_ns for path in done}
-    n_done = len(list(run.glob("retrained/*/seed-*/result.json")))
-    answer = autopeft(*arguments[:4], "--seeds", n_done + 1)
-    assert f"({n_done + 1} trainings, {n_done} done)" in answer.err
-    assert {path: path.stat().st_mtime_ns for path in done} == stamps
+    stamps = {path: path.stat().st_mtime_ns for path in trained(run)}
+    assert len(stamps) >= 2
+    answer = autopeft(*arguments[:4], "--seeds", len(stamps) + 1)
+    assert f"({len(stamps) + 1} trainings, {len(stamps)} done)" in answer.err
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "termination"])
+def test_being_stopped_keeps_what_is_done(autopeft: Autopeft, small_run: RunDirectory, sent: signal.Signals) -> None:
+    arguments = ["retrain", str(small_run.path), "--pick", "best", "--seeds", "300", "--epochs", "1"]
+
+    def stop() -> tuple[int, str]:
+        with signalled(sent, lambda: len(trained(small_run)) >= 2):
+            answer = autopeft(*arguments)
+        return answer.code, answer.err
+
+    stopped_and_gone_on(autopeft, small_run, arguments, stop)
+
+
+def test_a_process_that_is_terminated_keeps_what_is_done(autopeft: Autopeft, small_run: RunDirectory) -> None:
+    arguments = ["retrain", str(small_run.path), "--pick", "best", "--seeds", "300", "--epochs", "1"]
+
+    def stop() -> tuple[int, str]:
+        with interruptible("-m", "autopeft", *arguments) as process:
+            wait_until(lambda: len(trained(small_run)) >= 2)
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=60)
+            return process.returncode, err
+
+    stopped_and_gone_on(autopeft, small_run, arguments, stop)
 
 
 @pytest.mark.parametrize(
@@ -75,3 +87,10 @@ def test_wrong_flags_are_usage_errors(autopeft: Autopeft, small_run: RunDirector
     assert answer.code == 2, answer.err
     assert message in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_baselines_stand_in_the_same_table(autopeft: Autopeft, small_run: RunDirectory) -> None:
+    answer = autopeft("baselines", small_run.path, "--methods", "head_only", "--seeds", 1, "--epochs", 1)
+    assert answer.code == 0, answer.err
+    assert "head only" in answer.out
+    assert (small_run.baselines_path / "head_only" / "run.json").is_file()

@@ -3,8 +3,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +15,8 @@ from autopeft.errors import InvalidInputError
 from autopeft.loops import search as engine
 from autopeft.portfolio.entries import entries
 from autopeft.request import SearchRequest
-from tests.cli.conftest import Answer
-
-Autopeft = Callable[..., Answer]
+from tests.cli.conftest import Autopeft
+from tests.programs import interruptible, run_script_here, wait_until
 
 
 @pytest.fixture
@@ -51,11 +48,9 @@ def test_search_show_plot_export(autopeft: Autopeft, own: list[str], tmp_path: P
     best = next(row for row in rows if row["on_front"])
     exported = autopeft("export", run, "--trial", best["trial"], "--to", "script")
     assert exported.code == 0, exported.err
-    evaluated = subprocess.run(
-        [sys.executable, "train.py", "--evaluate"], cwd=exported.out.strip(), capture_output=True, text=True, timeout=200, check=False
-    )
-    assert evaluated.returncode == 0, evaluated.stderr
-    assert json.loads(evaluated.stdout)["accuracy"] == best["accuracy"]
+    evaluated = run_script_here(Path(exported.out.strip()) / "train.py", "--evaluate", folder=Path(exported.out.strip()))
+    assert evaluated.code == 0, evaluated.err
+    assert json.loads(evaluated.out)["accuracy"] == best["accuracy"]
 
 
 def test_settings_know_where_they_came_from(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
@@ -132,20 +127,11 @@ def test_objectives_bounds_and_presets_are_shown_before_the_first_trial(autopeft
 
 
 def test_interrupted_and_resumed(autopeft: Autopeft, own: list[str], tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "autopeft", *own, "--trials", "400"],
-        stderr=subprocess.PIPE,
-        text=True,
-        # A test run in the background has Ctrl-C switched off, and its children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
     lines = tmp_path / "run" / "trials.jsonl"
-    deadline = time.monotonic() + 120
-    while not (lines.exists() and lines.read_text().count("\n") >= 2):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    with interruptible("-m", "autopeft", *own, "--trials", "400") as process:
+        wait_until(lambda: lines.exists() and lines.read_text().count("\n") >= 2)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert f"autopeft search --resume {tmp_path / 'run'}" in err
     assert "Traceback" not in err
@@ -166,8 +152,7 @@ def test_list_and_doctor(autopeft: Autopeft) -> None:
     assert "transformers" in autopeft("doctor").out
 
 
-def test_help_answers_at_once(autopeft: Autopeft) -> None:
-    autopeft("--help")  # the first call may have to write byte code
+def test_help(autopeft: Autopeft) -> None:
     answer = autopeft("--help")
     assert answer.code == 0
     assert all(verb in answer.out for verb in ("search", "show", "plot", "retrain", "baselines", "export", "list"))

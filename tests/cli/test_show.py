@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import pytest
 import typer
@@ -16,6 +14,7 @@ from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
 from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment, Measurement
+from tests.programs import run_fresh
 
 
 def measurement(accuracy, parameters):
@@ -80,11 +79,20 @@ def test_a_folder_without_a_run_is_named(verb, tmp_path):
         call(verb, tmp_path)
 
 
-@pytest.mark.parametrize("verb", ["show", "plot", "report"])
-def test_no_verb_that_only_reads_imports_torch(run, verb):
-    code = (
-        f"import sys; from pathlib import Path; from autopeft.cli.{verb} import {verb}; {verb}(Path({str(run)!r})); "
-        "print([name for name in ('torch', 'transformers', 'peft', 'ray') if name in sys.modules], file=sys.stderr)"
-    )
-    result = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
-    assert result.stderr.strip() == "[]"
+READ = """
+import runpy, sys
+sys.argv = ["autopeft", *sys.argv[1:]]
+try:
+    runpy.run_module("autopeft", run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    print([name for name in ('torch', 'transformers', 'peft', 'ray') if name in sys.modules], file=sys.stderr)
+    raise
+"""
+
+
+@pytest.mark.parametrize(("verb", "printed"), [("show", "Pareto front (2)"), ("plot", "pareto.svg"), ("report", "report.html")])
+def test_no_verb_that_only_reads_imports_torch(run, verb, printed):
+    answer = run_fresh("-W", "error", "-c", READ, verb, run)
+    assert answer.code == 0, answer.err
+    assert printed in answer.out
+    assert answer.err.strip() == "[]"

@@ -1,18 +1,33 @@
 """Every example runs."""
 
-import subprocess
-import sys
 from pathlib import Path
+
+import pytest
+
+from autopeft.methods import registry
+from autopeft.tasks.demo import generation
+from tests.programs import run_script_here
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def run(script: str, *arguments: object) -> str:
-    """Run an example in a process of its own and return what it printed."""
-    command = [sys.executable, EXAMPLES / script, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """Run an example and return what it printed."""
+    answer = run_script_here(EXAMPLES / script, *arguments)
+    assert answer.code == 0, answer.err
+    return answer.out
+
+
+@pytest.fixture(autouse=True)
+def few_demo_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training on all of the demo task's data takes a while, even where the model is tiny."""
+    monkeypatch.setattr(generation, "SIZES", {"train": 48, "validation": 24, "test": 24})
+
+
+@pytest.mark.parametrize(("script", "printed"), [("own_method.py", "output_factor"), ("own_hook.py", "step 7: layers")])
+def test_own_methods(monkeypatch: pytest.MonkeyPatch, script: str, printed: str) -> None:
+    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+    assert printed in run(script)
 
 
 def test_search_own_data(pairs: tuple[Path, Path], backbone_folder: Path, tmp_path: Path) -> None:

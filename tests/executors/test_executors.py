@@ -2,6 +2,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -17,8 +18,11 @@ from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 LOADING_SECONDS = 1.0
 FACTS = BackboneFacts(Topology("Tiny", "", "input_ids", "", (), (), ()), 1000, 10, "cpu", "fp32")
 
-# Ray's own code warns of itself.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.xdist_group("ray"),
+    # Ray's own code warns of itself.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"),
+]
 
 
 class FakeRunner:
@@ -53,25 +57,17 @@ def assignment(trial: int) -> Assignment:
     return Assignment(trial, Configuration(), Budget(), trial)
 
 
-def inline(make: Callable[[], Runner]) -> Executor:
-    return InlineExecutor(make)
-
-
-def workers(make: Callable[[], Runner]) -> Executor:
-    return WorkersExecutor(make, 2)
-
-
-@pytest.fixture(params=[inline, workers], ids=["inline", "workers"])
+@pytest.fixture(params=["inline", "workers", "workers of a cluster"])
 def start(request: pytest.FixtureRequest) -> Iterator[Callable[[Callable[[], Runner]], Executor]]:
-    started: list[Executor] = []
+    with ExitStack() as started:
 
-    def make(runner: Callable[[], Runner]) -> Executor:
-        started.append(request.param(runner))
-        return started[-1]
+        def make(runner: Callable[[], Runner]) -> Executor:
+            if request.param == "inline":
+                return started.enter_context(closing(InlineExecutor(runner)))
+            address = request.getfixturevalue("ray_address") if request.param == "workers of a cluster" else None
+            return started.enter_context(closing(WorkersExecutor(runner, 2, address)))
 
-    yield make
-    for executor in started:
-        executor.close()
+        yield make
 
 
 def test_every_assignment_comes_back_once(start: Callable[[Callable[[], Runner]], Executor]) -> None:
@@ -94,22 +90,18 @@ def test_what_can_never_run_is_an_error_of_its_own_kind(start: Callable[[Callabl
         start(refuse).describe()
 
 
-def test_a_dead_worker_costs_its_trial_and_is_replaced() -> None:
-    executor = WorkersExecutor(make_runner, 1)
-    try:
+def test_a_dead_worker_costs_its_trial_and_is_replaced(ray_address: str) -> None:
+    with closing(WorkersExecutor(make_runner, 1, ray_address)) as executor:
         executor.submit(assignment(13))
         outcome = executor.next_outcome()
         assert "worker process died" in outcome.error
         assert outcome.lost
         executor.submit(assignment(14))
         assert executor.next_outcome().error.isdigit()
-    finally:
-        executor.close()
 
 
-def test_a_worker_without_room_is_replaced_and_its_trial_lost_if_others_came_before() -> None:
-    executor = WorkersExecutor(make_runner, 1)
-    try:
+def test_a_worker_without_room_is_replaced_and_its_trial_lost_if_others_came_before(ray_address: str) -> None:
+    with closing(WorkersExecutor(make_runner, 1, ray_address)) as executor:
         outcomes = []
         for trial in (1, 200, 201, 2):
             executor.submit(assignment(trial))
@@ -118,13 +110,10 @@ def test_a_worker_without_room_is_replaced_and_its_trial_lost_if_others_came_bef
         processes = [outcome.error for outcome in outcomes]
         assert processes[0] == processes[1]
         assert len(set(processes)) == 3
-    finally:
-        executor.close()
 
 
-def test_a_trial_that_hangs_is_given_up_and_loading_is_not_counted() -> None:
-    executor = WorkersExecutor(make_runner, 2, trial_timeout=LOADING_SECONDS / 2)
-    try:
+def test_a_trial_that_hangs_is_given_up_and_loading_is_not_counted(ray_address: str) -> None:
+    with closing(WorkersExecutor(make_runner, 2, ray_address, trial_timeout=LOADING_SECONDS / 2)) as executor:
         for trial in (99, 1):
             executor.submit(assignment(trial))
         quick, hanging = sorted((executor.next_outcome(), executor.next_outcome()), key=lambda outcome: outcome.assignment.trial)
@@ -134,8 +123,6 @@ def test_a_trial_that_hangs_is_given_up_and_loading_is_not_counted() -> None:
         for trial in (2, 3):
             executor.submit(assignment(trial))
         assert {executor.next_outcome().assignment.trial for _ in range(2)} == {2, 3}
-    finally:
-        executor.close()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -10,6 +8,7 @@ from autopeft.export.writing import export_trial
 from autopeft.loops.retrain import RetrainRequest, of_trials, retrain
 from autopeft.loops.selection import choose
 from autopeft.study.directory import RunDirectory
+from tests.programs import run_script_here
 
 
 def test_the_best_seed_is_exported_and_evaluates_to_its_metrics(small_run: RunDirectory) -> None:
@@ -19,9 +18,9 @@ def test_the_best_seed_is_exported_and_evaluates_to_its_metrics(small_run: RunDi
 
     exported = export_trial(small_run, 1, "script", retrained=True)
     assert exported.name == "0001-script-retrained"
-    done = subprocess.run([sys.executable, exported / "train.py", "--evaluate"], capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == best.validation
+    answer = run_script_here(exported / "train.py", "--evaluate")
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out) == best.validation
     readme = (exported / "README.md").read_text()
     assert "It was retrained: all training examples x 2 epochs" in readme
     assert f"| test metric | value |\n|---|---|\n| accuracy | {best.test['accuracy']!r} |" in readme

@@ -16,7 +16,7 @@ from autopeft.configuration import Configuration, PeftModule
 from autopeft.export import adapterhub_adapter, axolotl_recipe, llamafactory_recipe, trl_recipe, unsloth_recipe
 from tests.export.helpers import BATCH, scales, trained
 
-pytestmark = [pytest.mark.targets, pytest.mark.slow]
+pytestmark = pytest.mark.targets
 
 CACHE = Path(os.environ.get("AUTOPEFT_TARGETS", Path.home() / ".cache" / "autopeft-targets"))
 WHEELS = {

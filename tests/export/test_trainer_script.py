@@ -1,9 +1,6 @@
 import importlib.util
 import json
 import math
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,6 +9,7 @@ import pytest
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.export.trainer_script import plan, requirements
 from autopeft.tasks import family_of, get_task
+from tests.programs import run_fresh, run_script_here
 
 COMPOSITE = Configuration(
     (
@@ -36,28 +34,22 @@ def composite(train_trial, tmp_path_factory):
 
 
 def run_script(folder, *arguments):
-    result = start_script(folder, *arguments)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    answer = run_script_here(folder / "train.py", *arguments, folder=folder.parent)
+    assert answer.code == 0, answer.err
+    return answer.out
 
 
-def start_script(folder, *arguments):
-    """Run the exported script in a fresh process, away from the repository."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, str(folder / "train.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder.parent, env=environment, check=False)
-
-
-@pytest.mark.slow
 def test_the_saved_adapter_evaluates_to_the_stored_metrics_exactly(composite):
+    """In a fresh process, away from the repository."""
     trial, measurement, folder = composite
-    metrics = json.loads(run_script(folder, "--evaluate"))
+    answer = run_fresh(folder / "train.py", "--evaluate", folder=folder.parent, OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1")
+    assert answer.code == 0, answer.err
+    metrics = json.loads(answer.out)
     assert metrics == dict(measurement.metrics)
     assert metrics == json.loads((folder / "settings.json").read_text())["validation_metrics"]
     assert trial.task.metric in metrics
 
 
-@pytest.mark.slow
 def test_training_with_the_search_budget_repeats_the_search(composite):
     _, measurement, folder = composite
     printed = [json.loads(line) for line in run_script(folder, "--budget", "search").splitlines() if line.startswith('{"epoch"')]
@@ -92,7 +84,6 @@ def test_of_equal_epochs_the_one_with_the_lower_loss_is_kept(composite, tmp_path
     assert kept == [1, 2, 5]
 
 
-@pytest.mark.slow
 def test_regression_evaluates_exactly_too(train_trial, score_file, tmp_path):
     trial, measurement = train_trial(COMPOSITE, file=score_file)
     plan(trial).write(tmp_path)
@@ -100,12 +91,11 @@ def test_regression_evaluates_exactly_too(train_trial, score_file, tmp_path):
     assert json.loads(run_script(tmp_path, "--evaluate")) == dict(measurement.metrics)
 
 
-@pytest.mark.slow
 def test_another_backbone_is_an_error_in_one_line(composite, model_folder):
-    result = start_script(composite[2], "--evaluate", "--model", str(model_folder("roberta")))
-    assert result.returncode == 1
-    assert "trained on another backbone" in result.stderr
-    assert "Traceback" not in result.stderr
+    answer = run_script_here(composite[2] / "train.py", "--evaluate", "--model", model_folder("roberta"))
+    assert answer.code == 1
+    assert "trained on another backbone" in answer.err
+    assert "Traceback" not in answer.err
 
 
 def test_the_folder_is_complete_and_the_adapter_byte_for_byte_the_same(composite):
@@ -128,9 +118,9 @@ def test_the_readme_says_what_was_found_and_how_to_go_on(composite):
 
 def test_the_script_is_tidy(composite):
     folder = composite[2]
-    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length", "140", "--select", "E,F,I,UP,B,SIM,RUF"]
-    result = subprocess.run([*command, str(folder / "train.py")], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout
+    rules = ["--isolated", "--line-length", "140", "--select", "E,F,I,UP,B,SIM,RUF"]
+    answer = run_fresh("-m", "ruff", "check", *rules, folder / "train.py")
+    assert answer.code == 0, answer.out
 
 
 def test_requirements_name_the_versions_of_the_search(composite):

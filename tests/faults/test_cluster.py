@@ -9,7 +9,6 @@ from tests.faults.driver import Driver, require_whole, wait_until
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.slow,
     # Ray's own code warns of itself.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"),
 ]

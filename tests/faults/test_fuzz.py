@@ -25,7 +25,7 @@ from autopeft.study.study import Study
 from autopeft.tasks.files import load_files
 from tests.conftest import write_pairs
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow]
+pytestmark = pytest.mark.faults
 
 N_CASES = 2000
 METHODS = {method.name: _traits(method) for method in all_methods()}

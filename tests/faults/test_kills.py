@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.driver import Driver, kill, require_whole, wait_until, workers_of
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow]
+pytestmark = pytest.mark.faults
 
 N_KILLS = 10
 """Of each kind."""

@@ -8,7 +8,7 @@ import pytest
 from tests.faults.driver import Driver, require_whole
 
 pytestmark = [
-    *(pytest.mark.faults, pytest.mark.slow),
+    pytest.mark.faults,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a process's memory is bounded as Linux does it"),
 ]
 

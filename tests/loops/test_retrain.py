@@ -98,12 +98,11 @@ def test_stopped_and_gone_on_is_the_same_as_never_stopped(small_run: RunDirector
     assert {seed for _, seed in more.finished} == {2}
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
-def test_workers_train_the_same(small_run: RunDirectory, tmp_path: Path) -> None:
+def test_workers_train_the_same(small_run: RunDirectory, tmp_path: Path, ray_address: str) -> None:
     shutil.copytree(small_run.path, tmp_path / "inline")
     inline = retrain(RunDirectory.open(tmp_path / "inline"), candidates(small_run)[:2], REQUEST, Ear()).read()
-    workers = retrain(small_run, candidates(small_run)[:2], replace(REQUEST, workers=2), ear := Ear()).read()
+    workers = retrain(small_run, candidates(small_run)[:2], replace(REQUEST, workers=2, address=ray_address), ear := Ear()).read()
     assert len(ear.finished) == len({*ear.finished}) == 4
     for one, other in zip(inline, workers, strict=True):
         assert one.candidate == other.candidate

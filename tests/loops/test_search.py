@@ -172,6 +172,16 @@ def test_where_a_resumed_run_runs_may_change_and_nothing_else(request_: SearchRe
     assert set(CHANGEABLE) <= {field.name for field in fields(SearchRequest)}
 
 
+@pytest.mark.parametrize("trials", [1, 2])
+def test_of_too_few_trials_to_choose_from_the_best_goes_on(request_: SearchRequest, trials: int) -> None:
+    objectives = ("accuracy", "trainable_parameters", "latency_seconds")
+    request = replace(request_, trials=trials, epochs=2, sampler="random", rungs=(0.3, 0.6), objectives=objectives)
+    run = engine.search(request, Log())
+    assert sorted(record.state for record in records(run)) == ["complete", "stopped"][:trials]
+    lines = [json.loads(line, parse_constant=pytest.fail) for line in (run.path / "trials.jsonl").read_text().splitlines()]
+    assert {rung["values"]["latency_seconds"] for line in lines for rung in line["rungs"]} == {None}  # it is measured in the end
+
+
 def test_a_resumed_run_can_have_more_trials(request_: SearchRequest) -> None:
     run = engine.search(replace(request_, trials=2), Log())
     engine.resume(run.path, Log(), {"trials": 3})
@@ -179,11 +189,10 @@ def test_a_resumed_run_can_have_more_trials(request_: SearchRequest) -> None:
     assert run.settings()["settings"]["trials"] == {"value": 3, "source": "flag"}
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
-def test_workers_train_the_same_trials(request_: SearchRequest, tmp_path: Path) -> None:
+def test_workers_train_the_same_trials(request_: SearchRequest, tmp_path: Path, ray_address: str) -> None:
     inline = engine.search(replace(request_, sampler="random", out=str(tmp_path / "inline")), Log())
-    workers = engine.search(replace(request_, sampler="random", workers=2), Log())
+    workers = engine.search(replace(request_, sampler="random", workers=2, address=ray_address), Log())
     assert [record.configuration for record in records(workers)] == [record.configuration for record in records(inline)]
     for one, other in zip(records(workers), records(inline), strict=True):
         assert one.metrics == pytest.approx(other.metrics, abs=1e-4)

@@ -143,3 +143,12 @@ def test_digests_tell_weights_apart_but_not_their_type() -> None:
     assert [new.name for old, new in zip(before.tensors, after.tensors, strict=True) if old != new] == [
         "bert.encoder.layer.0.intermediate.dense.weight"
     ]
+
+
+def test_what_the_model_itself_raises_on_the_batch_is_said() -> None:
+    model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
+    before = set(dict(model.named_modules()))
+    with pytest.raises(UnsupportedError, match=r"can't be run on an example batch: IndexError.*BertForSequenceClassification"):
+        discover(model, {**batch, "input_ids": batch["input_ids"] + 1000})
+    assert set(dict(model.named_modules())) == before
+    assert discover(model, batch).n_layers == 3

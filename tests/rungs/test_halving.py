@@ -60,3 +60,11 @@ def test_rungs_must_rise_between_0_and_1(rungs: tuple[float, ...]) -> None:
 def test_the_reduction_must_reduce() -> None:
     with pytest.raises(InvalidInputError, match="more than 1"):
         SuccessiveHalving((0.5,), 1.0)
+
+
+def test_where_none_has_earned_it_the_best_at_the_highest_rung_is_found() -> None:
+    assert HALVING.best_waiting([]) is None
+    assert HALVING.best_waiting(at_first_rung([1.0], waiting=False)) is None
+    standings = at_first_rung([2.0, 1.0, np.nan])
+    assert HALVING.best_waiting(standings) == 1
+    assert HALVING.best_waiting([*standings, Standing(7, ((9.0,), (9.0,)), waiting=True)]) == 7

@@ -12,7 +12,7 @@ from autopeft.samplers.problem import SearchProblem
 from autopeft.samplers.registry import SAMPLERS, make_sampler
 
 SPACE: dict[str, BaseDistribution] = {"a": IntDistribution(0, 4), "b": IntDistribution(0, 3), "x": FloatDistribution(1e-4, 1e-2, log=True)}
-every_sampler = pytest.mark.parametrize("name", list(SAMPLERS))
+every_sampler = pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "saasbo")) for name in SAMPLERS])
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ def process() -> Mixture:
     return fit_saas(INPUTS, LOSSES)
 
 
+@pytest.mark.slow
 def test_it_finds_the_one_coordinate_that_matters(process: Mixture) -> None:
     mean, deviation = process.predict(NEW)
     assert np.abs(mean - TRUTH).mean() < 0.1 * LOSSES.std()
@@ -27,6 +28,7 @@ def test_it_finds_the_one_coordinate_that_matters(process: Mixture) -> None:
         assert int(member.hyper["lengths"].argmin()) == 2
 
 
+@pytest.mark.slow
 def test_its_members_are_the_library_s_draws(process: Mixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mixture's moments are those that the library's own posterior has."""
     import torch
@@ -51,6 +53,7 @@ def test_its_members_are_the_library_s_draws(process: Mixture, monkeypatch: pyte
     assert deviation == pytest.approx(LOSSES.std() * posterior.mixture_variance[:, 0].detach().sqrt().numpy(), abs=1e-3 * LOSSES.std())
 
 
+@pytest.mark.slow
 def test_a_batch_draws_once(process: Mixture, monkeypatch: pytest.MonkeyPatch) -> None:
     fit_saas(INPUTS, LOSSES)
     monkeypatch.setattr("autopeft.surrogates.saas._draw", None)
@@ -74,6 +77,7 @@ def test_compiled_code_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None
     _remembered.cache_clear()
 
 
+@pytest.mark.slow
 def test_fantasize_keeps_the_mean_and_takes_variance(process: Mixture) -> None:
     fantasize = process.fantasize(NEW[:2])
     assert fantasize.predict(NEW)[0] == pytest.approx(process.predict(NEW)[0], rel=1e-6)
