@@ -36,8 +36,8 @@ class Mixture(nn.Module):
         threshold = scores.topk(self._n_chosen, dim=-1).values[..., -1:]
         shares = scores.masked_fill(scores < threshold, -torch.inf).softmax(-1).to(x.dtype)
         outputs = torch.stack([expert(x) for expert in self.experts], dim=-1)
-        found: Tensor = (outputs * shares.unsqueeze(-2)).sum(-1)
-        return found
+        total: Tensor = (outputs * shares.unsqueeze(-2)).sum(-1)
+        return total
 
 
 def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:

@@ -42,7 +42,15 @@ def test_a_name_is_registered_once() -> None:
 def test_defaults_are_filled_in() -> None:
     complete = get_method("lora").complete(PeftModule("lora", 4, (0,), options={"dora": True, "alpha": 16}))
     assert complete.targets == ("query", "value")
-    assert complete.options == {"alpha": 16.0, "dora": True, "dropout": 0.0, "gated": False, "pissa": False, "rslora": False}
+    assert complete.options == {
+        "alpha": 16.0,
+        "b_rate": 1.0,
+        "dora": True,
+        "dropout": 0.0,
+        "gated": False,
+        "pissa": False,
+        "rslora": False,
+    }
 
 
 @pytest.mark.parametrize(
