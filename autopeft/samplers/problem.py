@@ -169,10 +169,8 @@ class SearchProblem:
         return np.array(rows, dtype=np.float64).reshape(len(points), len(self._axes))
 
     def _coordinates(self, axis: Axis, column: Array) -> Array:
-        if axis.is_categorical:
-            chosen: Array = (column == np.arange(axis.n_values)).astype(np.float64)
-            return chosen
-        return column / max(1, axis.n_values - 1)
+        scaled: Array = (column == np.arange(axis.n_values)) * 1.0 if axis.is_categorical else column / max(1, axis.n_values - 1)
+        return scaled
 
     def _shares(self, rows: Array) -> list[Array]:
         return [rows[:, group].mean(axis=1, keepdims=True) for group in self._flags]
