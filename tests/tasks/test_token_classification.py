@@ -59,7 +59,7 @@ def test_a_comment_of_conll_u_is_no_word(tmp_path: Path) -> None:
         (["I-x", "I-x", "O"], {(0, 2, "x")}),
         (["O", "O"], set()),
     ],
-    ids=str,
+    ids=["BIO", "next to each other", "without B", "none"],
 )
 def test_spans(tags: list[str], expected: set[tuple[int, int, str]]) -> None:
     assert spans(tags) == expected
