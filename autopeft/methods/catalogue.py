@@ -53,12 +53,7 @@ def _of_several_widths(module: PeftModule, topology: Topology) -> str:
 
 
 def _no_experts(module: PeftModule, topology: Topology) -> str:
-    n_experts, n_chosen = int(module.options["experts"]), int(module.options["chosen"])
-    return (
-        ""
-        if n_experts >= 1 and 0 <= n_chosen <= n_experts
-        else "a token goes to at most as many experts as there are, which is one or more"
-    )
+    return "" if int(module.options["experts"]) >= 1 else "it has one expert or more"
 
 
 def _too_large(module: PeftModule, topology: Topology) -> str:
@@ -172,7 +167,7 @@ METHODS = (
     Method(
         name="mixture",
         kind="block",
-        summary="bottlenecks beside the feed-forward network, of which a learned router chooses some for each token",
+        summary="bottlenecks beside the feed-forward network, which a learned router weighs for each token",
         paper="after Shazeer et al., 2017, arXiv 1701.06538",
         inject="autopeft.methods.mixture:inject",
         count=closed_forms.mixture,
@@ -183,7 +178,6 @@ METHODS = (
         sizes=_BOTTLENECK_SIZES,
         options=(
             Option("experts", 4, "number of bottlenecks", (2, 4, 8)),
-            Option("chosen", 2, "how many of them a token goes to; 0 for all", (0, 1, 2)),
             Option("scale", 4.0, "factor on the adapters' output"),
             _ACTIVATION,
         ),

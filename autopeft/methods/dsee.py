@@ -46,7 +46,7 @@ class DuallySparse(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the change of the weight."""
-        change = SCALE * self.left @ self.right
+        change = (SCALE * self.left @ self.right).to(self.values.dtype)  # autocast makes products narrower
         return change.flatten().index_add(0, self.entries, self.values).view_as(change)
 
 
