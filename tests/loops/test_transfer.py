@@ -45,7 +45,7 @@ def test_sizes_targets_and_learning_rate_stay() -> None:
 
 
 def test_a_method_that_the_backbone_cannot_take_is_named() -> None:
-    with pytest.raises(UnsupportedError, match="can't be transferred: Tiny cannot take prefix: its attention"):
+    with pytest.raises(UnsupportedError, match="can't be transferred: Tiny cannot take prefix: it has no attention"):
         transfer(Configuration((PeftModule("prefix", 4, (0,)),)), 2, topology(2))
     with pytest.raises(UnsupportedError, match="no linear in the role query"):
         transfer(Configuration((PeftModule("lora", 4, (0,), ("query",)),)), 2, topology(2, linears=LINEARS[1:]))
