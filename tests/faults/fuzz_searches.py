@@ -295,7 +295,7 @@ def draw_shape(rng: random.Random, odd: float) -> Callable[[], Row]:
 def draw_label(rng: random.Random) -> tuple[Callable[[], object], bool]:
     """Return what draws labels of one kind, and whether they are scores."""
     usual = [["yes", "no"], ["a", "b", "c"], [0, 1], [0, 1, 2], [True, False], ["1.0", "2"], [f"class {i}" for i in range(30)], [-1, 1]]
-    odd = [["only"], ["yes"] * 30 + ["no"], ["", "x"], ["ja", "nein", None], ["nan", "inf"], ["NaN", 1.5], [10**20, 1], ["a", "A", " a"]]
+    odd = [["only"], ["yes"] * 30 + ["no"], ["", "x"], ["ja", "nein", None], ["n/a", "-"], ["NaN", 1.5], [10**20, 1], ["a", "A", " a"]]
     scores: list[Callable[[], object]] = [
         lambda: rng.random(),
         lambda: rng.gauss(1e7, 1.0),

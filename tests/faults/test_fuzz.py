@@ -27,7 +27,7 @@ from tests.conftest import write_pairs
 
 pytestmark = pytest.mark.faults
 
-N_CASES = 2000
+N_CASES = 1000
 METHODS = {method.name: _traits(method) for method in all_methods()}
 SPACES = sorted(path.read_text() for path in builtin_folder().rglob("*.yaml"))
 SCALARS = ["", "null", "-1", "0", "1e999", ".nan", "true", "[]", "{}", "[[]]", "'", '"', ":", "- ", "&a *a", "!!python/object:os.system x"]
@@ -52,6 +52,8 @@ SCALARS += [
 cases = settings(
     max_examples=N_CASES, deadline=5000, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
+fewer_cases = settings(cases, max_examples=N_CASES // 2)
+"""Of what opens a database."""
 
 
 def edited(text: str, rng: random.Random) -> str:
@@ -159,7 +161,7 @@ def _read_run(path: Path) -> Any:
     return Study.open(run).records()
 
 
-@cases
+@fewer_cases
 @given(seed=st.integers(0, 2**32))
 def test_run_directory(small_run: RunDirectory, tmp_path: Path, seed: int) -> None:
     """Settings edited as text, or the database damaged."""
