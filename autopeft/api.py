@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 from autopeft.configuration import Configuration
 from autopeft.errors import AutopeftError, UnknownNameError
-from autopeft.export.subject import read_retrained, read_trial
+from autopeft.export.finished_trial import read_retrained, read_trial
 from autopeft.export.writing import export_trial
 from autopeft.loops import retrain as retraining
 from autopeft.loops import search as engine
@@ -162,8 +162,8 @@ class SearchResult:
         """
         run, request = RunDirectory.open(self.path), _request(RetrainRequest, locals())
         candidates = retraining.of_trials(choose(run, trials, pick, whole_front=front))
-        with _training_progress(progress) as told:
-            return summarise(retraining.retrain(run, candidates, request, told))
+        with _training_progress(progress) as listener:
+            return summarise(retraining.retrain(run, candidates, request, listener))
 
     def baselines(
         self,
@@ -192,8 +192,8 @@ class SearchResult:
             AutopeftError: There is no such baseline, something is unavailable, or every trial of a baseline failed.
         """
         run, request = RunDirectory.open(self.path), _request(RetrainRequest, locals())
-        with _training_progress(progress) as told:
-            line = told.line if isinstance(told, RetrainProgress) else None
+        with _training_progress(progress) as listener:
+            line = listener.line if isinstance(listener, RetrainProgress) else None
             tuned = tune(
                 run,
                 lambda name: SilentSearch() if line is None else TuningProgress(name, line),
@@ -201,7 +201,7 @@ class SearchResult:
                 trials=trials_per_method,
                 workers=request.workers,
             )
-            return summarise(retraining.retrain(run, tuned.candidates, request, told))
+            return summarise(retraining.retrain(run, tuned.candidates, request, listener))
 
     def export(self, trial: int | str, to: str, out: str | Path | None = None, *, lossy: bool = False, retrained: bool = False) -> Path:
         """Export a trial; as `autopeft export`.
@@ -372,8 +372,8 @@ def search(
     if request.task is not None and request.data_dir is None and (folder := os.environ.get(DATA_VARIABLE)):
         request = replace(request, data_dir=folder)  # recorded, since the run may be resumed where the variable isn't set
         sources["data_dir"] = "environment"
-    with _search_progress(progress) as told:
-        return SearchResult(engine.search(request, told, sources).path)
+    with _search_progress(progress) as listener:
+        return SearchResult(engine.search(request, listener, sources).path)
 
 
 def resume(
@@ -414,8 +414,8 @@ def resume(
     given = locals()
     _refuse_unknown(given)
     changes = {name: given[name] for name in CHANGEABLE if given[name] is not None}
-    with _search_progress(progress) as told:
-        return SearchResult(engine.resume(Path(path), told, changes, source="argument").path)
+    with _search_progress(progress) as listener:
+        return SearchResult(engine.resume(Path(path), listener, changes, source="argument").path)
 
 
 @contextmanager
@@ -425,14 +425,14 @@ def _search_progress(progress: bool | engine.Progress) -> Iterator[engine.Progre
     elif not progress:
         yield SilentSearch()
     else:
-        told = ConsoleProgress()
+        listener = ConsoleProgress()
         try:
-            yield told
+            yield listener
         except KeyboardInterrupt:
-            told.stopped()
+            listener.stopped()
             raise
         finally:
-            told.end()
+            listener.end()
 
 
 @contextmanager
@@ -442,11 +442,11 @@ def _training_progress(progress: bool | retraining.Progress) -> Iterator[retrain
     elif not progress:
         yield Silent()
     else:
-        told = RetrainProgress()
+        listener = RetrainProgress()
         try:
-            yield told
+            yield listener
         finally:
-            told.stop()
+            listener.stop()
 
 
 def _request(kind: type[Request], arguments: Mapping[str, Any]) -> Request:

@@ -20,7 +20,7 @@ TRAINING_PARAMETERS = ("learning_rate", "weight_decay", "warmup_fraction")
 
 
 def written(value: float) -> str:
-    """Return a hyper-parameter's value as people read it, in three digits; values that read the same can't be told apart."""
+    """Return a hyper-parameter's value as people read it, in three digits; values that read the same are the same to a reader."""
     return f"{value:.3g}"
 
 

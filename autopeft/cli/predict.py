@@ -29,8 +29,8 @@ def predict(
     """
     say_first("loading the model", to_people_only=output is None)
     from autopeft.export.answers import json_lines, require_writable, write_answers
+    from autopeft.export.finished_trial import read_retrained, read_trial
     from autopeft.export.predictor import load_predictor, predictor_of
-    from autopeft.export.subject import read_retrained, read_trial
     from autopeft.loops.selection import choose
     from autopeft.study.directory import RunDirectory
 

@@ -57,8 +57,8 @@ def suggest(
     if output is Format.JSON:
         typer.echo(json.dumps(rows, indent=2))
         return
+    from autopeft.report.formatting import count, percentage
     from autopeft.report.table import aligned
-    from autopeft.report.words import count, percentage
 
     lines = [("name", "parameters", "% of model", "configuration")]
     lines += [

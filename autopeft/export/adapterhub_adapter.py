@@ -16,9 +16,9 @@ from torch import Tensor
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import UnsupportedError
 from autopeft.export.card import write_card
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.low_rank import whole
 from autopeft.export.plan import ExportPlan
-from autopeft.export.subject import FinishedTrial
 from autopeft.export.trained import TrainedModel, load_trained
 from autopeft.methods.topology import ALL_ROLES, Block
 

@@ -5,9 +5,9 @@ from typing import Any
 import yaml
 
 from autopeft.export import language_model
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.language_model import Recipe, Trainer
 from autopeft.export.plan import ExportPlan
-from autopeft.export.subject import FinishedTrial
 
 _PROMPTS = {"field_instruction": "prompt", "field_output": "completion", "format": "{instruction}", "no_input_format": "{instruction}"}
 

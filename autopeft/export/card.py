@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import yaml
 
-from autopeft.export.subject import FinishedTrial
-from autopeft.export.words import circumstances, data_lines, metric_lines
+from autopeft.export.finished_trial import FinishedTrial
+from autopeft.export.formatting import circumstances, data_lines, metric_lines
 from autopeft.tasks import family_of
 from autopeft.tasks.registry import find
 

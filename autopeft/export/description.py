@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from autopeft.errors import InvalidInputError
-from autopeft.export.subject import FinishedTrial
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.tasks import Task
 from autopeft.training.backbone import BackboneSource
 

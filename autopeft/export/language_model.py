@@ -14,9 +14,9 @@ from string import Template
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration, Scalar
 from autopeft.errors import UnsupportedError
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.low_rank import COMMON_OPTIONS, LowRank, low_ranks, split_off, whole
 from autopeft.export.plan import ExportPlan
-from autopeft.export.subject import FinishedTrial
 from autopeft.export.trained import TrainedModel, load_trained
 from autopeft.tasks import family_of
 from autopeft.training.loop import DEFAULTS

@@ -5,9 +5,9 @@ import json
 import yaml
 
 from autopeft.export import language_model
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.language_model import Recipe, Trainer
 from autopeft.export.plan import ExportPlan
-from autopeft.export.subject import FinishedTrial
 
 _COLUMNS = {"prompt": "prompt", "response": "completion"}
 

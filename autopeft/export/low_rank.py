@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from autopeft.configuration import Configuration, PeftModule, Scalar
 from autopeft.errors import UnsupportedError
-from autopeft.export.subject import FinishedTrial
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.methods.counting import resolve
 from autopeft.methods.topology import Topology
 

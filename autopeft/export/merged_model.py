@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from autopeft.configuration import Configuration
 from autopeft.errors import UnsupportedError, VerificationError
 from autopeft.export.card import write_card
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.plan import ExportPlan
-from autopeft.export.subject import FinishedTrial
 from autopeft.export.trained import load_trained
 from autopeft.methods.outputs import first_tensor
 from autopeft.methods.registry import get_method

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from autopeft.configuration import Configuration
 from autopeft.errors import UnsupportedError, VerificationError
 from autopeft.export.card import write_card
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.low_rank import LowRank, LowRanks, low_ranks, split_off, whole
 from autopeft.export.plan import ExportPlan
-from autopeft.export.subject import FinishedTrial
 from autopeft.export.trained import load_trained
 from autopeft.methods.adapter_files import TENSORS
 from autopeft.tasks import family_of

@@ -8,7 +8,7 @@ from torch import nn
 
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.export.description import Description, read_description
-from autopeft.export.subject import FinishedTrial
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.methods.checkpoint import load
 from autopeft.paths import StrPath
 from autopeft.plugins import import_plugin

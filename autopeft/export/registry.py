@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from autopeft.errors import UnknownNameError
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.plan import ExportPlan
-from autopeft.export.subject import FinishedTrial
 
 Planner = Callable[[FinishedTrial], ExportPlan]
 """Says what a trial would lose in a target's form, and how to write what is left.

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from autopeft.export.subject import FinishedTrial
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.checkpoint import load
 from autopeft.tasks import family_of

@@ -11,9 +11,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from autopeft.export.finished_trial import FinishedTrial
+from autopeft.export.formatting import circumstances, metric_lines
 from autopeft.export.plan import ExportPlan
-from autopeft.export.subject import FinishedTrial
-from autopeft.export.words import circumstances, metric_lines
 from autopeft.tasks import family_of
 
 REQUIREMENTS = ("autopeft", "torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy")

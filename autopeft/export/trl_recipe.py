@@ -3,9 +3,9 @@
 import yaml
 
 from autopeft.export import language_model
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.language_model import Recipe, Trainer
 from autopeft.export.plan import ExportPlan
-from autopeft.export.subject import FinishedTrial
 
 
 def plan(trial: FinishedTrial) -> ExportPlan:

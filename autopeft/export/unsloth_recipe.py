@@ -4,10 +4,10 @@ from pathlib import Path
 from string import Template
 
 from autopeft.export import language_model
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.language_model import Recipe, Trainer
 from autopeft.export.low_rank import whole
 from autopeft.export.plan import ExportPlan
-from autopeft.export.subject import FinishedTrial
 
 
 def plan(trial: FinishedTrial) -> ExportPlan:

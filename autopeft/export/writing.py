@@ -6,9 +6,9 @@ from pathlib import Path
 
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.export.description import write_description
+from autopeft.export.finished_trial import FinishedTrial, read_retrained, read_trial
 from autopeft.export.plan import ExportPlan
 from autopeft.export.registry import get_target
-from autopeft.export.subject import FinishedTrial, read_retrained, read_trial
 from autopeft.study.directory import RunDirectory
 
 LOST = "LOST.md"

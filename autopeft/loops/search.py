@@ -133,7 +133,7 @@ def resume(
 
     Args:
         path: Its folder, wherever that is now.
-        progress: Is told of every trial.
+        progress: Hears of every trial.
         changes: Settings that are asked anew, of those in `request.CHANGEABLE`: `trials` is a new total.
         command: As in `search`.
         source: Where the changes came from, for run.json.

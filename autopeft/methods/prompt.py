@@ -84,7 +84,7 @@ class Prompt(nn.Module):
         self._is_pending, self._ids = True, kwargs["input_ids"]
 
     def before_model(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Pre-hook of a model whose outputs lose the prompt's positions: they are told apart by their names."""
+        """Pre-hook of a model whose outputs lose the prompt's positions: their names say which those are."""
         args, kwargs = self.before_reader(module, args, kwargs)
         asked = kwargs.get("return_dict")
         self._wants_tuple = not (getattr(module.config, "return_dict", True) if asked is None else asked)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autopeft.objectives import ZERO_GAP_DECADES
-from autopeft.report.words import percentage, short_number
+from autopeft.report.formatting import percentage, short_number
 
 MARGIN = 0.12
 """Decades left free at both ends."""

@@ -4,15 +4,15 @@ from autopeft.inference import CONFIDENCE
 from autopeft.objectives import Objective
 from autopeft.report.blocks import Block, Code, Drawing, Folded, text_columns
 from autopeft.report.content import Report
-from autopeft.report.influence import MIN_TRIALS, Influence, Influences
+from autopeft.report.formatting import count, duration, in_unit, in_words, megabytes, one_line, plural, score
+from autopeft.report.importance import MIN_TRIALS, Importance, Importances
 from autopeft.report.leaderboard import Column, Table
-from autopeft.report.origin import Origin
-from autopeft.report.words import count, duration, in_unit, in_words, megabytes, one_line, plural, score
+from autopeft.report.provenance import Provenance
 
 
-def influence(report: Report) -> list[Block]:
+def importance(report: Report) -> list[Block]:
     """Say which parameters mattered for each objective, and which way."""
-    tried = [found for found in report.influences if found.parameters]
+    tried = [found for found in report.importances if found.parameters]
     if not tried:
         if not report.leaderboard.complete:
             return []
@@ -26,11 +26,11 @@ def influence(report: Report) -> list[Block]:
         f"A direction is named where Spearman's rank correlation is significant at {CONFIDENCE:.0%}. "
         "The sampler preferred what worked, so parameters it moved together can lend each other importance.",
         Drawing.IMPORTANCE,
-        *(Folded(_influence_table(found)) for found in tried),
+        *(Folded(_importance_table(found)) for found in tried),
     ]
 
 
-def _influence_table(found: Influences) -> Table:
+def _importance_table(found: Importances) -> Table:
     name = in_words(found.objective.name)
     columns = (
         *text_columns("parameter"),
@@ -54,7 +54,7 @@ def _influence_table(found: Influences) -> Table:
     return Table(f"What mattered for {name}, which is {wish}, in numbers", columns, rows)
 
 
-def direction(one: Influence, objective: Objective) -> str:
+def direction(one: Importance, objective: Objective) -> str:
     """Say which way a parameter moves an objective, and whether that is wanted: "raises it (worse)"."""
     if one.correlation is None:
         return f"no order; best: {one.groups[0].label}"
@@ -110,14 +110,14 @@ def cost(report: Report) -> list[Block]:
     return [*(["A dash means that this run did not record it."] if any(row[1] == "-" for row in rows) else []), table]
 
 
-def _settings_table(title: str, found: Origin, *, given: bool) -> Table:
+def _settings_table(title: str, found: Provenance, *, given: bool) -> Table:
     rows = tuple((one.name, one.in_words, one.source) for one in found.settings if (one.source != "default") is given)
     return Table(f"{title} ({len(rows)})", text_columns("setting", "value", "from"), rows)
 
 
-def origin(report: Report) -> list[Block]:
+def provenance(report: Report) -> list[Block]:
     """Say how the run was made."""
-    found = report.origin
+    found = report.provenance
     blocks: list[Block] = []
     if found.command:
         elsewhere = [one for one in found.settings if one.source not in ("flag", "argument", "default")]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from autopeft.report.axis import Tick
+from autopeft.report.formatting import short_number
 from autopeft.report.markup import element
-from autopeft.report.words import short_number
 
 LETTER_WIDTH = 7.0
 """Of a digit, in pixels."""

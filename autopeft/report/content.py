@@ -4,14 +4,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from autopeft.report.costs import SearchCosts
-from autopeft.report.course import Course
 from autopeft.report.expected import ExpectedFront
 from autopeft.report.header import RunHeader
-from autopeft.report.influence import Influences, influences
+from autopeft.report.importance import Importances, importances_for
 from autopeft.report.insertion import InsertionLayers
 from autopeft.report.leaderboard import Leaderboard
-from autopeft.report.origin import Origin
+from autopeft.report.learning_curves import LearningCurves
 from autopeft.report.picture import Picture, draw
+from autopeft.report.provenance import Provenance
 from autopeft.report.retrained import RetrainedTable
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, best, knee
@@ -37,12 +37,12 @@ class Report:
     """What was retrained; None if nothing has a result yet."""
     transferred: tuple[RetrainedTable, ...]
     """The same on other tasks and backbones."""
-    influences: tuple[Influences, ...]
+    importances: tuple[Importances, ...]
     """One per objective."""
     layers: InsertionLayers
-    course: Course
+    learning_curves: LearningCurves
     costs: SearchCosts
-    origin: Origin
+    provenance: Provenance
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form of all of it.
@@ -51,7 +51,7 @@ class Report:
         objectives, best, knee, trials: the last as `autopeft show --format json`.
         expected: by trial mean and deviation of the first objective over seeds, and the numbers of the front by them.
         retrained, transferred: as retrained.json.
-        influences, insertion_layers, course, costs, origin: as the classes of these names.
+        importances, insertion_layers, learning_curves, costs, provenance: as the classes of these names.
         """
         return {
             "run": asdict(self.header),
@@ -62,11 +62,11 @@ class Report:
             "expected": finite(self.expected.to_dict()),
             "retrained": self.retrained and self.retrained.to_dict(),
             "transferred": [table.to_dict() for table in self.transferred],
-            "influences": [found.to_dict() for found in self.influences],
+            "importances": [found.to_dict() for found in self.importances],
             "insertion_layers": self.layers.to_dict(),
-            "course": self.course.to_dict(),
+            "learning_curves": self.learning_curves.to_dict(),
             "costs": finite(self.costs.to_dict()),
-            "origin": self.origin.to_dict(),
+            "provenance": self.provenance.to_dict(),
         }
 
 
@@ -90,11 +90,11 @@ def gather(run: RunDirectory) -> Report:
         knee=knee(front, objectives) if front else None,
         retrained=_table(RetrainedFolder(run.retrained_path)),
         transferred=tuple(table for path in sorted(run.transferred_path.glob("*")) if (table := _table(RetrainedFolder(path)))),
-        influences=tuple(influences(records, objective) for objective in objectives),
+        importances=tuple(importances_for(records, objective) for objective in objectives),
         layers=InsertionLayers.of(leaderboard, settings.get("n_layers")),
-        course=Course.of(run, records, front),
+        learning_curves=LearningCurves.of(run, records, front),
         costs=SearchCosts.of(records, study.times()),
-        origin=Origin.from_settings(settings),
+        provenance=Provenance.from_settings(settings),
     )
 
 

@@ -7,14 +7,14 @@ from xml.etree.ElementTree import Element
 from autopeft.inference import Estimate
 from autopeft.report.axis import CostAxis, Tick
 from autopeft.report.chart import Frame, draw, svg, text
-from autopeft.report.course import Curve, CurveStep
+from autopeft.report.formatting import in_words, one_line, score
 from autopeft.report.insertion import InsertionLayers, Occupied
+from autopeft.report.learning_curves import Curve, CurveStep
 from autopeft.report.markup import element
 from autopeft.report.names import names
 from autopeft.report.palette import METHODS
 from autopeft.report.picture import Picture
 from autopeft.report.retrained import RetrainedTable
-from autopeft.report.words import in_words, one_line, score
 
 CELL_WIDTH, CELL_HEIGHT = 34.0, 17.0
 SHARE_WIDTH = 64.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from autopeft.inference import CONFIDENCE, variance_over_rows
 from autopeft.objectives import Objective
-from autopeft.report.words import plural, score
+from autopeft.report.formatting import plural, score
 from autopeft.study.record import Expectation, TrialRecord, front
 from autopeft.tasks.metrics import bounds
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from autopeft.errors import UnknownNameError
+from autopeft.report.formatting import one_line
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.picture import Picture, draw
-from autopeft.report.words import one_line
 from autopeft.study.directory import RunDirectory
 from autopeft.study.study import Study
 

@@ -10,11 +10,11 @@ from autopeft.report import drawings
 from autopeft.report.background import direction
 from autopeft.report.blocks import Block, Code, Drawing, Folded, Section
 from autopeft.report.content import Report
-from autopeft.report.influence import Influences
+from autopeft.report.formatting import better, in_words
+from autopeft.report.importance import Importances
 from autopeft.report.leaderboard import Column, Table
 from autopeft.report.markup import element, to_html
 from autopeft.report.palette import DARK, LIGHT, METHODS
-from autopeft.report.words import better, in_words
 
 WIDE, NARROW = 880.0, 350.0
 """Every chart with axes is drawn for a desk and for a phone: one drawing scaled down would have letters too small to read."""
@@ -116,7 +116,7 @@ def _retrained(report: Report) -> list[Element]:
 
 
 def _curves(report: Report) -> list[Element]:
-    found, objective = report.course.curves, report.leaderboard.objectives[0]
+    found, objective = report.learning_curves.curves, report.leaderboard.objectives[0]
     names = [objective.name] + (["loss"] if objective.name != "loss" else [])
     drawn: list[tuple[str | None, str]] = [(name, f"validation {in_words(name)}") for name in names]
     figures = []
@@ -135,7 +135,7 @@ def _curves(report: Report) -> list[Element]:
 
 
 def _curve_figure(report: Report, name: str | None, title: str) -> Element:
-    drawing = drawings.curves(report.course.curves, name, NARROW + 60)
+    drawing = drawings.curves(report.learning_curves.curves, name, NARROW + 60)
     parts = [drawing] if drawing is not None else []
     return element("figure", element("figcaption", title), parts, element("p", "share of the trial's budget", class_="axis"))
 
@@ -152,10 +152,10 @@ def _layers(report: Report) -> list[Element]:
 
 
 def _importance(report: Report) -> list[Element]:
-    return [part for found in report.influences if found.parameters for part in _bars(found)]
+    return [part for found in report.importances if found.parameters for part in _bars(found)]
 
 
-def _bars(found: Influences) -> list[Element]:
+def _bars(found: Importances) -> list[Element]:
     """Draw importances as bars of the page's own, which fit any width."""
     largest = max(found.chance, *(one.importance for one in found.parameters))
     rows: list[Element] = []

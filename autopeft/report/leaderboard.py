@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.report.formatting import better, count, in_unit, one_line, percentage, score, seconds
 from autopeft.report.header import RunHeader
-from autopeft.report.words import better, count, in_unit, one_line, percentage, score, seconds
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.rows import finite
 

@@ -7,9 +7,9 @@ from autopeft.errors import InvalidInputError
 from autopeft.objectives import COSTS, TRAINABLE_PARAMETERS, Objective, losses
 from autopeft.pareto import non_dominated
 from autopeft.report.axis import CostAxis
+from autopeft.report.formatting import better, count, in_unit, one_line, percentage, score, seconds
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
-from autopeft.report.words import better, count, in_unit, one_line, percentage, score, seconds
 from autopeft.study.record import TrialRecord
 
 

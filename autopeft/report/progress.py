@@ -13,10 +13,10 @@ from autopeft.methods.counting import count_parameters
 from autopeft.paths import command
 from autopeft.report.costs import SearchCosts
 from autopeft.report.expected import ExpectedFront
+from autopeft.report.formatting import better, count, duration, plural, score
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.table import show_tables
-from autopeft.report.words import better, count, duration, plural, score
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, best, early_metric
 from autopeft.study.study import Study

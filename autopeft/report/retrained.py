@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from autopeft.budget import Budget
 from autopeft.inference import CONFIDENCE, FEW_SEEDS, Estimate, difference, estimate, holm, welch
+from autopeft.report.formatting import count, listed, one_line, percentage, score, seconds
 from autopeft.report.leaderboard import Column, Table
-from autopeft.report.words import count, listed, one_line, percentage, score, seconds
 from autopeft.study.retrained import Retrained, RetrainedFolder, searched_metric
 from autopeft.study.rows import finite
 from autopeft.tasks import Metric

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from autopeft.inference import CONFIDENCE
 from autopeft.objectives import TRAINABLE_PARAMETERS
-from autopeft.report.background import cost, influence, layers, origin
+from autopeft.report.background import cost, importance, layers, provenance
 from autopeft.report.blocks import Block, Drawing, Folded, Section, fold_if_long, text_columns
 from autopeft.report.content import Report
+from autopeft.report.formatting import better, count, in_unit, in_words, listed, one_line, percentage, plural, score
 from autopeft.report.leaderboard import Column, Table, head_note, tables
 from autopeft.report.retrained import RetrainedTable
-from autopeft.report.words import better, count, in_unit, in_words, listed, one_line, percentage, plural, score
 from autopeft.study.record import TrialRecord
 
 
@@ -20,12 +20,12 @@ def sections(report: Report) -> list[Section]:
         ("summary", "In brief", _summary),
         ("front", "The Pareto front", _front),
         ("retrained", "Retrained at the full budget", _retrained),
-        ("influence", "Which parameters mattered", influence),
+        ("importance", "Which parameters mattered", importance),
         ("layers", "Which layers were chosen", layers),
         ("learning", "How trials learnt", _learning),
         ("trials", "The other trials", _others),
         ("cost", "What the search cost", cost),
-        ("origin", "How to run it again", origin),
+        ("provenance", "How to run it again", provenance),
     ]
     return [Section(key, title, tuple(blocks)) for key, title, write in parts if (blocks := write(report))]
 
@@ -133,29 +133,29 @@ def _retrained_tables(table: RetrainedTable) -> list[Block]:
 
 
 def _learning(report: Report) -> list[Block]:
-    course = report.course
+    found = report.learning_curves
     blocks: list[Block] = []
-    if course.curves:
+    if found.curves:
         blocks += ["Validation metrics while training, over the share of a trial's budget that is done.", Drawing.CURVES]
-    if course.rungs:
+    if found.rungs:
         blocks.append(
             "Trials wait at rungs, and only the best go on. "
-            f"Stopping the others saved what {course.budgets_saved:.1f} whole trials would have spent."
+            f"Stopping the others saved what {found.budgets_saved:.1f} whole trials would have spent."
         )
         rows = tuple(
-            (f"{rung.progress:.0%}", *map(str, (rung.n_reached, rung.n_went_on, rung.n_stopped, rung.n_waiting))) for rung in course.rungs
+            (f"{rung.progress:.0%}", *map(str, (rung.n_reached, rung.n_went_on, rung.n_stopped, rung.n_waiting))) for rung in found.rungs
         )
         columns = ("rung, share of the budget", "reached it", "went on", "stopped", "waiting")
         blocks.append(Table("What the rungs stopped", tuple(map(Column, columns)), rows))
-    if course.unreadable:
-        blocks.append(f"The curves of these trials can't be read: {', '.join(map(str, course.unreadable))}.")
-    if course.curves:
+    if found.unreadable:
+        blocks.append(f"The curves of these trials can't be read: {', '.join(map(str, found.unreadable))}.")
+    if found.curves:
         blocks.append(Folded(_curve_table(report)))
     return blocks
 
 
 def _curve_table(report: Report) -> Table:
-    names = list(dict.fromkeys(name for curve in report.course.curves for step in curve.steps for name in step.metrics))
+    names = list(dict.fromkeys(name for curve in report.learning_curves.curves for step in curve.steps for name in step.metrics))
     columns = (Column("trial"), *text_columns("state"), *map(Column, ("done", "examples seen", "training loss", *map(in_words, names))))
     rows = tuple(
         (
@@ -166,10 +166,10 @@ def _curve_table(report: Report) -> Table:
             score(step.train_loss),
             *(score(step.metrics.get(name)) for name in names),
         )
-        for curve in report.course.curves
+        for curve in report.learning_curves.curves
         for step in curve.steps
     )
-    return Table(f"Learning curves in numbers ({plural(len(report.course.curves), 'trial')})", columns, rows)
+    return Table(f"Learning curves in numbers ({plural(len(report.learning_curves.curves), 'trial')})", columns, rows)
 
 
 def _others(report: Report) -> list[Block]:

@@ -1,4 +1,4 @@
-"""How training for good tells people how it goes, and tuning baselines before it: on standard error, a line each."""
+"""How retraining, and tuning baselines before it, say how they go: on standard error, a line each."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from rich.console import Console
 
 from autopeft.loops.retrain import RetrainPlan
 from autopeft.loops.search import SearchPlan
-from autopeft.report.words import count, duration, score
+from autopeft.report.formatting import count, duration, score
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
 from autopeft.study.retrained import Candidate, SeedResult

@@ -7,8 +7,8 @@ from pathlib import Path
 from autopeft import __version__
 from autopeft.errors import UnknownNameError
 from autopeft.report.content import Report
+from autopeft.report.formatting import one_line
 from autopeft.report.sections import sections
-from autopeft.report.words import one_line
 
 
 def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:

@@ -42,7 +42,7 @@ class BayesianSampler(BaseSampler):
         exact_costs: By objective index, the function from a trial's parameters to its value, if no problem is given. It is trusted over
             what trials measure.
         seed: Seeds every proposal, with the trial's number.
-        problem: What can be told of points without trying them. If left out, what the distributions of finished trials tell; the first
+        problem: What is known of points without trying them. If left out, what the distributions of finished trials say; the first
             trial of a study is then drawn at random.
         n_initial: Trials that cover the space before the surrogate leads.
         reference: By objective index, the value from which on a point is worth nothing. If left out it is the problem's trivial value, or

@@ -6,7 +6,7 @@ Legend:
     v, y     an early value of an objective, and its final one
 
 For each t, the trials that were measured there and went on to the end give pairs (v, y), and with enough of them a line y = a + b v. A
-trial that ended at t is entered with a + b v, and with its t: the surrogate learns from the data how far such entries are to be believed.
+trial that ended at t is entered with a + b v, and with its t: the surrogate learns from the data how far such entries are to be trusted.
 """
 
 from collections.abc import Callable, Sequence

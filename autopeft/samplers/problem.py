@@ -1,4 +1,4 @@
-"""A search problem as a sampler sees it: all that can be told of a trial's parameters without training.
+"""A search problem as a sampler sees it: all that is known of a trial's parameters without training.
 
 Legend: n points, p parameters, d coordinates of a point, m objectives.
 """

@@ -46,12 +46,12 @@ class Model:
     by_rank: bool = False
     """Whether losses are normal quantiles of their ranks, see `saas`."""
     structured: bool = True
-    """Whether it is told the problem's features and which coordinates are flags of one kind."""
+    """Whether it knows the problem's features and which coordinates are flags of one kind."""
 
 
 MODELS: Mapping[str, Model] = {
     "map": Model(GaussianProcess.fit),
-    "saas": Model(fit_saas, by_rank=True, structured=False),  # the reference's search is told neither
+    "saas": Model(fit_saas, by_rank=True, structured=False),  # the reference's search knows neither
 }
 
 

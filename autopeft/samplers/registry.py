@@ -66,7 +66,7 @@ def make_sampler(name: str, seed: int, problem: SearchProblem | None = None, rea
     Args:
         name: One of the table.
         seed: Seeds its proposals.
-        problem: What can be told of points without trying them; without it, what a study's record tells.
+        problem: What is known of points without trying them; without it, what a study's record says.
         read_early: A trial's measurements before its end.
 
     Raises:

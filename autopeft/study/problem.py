@@ -1,4 +1,4 @@
-"""The search problem of a search: what can be told of a point of a space before any training.
+"""The search problem of a search: what is known of a point of a space before any training.
 
 A point has three forms: a space's YAML text describes all of them, a trial's parameters are the record, a configuration is what is
 trained. In a trial an ordinal parameter is written as its level, because Optuna's integer distributions know only even steps and its
@@ -241,7 +241,7 @@ class SpaceProblem(SearchProblem):
         return self._look(tuple(map(params.__getitem__, self.distributions)))
 
     def _work_out(self, values: tuple[Any, ...]) -> PointInfo:
-        """Return what is to be told of a trial, given its parameters' values; points that differ in training alone share most of it."""
+        """Return what is known of a trial, given its parameters' values; points that differ in training alone share most of it."""
         first = len(values) - len(self.space.training)
         modules = self._look_at_modules(values[:first])
         point = self.to_point(dict(zip(self.distributions, values, strict=True)))
@@ -251,7 +251,7 @@ class SpaceProblem(SearchProblem):
         return PointInfo(key, modules.costs, modules.n_layers, (*modules.coordinates, *training))
 
     def _work_out_modules(self, values: tuple[Any, ...]) -> PointInfo:
-        """Return what is to be told of all parameters but the training hyper-parameters, which are the last."""
+        """Return what is known of all parameters but the training hyper-parameters, which are the last."""
         point = self.to_point(dict(zip(self.distributions, (*values, *self._training), strict=True)))
         configuration = self.space.configuration(point)
         costs = self._costs(configuration)

@@ -44,10 +44,10 @@ class RungResult:
         """
         names = [objective.name for objective in objectives]
         early = next((name for name in EARLY_METRICS if name in self.metrics and name not in names), None)
-        told = next((name for name in names if name in self.metrics and name not in EARLY_METRICS), None)
+        main = next((name for name in names if name in self.metrics and name not in EARLY_METRICS), None)
         return tuple(
             EARLY_METRICS[early] * self.metrics[early]
-            if early is not None and objective.name == told
+            if early is not None and objective.name == main
             else objective.sign * self.values.get(objective.name, float("nan"))
             for objective in objectives
         )

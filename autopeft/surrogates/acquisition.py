@@ -6,7 +6,7 @@ Legend:
     r         m, reference point
 
 An exact loss is one of the coordinates, and has no variance; every other has a surrogate of its own. Points improve on the surrogates'
-means at what was observed and at running points, not on what was measured there: a lucky measurement is no incumbent.
+means at what was observed and at running points, not on what was measured there: a measurement that its noise favoured is no incumbent.
 """
 
 from collections.abc import Callable, Sequence

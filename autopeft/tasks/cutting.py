@@ -48,7 +48,7 @@ def cut(whole: Split, strata: NDArray[np.int64], roles: Sequence[Role], source: 
 def _shuffled_groups(whole: Split, needed: int) -> list[list[int]]:
     """Return the rows of examples with equal inputs, one group for each, in an order drawn by a fixed seed.
 
-    Where there are fewer different inputs than needed each row is a group: nothing can be told from such data anyway, and that there are
+    Where there are fewer different inputs than needed each row is a group: such data say nothing anyway, and that there are
     examples on both sides is said with what else is wrong with them.
     """
     groups: dict[Hashable, list[int]] = {}

@@ -1,6 +1,6 @@
 """How a text file is written: its encoding, and what separates the columns of a table.
 
-Spreadsheets of many countries save CSV with semicolons and in the encoding of Windows. Both can be told from the file; a note says what
+Spreadsheets of many countries save CSV with semicolons and in the encoding of Windows. Both can be recognised in the file; a note says what
 was recognised, since it can be mistaken.
 """
 

@@ -26,7 +26,7 @@ from transformers import (
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
-from autopeft.export.subject import FinishedTrial
+from autopeft.export.finished_trial import FinishedTrial
 from autopeft.study.record import TrialRecord
 from autopeft.tasks import load_files
 from autopeft.training.backbone import BackboneSource, find_backbone

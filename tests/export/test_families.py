@@ -10,7 +10,7 @@ from peft import PeftModel
 
 from autopeft.api import SilentSearch
 from autopeft.errors import UnsupportedError
-from autopeft.export.subject import read_trial
+from autopeft.export.finished_trial import read_trial
 from autopeft.export.trained import load_trained
 from autopeft.export.writing import export_trial
 from autopeft.loops.search import search

@@ -9,9 +9,9 @@ from peft import PeftConfig
 import autopeft
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import InvalidInputError, UnknownNameError, UnsupportedError
+from autopeft.export.finished_trial import read_trial
 from autopeft.export.plan import ExportPlan
 from autopeft.export.registry import TARGETS, get_target
-from autopeft.export.subject import read_trial
 from autopeft.export.writing import export_trial
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.request import SearchRequest

@@ -159,7 +159,7 @@ def test_all_three_say_the_same(run, written) -> None:
         assert f"## {section.title}" in markdown
     assert data["best"] == 11
     assert data["retrained"]["configurations"][0]["test"]["accuracy"]["mean"] == pytest.approx(0.81)
-    assert data["origin"]["command"] == run.settings()["command"]
+    assert data["provenance"]["command"] == run.settings()["command"]
     for text in (words, markdown):
         assert "trial 11: accuracy 0.7200, trainable parameters 1,200 (1.2% of the model's)" in text
         assert "reaches a test accuracy of 0.8100, the mean of 3 seeds, with a 95% interval of 0.5749 to 1.0000" in text

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from autopeft.report.words import one_line
+from autopeft.report.formatting import one_line
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """What run.json says of how a run was made. What it doesn't say is empty."""
 
     created: str

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from autopeft.errors import AutopeftError
-from autopeft.export.subject import FinishedTrial
+from autopeft.export.finished_trial import FinishedTrial
 
 
 def metric_lines(metrics: Mapping[str, float]) -> str:

@@ -46,7 +46,7 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Course:
+class LearningCurves:
     """The learning of all trials."""
 
     curves: tuple[Curve, ...]
@@ -58,7 +58,7 @@ class Course:
     """Trials whose curve.jsonl is damaged."""
 
     @classmethod
-    def of(cls, run: RunDirectory, records: Sequence[TrialRecord], front: Sequence[TrialRecord]) -> "Course":
+    def of(cls, run: RunDirectory, records: Sequence[TrialRecord], front: Sequence[TrialRecord]) -> "LearningCurves":
         """Read it from a run's folder; a trial without a curve, such as a failed one, is left out."""
         on_front = {record.number for record in front}
         curves, unreadable = [], []

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from autopeft.report.course import Course, Rung
+from autopeft.report.learning_curves import LearningCurves, Rung
 from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.record import RungResult
 
@@ -32,7 +32,7 @@ def test_rungs_count_who_went_on_and_what_that_saved(run, trial, failed) -> None
         reached(4, "running", 0.25),
         failed,
     ]
-    found = Course.of(run, records, [])
+    found = LearningCurves.of(run, records, [])
     assert found.rungs == (Rung(0.25, 5, 3, 1, 1), Rung(0.5, 2, 1, 1, 0))
     assert found.budgets_saved == pytest.approx(0.75 + 0.5)
 
@@ -43,7 +43,7 @@ def test_curves_are_read_as_far_as_they_are_there(run, trial) -> None:
     run.write_trial(3, {"curve.jsonl": b'{"progress": 0.5, "exam'})
     run.write_trial(4, {"curve.jsonl": b'[1, 2]\n"text"'})
     records = [trial(number, 0.5, 100) for number in range(5)]
-    found = Course.of(run, records, records[2:3])
+    found = LearningCurves.of(run, records, records[2:3])
     assert [(curve.trial, curve.on_front, [step.metrics["accuracy"] for step in curve.steps]) for curve in found.curves] == [
         (0, False, [0.5, None]),
         (2, True, [0.6]),

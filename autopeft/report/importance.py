@@ -16,7 +16,7 @@ from typing import Any
 from autopeft.inference import CONFIDENCE, holm, rank_correlation
 from autopeft.objectives import Objective
 from autopeft.report.features import Feature, features
-from autopeft.report.words import one_line
+from autopeft.report.formatting import one_line
 from autopeft.study.importance import importances
 from autopeft.study.record import TrialRecord
 from autopeft.study.rows import finite
@@ -39,7 +39,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Influence:
+class Importance:
     """What one parameter had to do with one objective."""
 
     parameter: str
@@ -58,7 +58,7 @@ class Influence:
 
 
 @dataclass(frozen=True)
-class Influences:
+class Importances:
     """What all parameters had to do with one objective."""
 
     objective: Objective
@@ -67,7 +67,7 @@ class Influences:
     """Share of a trial's budget after which the objective was measured."""
     chance: float
     """What the best shuffled parameter explains."""
-    parameters: tuple[Influence, ...]
+    parameters: tuple[Importance, ...]
     """The most important first; empty if there are fewer than `MIN_TRIALS` trials or nothing differs."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,14 +75,14 @@ class Influences:
         return finite(asdict(self) | {"objective": self.objective.name})
 
 
-def influences(records: Sequence[TrialRecord], objective: Objective) -> Influences:
+def importances_for(records: Sequence[TrialRecord], objective: Objective) -> Importances:
     """Return what mattered for an objective.
 
     Of a search with rungs it is estimated at the first rung, where all trials were measured alike: those that went on from there were
     picked by their results, which hides what the others lacked.
     """
     progress, measured = _comparable(records, objective)
-    found = Influences(objective, len(measured), progress, 0.0, ())
+    found = Importances(objective, len(measured), progress, 0.0, ())
     named = features([record.configuration for record, _ in measured])
     values = [value for _, value in measured]
     if len(measured) < MIN_TRIALS or not named or len(set(values)) == 1:
@@ -93,7 +93,7 @@ def influences(records: Sequence[TrialRecord], objective: Objective) -> Influenc
         _influence(name, named[name], values, objective, share=share, chance=chance, direction=directions.get(name))
         for name, share in sorted(shares.items(), key=lambda item: -item[1])
     ]
-    return Influences(objective, len(measured), progress, chance, tuple(parameters))
+    return Importances(objective, len(measured), progress, chance, tuple(parameters))
 
 
 def _comparable(records: Sequence[TrialRecord], objective: Objective) -> tuple[float, list[tuple[TrialRecord, float]]]:
@@ -143,12 +143,12 @@ def _influence(
     share: float,
     chance: float,
     direction: tuple[float, bool] | None,
-) -> Influence:
+) -> Importance:
     correlation, significant = direction or (None, False)
     raises = correlation > 0 if correlation is not None and significant else None
     helps = None if raises is None else raises == (objective.direction == "maximize")
     groups = _best_and_worst(column, values, objective) if correlation is None else _small_and_large(column, values)
-    return Influence(one_line(name), share, share > chance, correlation, raises, helps, groups)
+    return Importance(one_line(name), share, share > chance, correlation, raises, helps, groups)
 
 
 def _small_and_large(column: Sequence[Feature], values: Sequence[float]) -> tuple[Group, Group]:

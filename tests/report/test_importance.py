@@ -8,7 +8,7 @@ import pytest
 
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
-from autopeft.report.influence import MIN_TRIALS, influences
+from autopeft.report.importance import MIN_TRIALS, importances_for
 from autopeft.study.record import RungResult, TrialRecord
 
 ACCURACY, LOSS = Objective("accuracy", "maximize"), Objective("loss", "minimize")
@@ -38,7 +38,7 @@ def known() -> list[TrialRecord]:
     ids=["maximised", "minimised", "cost"],
 )
 def test_signs_say_what_raises_an_objective_and_whether_that_helps(known, objective, signs) -> None:
-    found = {one.parameter: one for one in influences(known, objective).parameters}
+    found = {one.parameter: one for one in importances_for(known, objective).parameters}
     assert {name: (found[name].raises, found[name].helps) for name in signs} == signs
     assert found["mean layer"].raises is None
     assert not found["mean layer"].above_chance
@@ -46,7 +46,7 @@ def test_signs_say_what_raises_an_objective_and_whether_that_helps(known, object
 
 
 def test_groups_tell_how_much_in_the_objectives_own_unit(known) -> None:
-    found = {one.parameter: one for one in influences(known, LOSS).parameters}
+    found = {one.parameter: one for one in importances_for(known, LOSS).parameters}
     small, large = found["lora size"].groups
     assert small.label == "up to 4"
     assert large.label == "from 8"
@@ -69,7 +69,7 @@ def test_the_importance_of_nothing_is_no_more_than_chance() -> None:
         )
         for number in range(24)
     ]
-    assert not any(one.above_chance or one.helps is not None for one in influences(records, ACCURACY).parameters)
+    assert not any(one.above_chance or one.helps is not None for one in importances_for(records, ACCURACY).parameters)
 
 
 def test_of_a_search_with_rungs_the_first_one_tells_because_there_all_were_measured_alike(known) -> None:
@@ -78,13 +78,13 @@ def test_of_a_search_with_rungs_the_first_one_tells_because_there_all_were_measu
         return replace(record, state=state, rungs=(rung,), values={"accuracy": 0.9} if state == "complete" else {})
 
     records = [at_rung(record, "stopped" if record.number % 3 else "complete") for record in known]
-    found = influences(records, ACCURACY)
+    found = importances_for(records, ACCURACY)
     assert (found.progress, found.n_trials) == (0.25, 60)
-    assert found.parameters == influences(known, ACCURACY).parameters
+    assert found.parameters == importances_for(known, ACCURACY).parameters
 
 
 def test_few_trials_or_equal_results_tell_nothing(known) -> None:
-    assert influences(known[: MIN_TRIALS - 1], ACCURACY).parameters == ()
+    assert importances_for(known[: MIN_TRIALS - 1], ACCURACY).parameters == ()
     equal = [replace(record, values={"accuracy": 0.5}) for record in known]
-    assert influences(equal, ACCURACY).parameters == ()
-    assert influences([], ACCURACY).n_trials == 0
+    assert importances_for(equal, ACCURACY).parameters == ()
+    assert importances_for([], ACCURACY).n_trials == 0
