@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -259,7 +259,7 @@ def test_the_example_of_an_export_target_is_one(tmp_path: Path, monkeypatch: pyt
     from autopeft.export.writing import export_trial
 
     page = ROOT / "docs" / "contributing.md"
-    block = next(block for block in blocks(page) if block.marker == "module: autopeft.export.description")
+    block = next(block for block in blocks(page) if block.marker == "module: autopeft.export.summary")
     module = ModuleType(block.marker.removeprefix("module: "))
     exec(compile(block.text, str(block), "exec"), module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -274,7 +274,26 @@ def test_the_example_of_an_export_target_is_one(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(UnsupportedError, match="what the modules learned"):
         export_trial(small_run, 0, entry[0], tmp_path / "refused")
     folder = export_trial(small_run, 0, entry[0], tmp_path / "lossy", lossy=True)
-    assert "learning rate" in (folder / "description.txt").read_text(encoding="utf-8")
+    assert "learning rate" in (folder / "summary.txt").read_text(encoding="utf-8")
+
+
+def test_the_example_of_an_objective_is_one(small_request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from autopeft import objectives
+    from autopeft.api import SilentSearch
+    from autopeft.loops.search import search
+    from autopeft.study.study import Study
+
+    page = ROOT / "docs" / "contributing.md"
+    diff = next(block.text for block in blocks(page) if block.language == "diff" and "autopeft/objectives.py" in block.text)
+    for line in diff.splitlines():
+        if re.match(r"[ -](?!--)", line):
+            assert f"{line[1:]}\n" in Path(objectives.__file__).read_text(encoding="utf-8")
+    names = dict(vars(objectives))
+    exec("\n".join(line[1:] for line in diff.splitlines() if re.match(r"\+(?!\+\+)", line)), names)
+    monkeypatch.setitem(objectives.COSTS, "cpu_seconds", names["COSTS"]["cpu_seconds"])
+    asked = replace(small_request, objectives=("accuracy", "cpu_seconds"), trials=1, out=str(tmp_path / "run"))
+    [record] = Study.open(search(asked, SilentSearch())).records()
+    assert record.values["cpu_seconds"] > 0
 
 
 def test_the_toy_family_works_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,6 +316,15 @@ def test_the_toy_family_works_as_written(tmp_path: Path, monkeypatch: pytest.Mon
     assert family.metrics["mean_distance"].direction == "minimize"
     assert data.trivial_scores()["mean_distance"] == pytest.approx(2 / 3, abs=0.1)  # three stars for all
     assert family.rank({"mean_distance": 0.5, "loss": 1.0}) > family.rank({"mean_distance": 1.0, "loss": 0.5})
+
+
+def test_numbers_of_methods_are_right() -> None:
+    from autopeft.methods.registry import all_methods
+
+    for page in (ROOT / "README.md", ROOT / "docs" / "comparison.md"):
+        stated = re.findall(r"\b(\d+) (?:PEFT )?methods", page.read_text(encoding="utf-8"))
+        assert stated, name(page)
+        assert set(map(int, stated)) == {len(all_methods())}
 
 
 # Words and form
