@@ -384,6 +384,7 @@ def _start(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> 
         threads=1 if workers else None,
         cache_bytes=request.n_cache_bytes,
         latency=LATENCY_SECONDS.name in request.objectives,
+        budget=request.budget(data.task.low_cost),
     )
     return start_executor(settings, workers, request.address, request.trial_timeout)
 

@@ -17,6 +17,8 @@ MAX_CLASSES = 1000
 """A column with more distinct names than this is not a label."""
 MANY_CLASSES, FREE_TEXT_SHARE = 20, 0.5
 """More names than this, and than this share of the rows, are no classes: texts to be generated, or ids."""
+LARGEST_EXACT = 2**53
+"""From here on every float is whole, so that being whole says nothing."""
 # "007" is left a name: leading zeros mean that it was not a number to whoever wrote it.
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)(\.0*)?")
 
@@ -116,7 +118,8 @@ def looks_like_classes(table: Table, column: str) -> bool:
         return True
     if len(values) < len(cells):
         numbers(table, column)
-    return all(value.is_integer() for value in values) and len(set(values)) <= MAX_INTEGER_CLASSES
+    is_whole = all(value.is_integer() and abs(value) < LARGEST_EXACT for value in values)
+    return is_whole and len(set(values)) <= MAX_INTEGER_CLASSES
 
 
 def is_sequence(cell: object) -> bool:

@@ -27,6 +27,8 @@ class RunnerSettings:
     """Memory in which a worker may keep the hidden states of frozen layers."""
     latency: bool = False
     """Whether to time a forward pass after training."""
+    budget: Budget | None = None
+    """What trials will spend: their examples are encoded at once, so that ones that can't be are an error before any trial. None: later."""
     test: Split | None = None
     """Examples to report on. With them training is at full budget: the best epoch is kept and measured on them. None while searching."""
 

@@ -93,7 +93,8 @@ def _stand_in_for_padding(tokenizer: Any, config: Any, source: BackboneSource) -
     Raises:
         UnavailableError: There is none.
     """
-    for candidate in (config.pad_token_id, tokenizer.eos_token_id, config.eos_token_id, tokenizer.unk_token_id):
+    of_model = [getattr(config, name, None) for name in ("pad_token_id", "eos_token_id")]  # some configurations have no such field
+    for candidate in (of_model[0], tokenizer.eos_token_id, of_model[1], tokenizer.unk_token_id):
         token = candidate[0] if isinstance(candidate, list) and candidate else candidate  # some models end a text in several ways
         if isinstance(token, int):
             return token

@@ -44,6 +44,7 @@ class TrialRunner:
 
     Raises:
         UnavailableError: The model can't be loaded.
+        InvalidInputError: Examples of the settings' budget can't be encoded.
     """
 
     def __init__(self, settings: RunnerSettings) -> None:
@@ -59,6 +60,8 @@ class TrialRunner:
         example_batch = example_inputs(self._loaded, self._family)
         self._topology = discover(self._loaded.model, example_batch, extra_trainable=self._loaded.fresh)
         self._hidden_states = HiddenStates(self._loaded.model, self._topology, example_batch, settings.cache_bytes)
+        if settings.budget is not None:
+            self._data(settings.budget)
 
     def describe(self) -> BackboneFacts:
         """Return what the driver needs to know of the backbone."""

@@ -64,8 +64,19 @@ def test_a_json_file_may_hold_one_object_a_line(tmp_path: Path) -> None:
         (["007", "7", "007", "8"], "classification", ("007", "7", "8")),
         ([0.5, 1.0, 2.0, 3.5], "regression", ()),
         (list(range(200)), "regression", ()),
+        ([1e300, 1e301, 1e300, 1e302], "regression", ()),
     ],
-    ids=["names", "booleans", "integers", "whole floats", "negative", "leading zeros", "fractions", "many integers"],
+    ids=[
+        "names",
+        "booleans",
+        "integers",
+        "whole floats",
+        "negative",
+        "leading zeros",
+        "fractions",
+        "many integers",
+        "floats too large for fractions",
+    ],
 )
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 def test_the_kind_is_inferred(tmp_path: Path, suffix: str, labels: list[Any], kind: str, names: tuple[str, ...]) -> None:

@@ -58,6 +58,17 @@ def test_answers_are_found_in_windows(squad: Path, tokenizer: Any) -> None:
         assert family.score(predictions, encoded) == {"f1": 1.0, "exact_match": 1.0, "loss": 0.0}
 
 
+def test_a_long_question_leaves_room_for_its_text(squad: Path, tokenizer: Any) -> None:
+    rows = [json.loads(line) | {"question": "the cat " * 20} for line in squad.read_text().splitlines()]
+    squad.write_text("\n".join(map(json.dumps, rows)))
+    data = load_files(squad)
+    encoded = family_of(data.task).encode(tokenizer, data.train, 16)
+    assert encoded.lengths.max() == 16
+    assert all(sum(row["is_text"]) >= 4 for row in encoded.rows)
+    with pytest.raises(InvalidInputError, match=r"need 4 tokens beside the special ones .got '6 tokens'.*--max-length 7"):
+        family_of(data.task).encode(tokenizer, data.train, 6)
+
+
 def test_a_span_is_the_best_that_may_be(squad: Path, tokenizer: Any) -> None:
     data = load_files(squad)
     family = family_of(data.task)

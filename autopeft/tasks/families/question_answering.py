@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_TOKENS = 30
 """Longest span that is predicted."""
+MIN_ROOM = 4
+"""Tokens that a window needs for question and text."""
 STRIDE_SHARE = 3
 """Windows overlap by a window's length over this."""
 _F1, _EXACT = Metric("f1"), Metric("exact_match")
@@ -121,12 +123,20 @@ class QuestionAnswering(Family):
             raise UnsupportedError(
                 "answers need a fast tokenizer, which says which characters a token is of", value=type(processor).__name__
             )
+        room = max_length - processor.num_special_tokens_to_add(pair=True)
+        if room < MIN_ROOM:
+            raise InvalidInputError(
+                f"a question and a part of its text need {MIN_ROOM} tokens beside the special ones",
+                value=f"{max_length} tokens",
+                remedy=f"Give --max-length {max_length - room + MIN_ROOM} or more.",
+            )
+        questions = [_shortened(processor, question.strip(), room // 2) for question in split.inputs[0]]
         fields = processor(
-            [question.strip() for question in split.inputs[0]],
+            questions,
             list(split.inputs[1]),
             truncation="only_second",
             max_length=max_length,
-            stride=max_length // STRIDE_SHARE,
+            stride=min(max_length // STRIDE_SHARE, room // 4),
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
         )
@@ -246,6 +256,12 @@ class QuestionAnswering(Family):
             "first, last = outputs.start_logits.argmax().item(), outputs.end_logits.argmax().item()\n"
             'print(tokenizer.decode(inputs["input_ids"][0, first : last + 1], skip_special_tokens=True))'
         )
+
+
+def _shortened(tokenizer: Any, question: str, n_tokens: int) -> str:
+    """Return a question, or its beginning if it has more tokens: the text needs room too."""
+    offsets = tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return question if len(offsets) <= n_tokens else question[: offsets[n_tokens - 1][1]]
 
 
 def normalised(text: str) -> str:

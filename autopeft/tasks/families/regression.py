@@ -64,8 +64,9 @@ class Regression(SequenceFamily):
 
     def summarise(self, split: "Split") -> str:
         """Say where the numbers lie."""
-        numbers = np.asarray(split.targets)
-        return f"numbers from {numbers.min():g} to {numbers.max():g}, mean {numbers.mean():g}, in {len(split):,} training examples"
+        numbers = np.sort(np.asarray(split.targets))
+        middle = numbers[len(numbers) // 2]  # a mean of the largest numbers there are would be infinite
+        return f"numbers from {numbers[0]:g} to {numbers[-1]:g}, median {middle:g}, in {len(split):,} training examples"
 
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the squared errors of rows x 1 outputs."""
