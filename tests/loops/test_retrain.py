@@ -120,15 +120,16 @@ def test_what_shares_a_table_shares_its_budget(small_run: RunDirectory) -> None:
     assert {result.examples_seen for one in folder.read() for result in one.results} == {48}
 
 
-def poisoned(path: Path, rows: set[str], target: Path) -> Path:
-    """Write a file again, its first text unknown words and its label the other one in the given rows."""
+def poisoned(path: Path, rows: set[str], target: Path, *, flip: bool = True) -> Path:
+    """Write a file again, its first text unknown words and, to `flip`, its label the other one in the given rows."""
     with path.open(newline="") as file:
         table = list(csv.DictReader(file))
     with target.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(table[0]))
         writer.writeheader()
         for row in table:
-            garbage = {"a": "zzz " * 20, "label": "same" if row["label"] == "different" else "different"}
+            other = "same" if row["label"] == "different" else "different"
+            garbage = {"a": "zzz " * 20, "label": other if flip else row["label"]}
             writer.writerow(row | garbage if row["a"] in rows else row)
     return target
 
@@ -146,7 +147,8 @@ def test_neither_search_nor_the_choice_of_an_epoch_reads_test_rows(small_request
     if clean.test:
         dirty = replace(clean, test=str(poisoned(test, rows, tmp_path / "dirty.csv")))
     else:
-        dirty = replace(clean, train=str(poisoned(train, rows, tmp_path / "dirty.csv")))
+        # Labels stay: a cut takes its share of each class, so that other labels are another cut.
+        dirty = replace(clean, train=str(poisoned(train, rows, tmp_path / "dirty.csv", flip=False)))
 
     runs = [
         engine.search(replace(request, out=str(tmp_path / name)), SilentSearch()) for name, request in (("clean", clean), ("dirty", dirty))
