@@ -299,7 +299,7 @@ def search(
     max_adapter_bytes: str | int | None = None,
     max_train_seconds: float | None = None,
     max_memory: str | int | None = None,
-    start: str | Sequence[str] = PORTFOLIO,
+    start: str | Sequence[str] = (PORTFOLIO,),
     warm_start: StrPath | Sequence[StrPath] = (),
     cache_bytes: str | int = "1G",
     sampler: str = "autopeft",

@@ -78,5 +78,7 @@ for row in table.rows():
 # The adapter that the best seed trained, with a script that trains it anew. Other targets: `autopeft list targets`.
 
 # %%
-folder = result.export(knee.number, to="script", retrained=True)
+folder = OUT / "exports" / f"{knee.number:04d}-script-retrained"
+if not folder.exists():  # the cell was run before
+    result.export(knee.number, to="script", retrained=True)
 print(sorted(path.name for path in folder.iterdir()))

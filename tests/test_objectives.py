@@ -6,12 +6,13 @@ from autopeft.objectives import (
     TRAINABLE_PARAMETERS,
     ZERO_GAP_DECADES,
     Constraint,
+    Direction,
     Objective,
     choose_objectives,
     comparable_losses,
 )
 
-METRICS = ("accuracy", "f1", "loss")
+METRICS: dict[str, Direction] = {"accuracy": "maximize", "f1": "maximize", "loss": "minimize"}
 
 
 def test_metrics_come_before_costs() -> None:

@@ -42,7 +42,7 @@ class ObjectiveScale:
         finite = values[np.isfinite(values)]
         if not len(finite):
             return cls(sign)
-        spread = is_cost if is_cost is not None else bool(finite.min() * COST_RATIO <= finite.max())
+        spread = is_cost if is_cost is not None else bool(finite.min() <= finite.max() / COST_RATIO)  # a product may overflow
         floor = float(finite.min()) / FLOOR_RATIO if spread and sign > 0 and finite.min() > 0 else 0.0
         raw = cls(sign, floor)(finite)
         with np.errstate(over="ignore"):

@@ -61,7 +61,7 @@ def test_a_search_begins_with_the_portfolio_and_leaves_trials_to_the_sampler(req
     assert proposed[:4] == list(known.values())[:4]
     assert proposed[4] not in known.values()
     assert run.settings()["settings"]["start"] == {"value": ["portfolio"], "source": "default"}
-    resumed = engine.resume(run.path, SilentSearch(), trials=7)
+    resumed = engine.resume(run.path, SilentSearch(), {"trials": 7})
     assert not set(list(known.values())[4:6]) & {record.configuration for record in Study.open(resumed).records()[5:]}
 
 

@@ -240,7 +240,7 @@ def test_presets_become_the_nearest_points_of_the_space(request_: SearchRequest)
         ({"max_params": 10}, r"no configuration of the space default keeps its trainable parameters to 10: the smallest possible has 64 "),
         ({"max_adapter_bytes": "200"}, r"keeps its adapter bytes to 200: the smallest possible has 4,744 bytes"),
         ({"max_memory": "lots"}, r"--max-memory must be a number above 0"),
-        ({"max_train_seconds": "0"}, r"--max-train-seconds must be a number above 0"),
+        ({"max_train_seconds": 0.0}, r"--max-train-seconds must be a number above 0"),
         ({"objectives": ("accuracy",)}, "2 to 4 different objectives"),
     ],
 )

@@ -190,7 +190,9 @@ def test_tpe_learns_a_measured_bound(run: RunDirectory) -> None:
 
 
 def test_every_objective_is_stored_and_shown(run: RunDirectory) -> None:
-    objectives = choose_objectives(["accuracy", "adapter_bytes", "latency_seconds", "peak_bytes"], ["accuracy", "loss"])
+    objectives = choose_objectives(
+        ["accuracy", "adapter_bytes", "latency_seconds", "peak_bytes"], {"accuracy": "maximize", "loss": "minimize"}
+    )
     study = Study.create(run, SpaceProblem(SPACE, objectives, lambda _: {"adapter_bytes": 440.0}), "random", 0)
     told = study.tell(ask(study), replace(measurement(0.5, 100), latency_seconds=0.01))
     assert told.values == {"accuracy": 0.5, "adapter_bytes": 440.0, "latency_seconds": 0.01, "peak_bytes": 2048.0}
