@@ -48,20 +48,23 @@ def padded_length(encoded: Encoded, indices: Sequence[int]) -> int:
     return min(longest + -longest % LENGTH_STEP, encoded.longest)
 
 
-def padded(tokenizer: Any, rows: Sequence[Mapping[str, Sequence[int]]], n_positions: int) -> "dict[str, Tensor]":
-    """Return rows as right-padded tensors of rows x positions."""
+def padded(tokenizer: Any, rows: Sequence[Mapping[str, Sequence[int]]], n_positions: int, side: str = "right") -> "dict[str, Tensor]":
+    """Return rows as tensors of rows x positions, padded on one side."""
     import torch
 
-    padding = {"input_ids": int(tokenizer.pad_token_id)}
-    return {
-        name: torch.tensor([[*row[name], *[padding.get(name, 0)] * (n_positions - len(row[name]))] for row in rows]) for name in rows[0]
-    }
+    padding = {"input_ids": int(tokenizer.pad_token_id), "token_type_ids": int(getattr(tokenizer, "pad_token_type_id", 0))}
+    found = {}
+    for name in rows[0]:
+        filled = [[padding.get(name, 0)] * (n_positions - len(row[name])) for row in rows]
+        both = zip(rows, filled, strict=True)
+        found[name] = torch.tensor([[*fill, *row[name]] if side == "left" else [*row[name], *fill] for row, fill in both])
+    return found
 
 
-def text_batch(encoded: Encoded, indices: Sequence[int], leave_out: Sequence[str] = ()) -> "dict[str, Tensor]":
+def text_batch(encoded: Encoded, indices: Sequence[int], leave_out: Sequence[str] = (), side: str = "right") -> "dict[str, Tensor]":
     """Return some rows of texts, without some of their fields, as the model's arguments."""
     rows = [{name: field for name, field in encoded.rows[index].items() if name not in leave_out} for index in indices]
-    return padded(encoded.processor, rows, padded_length(encoded, indices))
+    return padded(encoded.processor, rows, padded_length(encoded, indices), side)
 
 
 def find_texts(table: "Table", given: Sequence[str], taken: str | None, usual: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

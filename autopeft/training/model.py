@@ -75,6 +75,9 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
         if processor.pad_token_id is None:
             processor.pad_token_id = _stand_in_for_padding(processor, model.config, source)
         model.config.pad_token_id = processor.pad_token_id
+        if family.has_fresh_head:
+            # A head that reads the last position, as XLNet's, must find the text's end there; the others work out where a text ends.
+            processor.padding_side = "left" if getattr(model.config, "summary_type", None) == "last" else "right"
     fresh = set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}
     return LoadedModel(model.to(device), processor, tuple(sorted(fresh | (_pooler(model) if family.has_fresh_head else set()))))
 

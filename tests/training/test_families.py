@@ -4,15 +4,19 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+import transformers as hf
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.methods.checkpoint import unpack
-from autopeft.tasks import family_names, family_of, load_files
+from autopeft.tasks import Split, Task, family_names, family_of, load_files
 from autopeft.training.backbone import find_backbone
 from autopeft.training.evaluate import evaluate, predict, resampled_scores
 from autopeft.training.measurement import Assignment, Outcome, RunnerSettings
+from autopeft.training.model import load_model
 from autopeft.training.runner import TrialRunner
 from tests.tasks.small import write_task
 
@@ -48,6 +52,27 @@ def test_a_trial_learns_pauses_and_is_saved(runner: TrialRunner) -> None:
         assert evaluate(runner._loaded.model, validation) == dict(found.metrics)
     finally:
         applied.eject()
+
+
+@pytest.mark.parametrize("family", ["XLNet", "Bert", "GPT2"])
+def test_a_batch_scores_as_its_texts_alone(family: str, backbone_folder: Path, tmp_path: Path) -> None:
+    """XLNet's head reads the last position, where a shorter text of a batch must end."""
+    sizes = {
+        "XLNet": {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48},
+        "Bert": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48},
+        "GPT2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64},
+    }
+    config = getattr(hf, f"{family}Config")(vocab_size=24, pad_token_id=0, initializer_range=0.3, **sizes[family])
+    torch.manual_seed(0)
+    getattr(hf, f"{family}Model")(config).save_pretrained(tmp_path)
+    hf.AutoTokenizer.from_pretrained(backbone_folder, padding_side="left").save_pretrained(tmp_path)
+    task = Task("t", "classification", ("text",), "label", ("a", "b", "c"), "accuracy", ("accuracy",), Budget())
+    loaded = load_model(find_backbone(str(tmp_path)), family_of(task))
+    split = Split((["the cat", "the old dog sees not very quick red and blue bird", "old bird likes new"],), np.zeros(3, dtype=np.int64))
+    together = predict(loaded.model, family_of(task).encode(loaded.processor, split, 32))
+    alone = [predict(loaded.model, family_of(task).encode(loaded.processor, split.take([index]), 32))[0] for index in range(3)]
+    assert np.abs(np.stack(together) - np.stack(alone)).max() < 1e-5
+    assert np.ptp(np.stack(alone), axis=0).max() > 1e-2
 
 
 def test_hidden_states_are_kept_where_that_is_exact(runner: TrialRunner) -> None:

@@ -74,7 +74,8 @@ class SequenceFamily(Family):
         """Return texts, and labels as they are."""
         import torch
 
-        return Batch(text_batch(encoded, indices), torch.as_tensor(np.asarray(encoded.references)[list(indices)]))
+        side = encoded.processor.padding_side  # the head's: where the model is loaded it is set to the one that the head needs
+        return Batch(text_batch(encoded, indices, side=side), torch.as_tensor(np.asarray(encoded.references)[list(indices)]))
 
     def reduce(self, outputs: Any, batch: Batch) -> list[Any]:
         """Return each row's logits."""
