@@ -13,7 +13,7 @@ from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
 
-PATIENCE = 180.0
+PATIENCE = 600.0
 """Seconds after which a test gives a process up."""
 
 

@@ -26,7 +26,7 @@ def test_a_node_leaves_with_a_trial_on_it(settings: list[object], tmp_path: Path
         process = driver.start()
         assert wait_until(lambda: len(driver.ended()) >= 4, process), process.communicate()[0]
         cluster.remove_node(leaving, allow_graceful=False)
-        printed, _ = process.communicate(timeout=300)
+        printed, _ = process.communicate(timeout=600)
         assert process.returncode == 0, printed
         require_whole(driver, 20, {})
         assert {record.state for record in driver.records()} == {"complete"}

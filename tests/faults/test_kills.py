@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.driver import Driver, kill, require_whole, wait_until, workers_of
+from tests.faults.driver import PATIENCE, Driver, kill, require_whole, wait_until, workers_of
 
 pytestmark = pytest.mark.faults
 
@@ -49,7 +49,7 @@ def test_workers_are_killed_ten_times(settings: list[object], tmp_path: Path) ->
             with suppress(psutil.NoSuchProcess):
                 worker.kill()
                 n_kills += 1
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, printed
     require_whole(driver, 40, {})
     reasons = {record.error for record in driver.records() if record.state == "failed"}
@@ -62,7 +62,7 @@ def test_a_worker_that_hangs_is_given_up(settings: list[object], tmp_path: Path)
     assert wait_until(lambda: bool(workers_of(process)), process), process.communicate()[0]
     hanging = workers_of(process)[0]
     hanging.suspend()
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, printed
     assert not hanging.is_running()
     require_whole(driver, 12, {})
@@ -76,7 +76,7 @@ def test_a_terminated_search_ends_as_an_uninterrupted_one(settings: list[object]
     process = broken.start()
     assert wait_until(lambda: len(broken.ended()) >= 5, process)
     process.send_signal(signal.SIGTERM)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=PATIENCE)
     assert "--resume" in printed
     broken.finish()
     found = [[(record.configuration, dict(record.metrics)) for record in driver.records()] for driver in (whole, broken)]
@@ -88,7 +88,7 @@ def test_a_second_driver_is_refused(settings: list[object], tmp_path: Path) -> N
     first = driver.start()
     assert wait_until(lambda: bool(driver.ended()), first)
     second = driver.start()
-    printed, _ = second.communicate(timeout=60)
+    printed, _ = second.communicate(timeout=PATIENCE)
     assert second.returncode != 0
     assert f"process {first.pid} on" in printed
     kill(first)
@@ -130,7 +130,7 @@ def test_the_disk_is_full(settings: list[object], tmp_path: Path) -> None:
         with ballast.open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(b"\0" * 4096)
-        printed, _ = process.communicate(timeout=120)
+        printed, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode != 0
         assert "Traceback" not in printed
         assert "No space left" in printed or "disk is full" in printed
