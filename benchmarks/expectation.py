@@ -2,8 +2,8 @@
 
     python benchmarks/expectation.py [--problem family] [--seeds 3] [--trials 64] [--one] [--json FILE]
 
-Searches with our sampler, told all it is told in a search, of the synthetic family or of what real trials were measured (`--problem
-tabulated`, see problems/tabulated.py). For every trial the surrogate of `autopeft report` says what is expected (it is not told the space's
+Searches with our sampler, given all that a search gives it, of the synthetic family or of what real trials were measured (`--problem
+tabulated`, see problems/tabulated.py). For every trial the surrogate of `autopeft report` says what is expected (it lacks the space's
 features, only parameters and cost); with `--one` it is that of a proposal, which has one set of hyper-parameters. The table has the root
 mean squared error of measurement and expectation, for all trials and for those on the front that was measured; how far the measured front
 flatters (mean of measured minus true); how often the truth lies within 1.96 deviations; and how far the best by either lies below the

@@ -66,8 +66,8 @@ class ModelledWorkers:
         metric, early = self._problem.measure(assignment.configuration)
         points = []
         for progress in assignment.measure_at:
-            told = {name: float(np.interp(progress, self._problem.progress, course)) for name, course in early.items()}
-            noisy = {name: value + NOISE * self._rng.normal() for name, value in {METRIC: metric, **told}.items()}
+            early_values = {name: float(np.interp(progress, self._problem.progress, course)) for name, course in early.items()}
+            noisy = {name: value + NOISE * self._rng.normal() for name, value in {METRIC: metric, **early_values}.items()}
             points.append(CurvePoint(progress, progress, 1, 0.5, noisy))
         earlier = assignment.paused.measurement.curve if assignment.paused and assignment.paused.measurement else ()
         size = self._problem.parameters(assignment.configuration)

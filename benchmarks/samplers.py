@@ -3,21 +3,21 @@
     python benchmarks/samplers.py [--samplers autopeft,tpe,random] [--problems family,fresh,deep,constrained,tabulated,bounded]
                                   [--seeds 3] [--evaluations 64] [--batch 4] [--json FILE] [--plot FILE] [--quick]
 
-`--batch` trials are asked for before any of them is told. Every run is one line of FILE; a run that FILE holds is not made again, so a
+`--batch` trials are asked for before any result is known. Every run is one line of FILE; a run that FILE holds is not made again, so a
 comparison can be gathered over several runs: `tables/samplers.jsonl` holds what took hours (made beside other work, so its seconds are
 too many). `--quick` is a slice of a few minutes. `--plot` draws the course of each sampler as HTML.
 
 | sampler | |
 |---|---|
-| autopeft | ours, told what a search tells it |
+| autopeft | ours, given what a search gives it |
 | autopeft -layers | the same without learnt weights of layers |
 | autopeft -features | without the learning rate relative to the size, and the parameters in a layer |
 | autopeft -known | without the exact cost, which is then modelled |
 | autopeft -floor | without the value from which on a point counts |
-| autopeft plain | ours as any study would use it: nothing is told |
+| autopeft plain | ours as any study would use it: nothing is given |
 | autopeft plain with costs | the same, given the functions of the exact costs |
 | single task | the same with BoTorch's `SingleTaskGP` over the parameters and the exact cost, as anyone would write it |
-| saasbo | the reference's surrogate, told the exact cost and the space, in all else as ours |
+| saasbo | the reference's surrogate, given the exact cost and the space, in all else as ours |
 | saasbo published | the same after 100 random trials: what the reference's README runs, of 200 |
 | ax, syne-tune | their defaults, if they are installed (see problems/outside.py) |
 | others | as `autopeft search --sampler` makes them |
@@ -71,12 +71,12 @@ PARTS = ("layers", "features", "known", "floor")
 
 def ours(problem: Problem, seed: int, without: str = "") -> BaseSampler:
     """Return our sampler with all that a search would tell it but one part."""
-    told = copy(problem.search_problem)
+    ablated = copy(problem.search_problem)
     if without:
-        told.__class__ = type("Without", (_WITHOUT[without], type(told)), {})
+        ablated.__class__ = type("Without", (_WITHOUT[without], type(ablated)), {})
     if without == "floor":
-        told.trivial = {}
-    return BayesianSampler(seed=seed, problem=told)
+        ablated.trivial = {}
+    return BayesianSampler(seed=seed, problem=ablated)
 
 
 class _NoLayers:
@@ -117,8 +117,8 @@ def _cost(problem: SearchProblem, index: int, params: dict[str, Any]) -> float:
     return problem.exact_costs(params)[index]
 
 
-def told(problem: Problem, seed: int, name: str = "saasbo") -> BaseSampler:
-    """Return a sampler by name, told what a search tells it."""
+def informed(problem: Problem, seed: int, name: str = "saasbo") -> BaseSampler:
+    """Return a sampler by name, given what a search gives it."""
     return make_sampler(name, seed, problem.search_problem)
 
 
@@ -126,7 +126,7 @@ class PublishedProtocol(BaseSampler):
     """The reference's surrogate after a random start."""
 
     def __init__(self, problem: Problem, seed: int) -> None:
-        self._start, self._rest = told(problem, seed, "random"), told(problem, seed)
+        self._start, self._rest = informed(problem, seed, "random"), informed(problem, seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._of(trial).before_trial(study, trial)
@@ -147,7 +147,7 @@ class PublishedProtocol(BaseSampler):
 MAKERS: dict[str, Callable[[Problem, int], BaseSampler]] = {
     **{name: lambda problem, seed, name=name: make_sampler(name, seed) for name in SAMPLERS},
     "autopeft": ours,
-    "saasbo": told,
+    "saasbo": informed,
     "saasbo published": PublishedProtocol,
     **{f"autopeft -{part}": partial(ours, without=part) for part in PARTS},
     "autopeft plain": plain,

@@ -3,7 +3,7 @@
     python benchmarks/suggestion.py [--layers 12,24,32,80] [--trials 64,500] [--suggestions 16] [--space default] [--json FILE]
 
 The backbones are the default one with so many thin layers and random weights: a suggestion never touches weights. All
-trials but the last are random ones, told an accuracy that saturates in the parameters, weighs layers unevenly and has noise: from there
+trials but the last are random ones, with an accuracy that saturates in the parameters, weighs layers unevenly and has noise: from there
 a search among neighbours has further to go than from a search's own record. Then come suggestions in batches of four. Printed are their
 median and the longest, without the first, which also works out what the next ones remember. `points` stands for what was suggested: two
 versions of the sampler that suggest the same have the same.

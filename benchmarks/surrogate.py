@@ -98,10 +98,10 @@ def figures(trials: Trials, variant: str, n: int, choice: int) -> dict[str, floa
         mean, deviation = mixture.predict(inputs[~seen])
     noise = float(np.mean([member.hyper["noise"] for member in mixture.members]))
     scatter = np.sqrt(deviation**2 + noise * mixture.members[0].scale ** 2)
-    told = norm.logpdf(truth, mean, scatter) - norm.logpdf(truth, values.mean(), values.std())
+    gained = norm.logpdf(truth, mean, scatter) - norm.logpdf(truth, values.mean(), values.std())
     return {
         "R2": 1 - float(((mean - truth) ** 2).mean() / truth.var()),
-        "log density": float(told.mean()),
+        "log density": float(gained.mean()),
         "within": float((abs(mean - truth) < COVERED * scatter).mean()),
         "noise": noise,
     }

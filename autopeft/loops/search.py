@@ -213,6 +213,9 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
             if PORTFOLIO in request.start:
                 n_most = max(0, math.ceil(LARGEST_SHARE * request.trials) - len(start))
                 start |= {f"portfolio: {name}": point for name, point in portfolio_points(problem, topology, n_most).items()}
+        if facts.n_cut:
+            note = f"{facts.n_cut:,} training examples of a trial have more than {budget.max_length:,} tokens and are cut, or read in parts"
+            data = replace(data, notes=(*data.notes, note))
         budget, data = fit_length(budget, data, facts, _most_positions(space))
         yield SearchPlan(request, data, backbone, budget, facts, problem, start, left_out), executor
 

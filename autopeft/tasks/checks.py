@@ -2,12 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from autopeft.budget import Budget
 from autopeft.tasks.families import family_of
-from autopeft.tasks.task import Split, TaskData
+from autopeft.tasks.task import Split, TaskData, hashable
 
 SMALL_VALIDATION = 200
 """Below so many validation examples, how far a score can be off is said."""
@@ -61,12 +60,12 @@ def _near_names(labels: Sequence[str]) -> list[str]:
 
 
 def _is_constant(split: Split) -> bool:
-    return len(split) > 1 and len({_hashable(target) for target in split.targets}) == 1
+    return len(split) > 1 and len({hashable(target) for target in split.targets}) == 1
 
 
 def _repeated(roles: dict[str, Split]) -> list[str]:
     """Say how many examples stand in a split twice, or in two of them."""
-    seen = {role: Counter(tuple(map(_hashable, cells)) for cells in zip(*split.inputs, strict=True)) for role, split in roles.items()}
+    seen = {role: Counter(split.keys()) for role, split in roles.items()}
     found = []
     for role, counts in seen.items():
         n = counts.total() - len(counts)
@@ -82,7 +81,3 @@ def _repeated(roles: dict[str, Split]) -> list[str]:
                     f"warning: {n:,} of {len(roles[other]):,} {other} examples stand in {one} too, so that scores on them are too good"
                 )
     return found
-
-
-def _hashable(cell: Any) -> Hashable:
-    return cell if isinstance(cell, str | bytes) else repr(cell)

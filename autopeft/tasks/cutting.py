@@ -1,7 +1,6 @@
 """Cuts validation and test examples from the training data: each class by its share, and equal examples all on one side."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,15 +51,11 @@ def _shuffled_groups(whole: Split, needed: int) -> list[list[int]]:
     examples on both sides is said with what else is wrong with them.
     """
     groups: dict[Hashable, list[int]] = {}
-    for row, cells in enumerate(zip(*whole.inputs, strict=True)):
-        groups.setdefault(tuple(map(_hashable, cells)), []).append(row)
+    for row, key in enumerate(whole.keys()):
+        groups.setdefault(key, []).append(row)
     found = list(groups.values()) if len(groups) >= needed else [[row] for row in range(len(whole))]
     # RandomState's stream is frozen, those of the newer generators are not.
     return [found[index] for index in np.random.RandomState(CUT_SEED).permutation(len(found))]
-
-
-def _hashable(cell: Any) -> Hashable:
-    return cell if isinstance(cell, str | bytes) else repr(cell)
 
 
 def _quotas(counts: Mapping[int, int], size: int) -> dict[int, int]:

@@ -16,18 +16,17 @@ if TYPE_CHECKING:
 EXACT_MATCH, ROUGE_L = "exact_match", "rouge_l"
 BATCH = 16
 """Texts that are generated at once."""
+MAX_NEW_TOKENS = 64
+"""Tokens after which a text is cut off."""
 
 
-def generate(
-    model: "nn.Module", tokenizer: Any, inputs: "Sequence[dict[str, Tensor]]", max_new_tokens: int, *, continues: bool
-) -> list[str]:
+def generate(model: "nn.Module", tokenizer: Any, inputs: "Sequence[dict[str, Tensor]]", *, continues: bool) -> list[str]:
     """Return what a model writes, greedily, for each batch of inputs.
 
     Args:
         model: A model that generates.
         tokenizer: Its tokenizer.
         inputs: Batches of arguments, padded on the left where the output continues the input.
-        max_new_tokens: Tokens after which it stops.
         continues: Whether the output begins with the input, which is left out then.
     """
     import torch
@@ -37,7 +36,7 @@ def generate(
     with torch.inference_mode():
         for batch in inputs:
             output = maker.generate(
-                **batch, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1, pad_token_id=tokenizer.pad_token_id
+                **batch, max_new_tokens=MAX_NEW_TOKENS, do_sample=False, num_beams=1, pad_token_id=tokenizer.pad_token_id
             )
             new = output[:, batch["input_ids"].shape[1] :] if continues else output
             found += tokenizer.batch_decode(new, skip_special_tokens=True)

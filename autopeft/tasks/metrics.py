@@ -158,6 +158,11 @@ MULTI_LABEL: dict[str, Score] = {
 """By name, of logits n x c and an n x c matrix of zeros and ones."""
 
 
+def perplexity(loss: float) -> float:
+    """Return exp of a mean loss over tokens, finite however large that is."""
+    return math.exp(min(loss, 700.0))
+
+
 _BOUNDS = {
     "loss": (0.0, math.inf),
     "perplexity": (1.0, math.inf),

@@ -1,6 +1,6 @@
 """Prompts and completions as token ids, with the tokens that are learnt from: those of the completion, and never of the prompt.
 
-Where a tokenizer has a chat template, or one is given, prompts are turns of a conversation; else the text is continued as it stands.
+Where a tokenizer has a chat template, prompts are turns of a conversation; else the text is continued as it stands.
 Which tokens belong to a completion is worked out from characters: the text is put together with and without the answer, and a token is
 learnt that ends behind the place where both stop being the same. Templates rarely say it themselves.
 """
@@ -32,21 +32,20 @@ class Encodable:
     """Whether the template has put every special token into the text."""
 
 
-def put_together(tokenizer: Any, prompt: Prompt, completion: str, *, template: str | None = None, all_turns: bool = False) -> Encodable:
+def put_together(tokenizer: Any, prompt: Prompt, completion: str, *, all_turns: bool = False) -> Encodable:
     """Return a prompt with its completion as one text.
 
     Args:
         tokenizer: A transformers tokenizer.
         prompt: What comes before the completion. A text is put to a chat model as the user's turn.
         completion: The answer.
-        template: A chat template (Jinja) instead of the tokenizer's own.
         all_turns: Whether the assistant's earlier turns are learnt too.
 
     Raises:
         UnsupportedError: Turns of a conversation are given and there is no chat template.
         InvalidInputError: The template refuses the conversation.
     """
-    has_template = template is not None or bool(getattr(tokenizer, "chat_template", None))
+    has_template = bool(getattr(tokenizer, "chat_template", None))
     if isinstance(prompt, str) and (not has_template or not prompt):  # without a prompt it is no conversation
         end = tokenizer.eos_token or ""
         text = prompt + completion + end
@@ -58,12 +57,12 @@ def put_together(tokenizer: Any, prompt: Prompt, completion: str, *, template: s
         )
     turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(turn) for turn in prompt]
     turns.append({"role": ASSISTANT, "content": completion})
-    text = _rendered(tokenizer, turns, template)
+    text = _rendered(tokenizer, turns)
     answers = [index for index, turn in enumerate(turns) if turn["role"] == ASSISTANT] if all_turns else [len(turns) - 1]
     spans = []
     for index in answers:
-        before = _rendered(tokenizer, turns[:index], template, answer_follows=True) if index else ""
-        after = text if index == len(turns) - 1 else _rendered(tokenizer, turns[: index + 1], template)
+        before = _rendered(tokenizer, turns[:index], answer_follows=True) if index else ""
+        after = text if index == len(turns) - 1 else _rendered(tokenizer, turns[: index + 1])
         if index < len(turns) - 1 and not (text.startswith(before) and text.startswith(after)):
             continue  # some templates write earlier turns otherwise, such as without their reasoning
         spans.append((_common(before, text), len(after)))
@@ -76,9 +75,9 @@ def _common(one: str, other: str) -> int:
     return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
-def _rendered(tokenizer: Any, turns: Sequence[Message], template: str | None, *, answer_follows: bool = False) -> str:
+def _rendered(tokenizer: Any, turns: Sequence[Message], *, answer_follows: bool = False) -> str:
     try:
-        text = tokenizer.apply_chat_template(list(turns), chat_template=template, tokenize=False, add_generation_prompt=answer_follows)
+        text = tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=answer_follows)
     except Exception as error:  # a template is a program, and raises what it likes
         raise InvalidInputError(f"the chat template refuses a conversation: {error}", value=[turn.get("role") for turn in turns]) from error
     return str(text)

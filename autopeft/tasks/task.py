@@ -1,6 +1,6 @@
 """What is learnt (`Task`), the examples it is learnt from (`Split`) and both together (`TaskData`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -88,11 +88,20 @@ class Split:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def keys(self) -> list[Hashable]:
+        """Return for each of n examples what those with the same input share."""
+        return [tuple(map(hashable, cells)) for cells in zip(*self.inputs, strict=True)]
+
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> "Split":
         """Return the examples at these positions, in this order."""
         rows = [int(index) for index in indices]
         targets = self.targets[rows] if isinstance(self.targets, np.ndarray) else [self.targets[row] for row in rows]
         return replace(self, inputs=tuple([column[row] for row in rows] for column in self.inputs), targets=targets)
+
+
+def hashable(cell: Any) -> Hashable:
+    """Return what equal cells share, also of lists and dictionaries."""
+    return cell if isinstance(cell, str | bytes) else repr(cell)
 
 
 @dataclass(frozen=True, eq=False)

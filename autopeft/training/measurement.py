@@ -65,6 +65,8 @@ class BackboneFacts:
     """Precision of the training steps: "bf16" (autocast over float32 weights) or "fp32"."""
     n_positions: int | None = None
     """How many positions the backbone can read, those of a prompt among them; None: no limit is known."""
+    n_cut: int = 0
+    """Training examples of the settings' budget that don't fit into its length at once."""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ class TrialRunner:
             device=str(self._device),
             precision="bf16" if self._bfloat16 else "fp32",
             n_positions=self._n_positions,
+            n_cut=0 if self._settings.budget is None else self._data(self._settings.budget)[0].n_cut,
         )
 
     def run(self, assignment: Assignment) -> Outcome:

@@ -84,6 +84,8 @@ def test_a_search_and_a_retraining_cut_texts_to_leave_room_for_prompts(long_requ
     assert run.settings()["budget"]["max_length"] == 56
     assert any("texts are cut after 56 tokens and not 62" in note for note in run.settings()["data_notes"])
 
+    assert any("24 training examples of a trial have more than 62 tokens" in note for note in run.settings()["data_notes"])
+
     class Quiet:
         def started(self, *_: object) -> None: ...
 

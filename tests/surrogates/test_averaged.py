@@ -17,7 +17,7 @@ NEW = RNG.random((300, 5))
 
 
 def test_of_noisy_measurements_it_tells_more_than_one_fit() -> None:
-    """Few of many coordinates matter, and half of the variance is luck."""
+    """Few of many coordinates matter, and half of the variance is noise."""
     told: dict[str, list[tuple[float, float]]] = {"one": [], "averaged": []}
     for seed in range(6):
         rng = np.random.default_rng(seed)

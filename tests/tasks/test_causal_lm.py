@@ -77,9 +77,8 @@ def test_of_a_conversation_the_last_answer_or_all_of_them_are_learnt(chat: Any) 
 
 def test_a_text_is_put_to_a_chat_model_as_the_user_s_turn(chat: Any) -> None:
     assert put_together(chat, "the cat", "sees").text == "[user] the cat [end] [assistant] sees [end] "
-    assert (
-        put_together(chat, "the cat", "sees", template="{{ messages[0]['content'] }} {{ messages[-1]['content'] }}").text == "the cat sees"
-    )
+    short = make_tokenizer("{{ messages[0]['content'] }} {{ messages[-1]['content'] }}")
+    assert put_together(short, "the cat", "sees").text == "the cat sees"
 
 
 def test_a_conversation_needs_a_template(plain: Any) -> None:
@@ -87,9 +86,9 @@ def test_a_conversation_needs_a_template(plain: Any) -> None:
         put_together(plain, [{"role": "user", "content": "the"}], "cat")
 
 
-def test_a_template_that_refuses_a_conversation_says_why(chat: Any) -> None:
+def test_a_template_that_refuses_a_conversation_says_why() -> None:
     with pytest.raises(InvalidInputError, match="refuses a conversation: no system here"):
-        put_together(chat, "the", "cat", template="{{ raise_exception('no system here') }}")
+        put_together(make_tokenizer("{{ raise_exception('no system here') }}"), "the", "cat")
 
 
 def test_what_is_too_long_loses_the_beginning_of_its_prompt(plain: Any) -> None:

@@ -39,7 +39,8 @@ def _new_pair(dice: Dice, rewrite: Callable[[Dice, bool], Pair], same: bool, see
             return first, second
 
 
-# At this budget a trial takes 10 to 15 seconds on one core, and configurations have parted: see `rewrites.REWRITES`.
+# At this budget a trial takes half a minute to two minutes on one slow core, by the layers that have modules, and configurations have
+# parted: see `rewrites.REWRITES`.
 DEMO = Entry(
     Task(
         name="demo",

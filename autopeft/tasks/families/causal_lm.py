@@ -12,7 +12,6 @@ largest sum per byte of c.
 """
 
 import inspect
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,7 +23,8 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import is_sequence, texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
-from autopeft.tasks.generated import BATCH, agreement, generate
+from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, agreement, generate
+from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.prompts import ANSWER, ASSISTANT, Encodable, Prompt, encode, put_together
 from autopeft.tasks.text import lengths, padded, padded_length, text_batch
 
@@ -139,7 +139,6 @@ class CausalLM(Family):
 
     def encode(self, processor: Any, split: "Split", max_length: int, *, training: bool = False) -> Encoded:
         """Return a row an example; to measure choices, a row for each of them, by label."""
-        template = self.task.settings.get("chat_template")
         pairs: list[Encodable] = []
         references: list[dict[str, Any]] = []
         for prompt, gap, completion in self._pairs(split, processor):
@@ -149,7 +148,7 @@ class CausalLM(Family):
             references.append(
                 {"first": len(pairs), "true": true, "text": completion, "bytes": [len(choice.encode()) for choice in choices]}
             )
-            pairs += [put_together(processor, prompt, gap + one, template=template, all_turns=self._is_conversation) for one in choices]
+            pairs += [put_together(processor, prompt, gap + one, all_turns=self._is_conversation) for one in choices]
         rows, n_cut = encode(processor, pairs, max_length)
         weights = np.array([sum(map(bool, row["learnt"][1:])) for row in rows], dtype=np.int64)
         return Encoded(self, processor, rows, references, lengths(rows), weights, n_cut)
@@ -164,7 +163,7 @@ class CausalLM(Family):
 
         Several columns, or one of another name than "prompt", are written with their names where there is no chat to put them into.
         """
-        is_chat = bool(self.task.settings.get("chat_template") or getattr(tokenizer, "chat_template", None))
+        is_chat = bool(getattr(tokenizer, "chat_template", None))
         names = self.task.input_columns
         is_raw = is_chat or self._is_conversation or names == ("prompt",)
         for *cells, completion in zip(*split.inputs, split.targets, strict=True):
@@ -229,7 +228,7 @@ class CausalLM(Family):
         found = stacked(predictions)
         true = [one["first"] + one["true"] for one in encoded.references]
         loss = float(found[true, 0].sum() / encoded.weights[true].sum())
-        scores = {LOSS.name: loss, _PERPLEXITY.name: math.exp(min(loss, 700.0))}
+        scores = {LOSS.name: loss, _PERPLEXITY.name: perplexity(loss)}
         if self.task.labels:
             hits = np.array([_hits(found[one["first"] :][: len(one["bytes"]), 1], one) for one in encoded.references])
             scores |= {_CHOICE.name: float(hits[:, 0].mean()), _CHOICE_PER_BYTE.name: float(hits[:, 1].mean())}
@@ -257,7 +256,7 @@ class CausalLM(Family):
             chunk = [prompts[index] for index in order[start : start + BATCH]]
             fields = tokenizer.pad({"input_ids": chunk}, padding_side="left", return_tensors="pt")
             inputs.append({name: fields[name].to(device) for name in ("input_ids", "attention_mask")})
-        made = generate(model, tokenizer, inputs, int(self.task.settings.get("max_new_tokens", 64)), continues=True)
+        made = generate(model, tokenizer, inputs, continues=True)
         return [text for _, text in sorted(zip(order, made, strict=True))]
 
     def of_examples(self, predictions: Sequence[Any], encoded: Encoded, examples: Sequence[int]) -> tuple[Sequence[Any], Encoded]:
@@ -297,19 +296,18 @@ class CausalLM(Family):
         """Return the most likely choice where answers are choices, else what the model writes."""
         if self.task.labels:
             return super().answers(model, processor, split, max_length, predict)
-        template = self.task.settings.get("chat_template")
-        wholes = [put_together(processor, prompt, gap + one, template=template) for prompt, gap, one in self._pairs(split, processor)]
+        wholes = [put_together(processor, prompt, gap + one) for prompt, gap, one in self._pairs(split, processor)]
         prompts = [processor(one.text[: one.answer[0]], add_special_tokens=not one.is_chat)["input_ids"][-max_length:] for one in wholes]
         return [{"prediction": text} for text in self._written(model, processor, [ids or [_first_token(processor)] for ids in prompts])]
 
     def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
         """Return the choice of the largest likelihood, and the share of each in all of them."""
+        from scipy.special import softmax
+
         likelihoods, labels, found = stacked(predictions)[:, 1], self.task.labels, []
         for one in encoded.references:
             row = likelihoods[one["first"] : one["first"] + len(labels)]
-            shares = np.exp(row - row.max())
-            shares /= shares.sum()
-            each = dict(zip(labels, shares.round(6).tolist(), strict=True))
+            each = dict(zip(labels, softmax(row).round(6).tolist(), strict=True))
             found.append({"prediction": labels[int(row.argmax())], "probabilities": each})
         return found
 
@@ -346,7 +344,8 @@ class CausalLM(Family):
             f"else:\n    prompt = {prompt}\n"
             'inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=not tokenizer.chat_template)\n'
             "ids, mask = inputs['input_ids'], inputs['attention_mask']\n"
-            "with torch.no_grad():\n    output = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=64, do_sample=False)\n"
+            f"options = dict(max_new_tokens={MAX_NEW_TOKENS}, do_sample=False)\n"
+            "with torch.no_grad():\n    output = model.generate(input_ids=ids, attention_mask=mask, **options)\n"
             "print(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))"
         )
 

@@ -106,9 +106,9 @@ class Classification(SequenceFamily):
 
     def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
         """Return the most probable label, and the probability of each."""
-        logits = stacked(predictions)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        each = odds / odds.sum(axis=1, keepdims=True)
+        from scipy.special import softmax
+
+        each = softmax(stacked(predictions), axis=1)
         labels = self.task.labels
         return [
             {"prediction": labels[int(row.argmax())], "probabilities": dict(zip(labels, row.round(6).tolist(), strict=True))}

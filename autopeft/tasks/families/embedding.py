@@ -21,7 +21,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
-from autopeft.tasks.text import LENGTH_STEP, padded, tokenise
+from autopeft.tasks.text import padded, padded_length, tokenise
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -106,8 +106,7 @@ class Embedding(Family):
         import torch
 
         rows = [encoded.rows[index] for index in indices]
-        longest = int(encoded.lengths[list(indices)].max())
-        n_positions = min(longest + -longest % LENGTH_STEP, encoded.longest)
+        n_positions = padded_length(encoded, indices)
         inputs = padded(encoded.processor, [*(row["query"] for row in rows), *(row["text"] for row in rows)], n_positions)
         some = [tuple(row["text"]["input_ids"]) for row in rows]
         return Batch(inputs, torch.tensor([some.index(text) for text in some]))
@@ -141,6 +140,8 @@ class Embedding(Family):
 
     def score(self, predictions: Sequence[Any], encoded: Encoded) -> dict[str, float]:
         """Return how high a query's text stands among all texts of the split, those that equal another counted once."""
+        from scipy.special import logsumexp
+
         require_rows(predictions, len(encoded))
         if not all_finite(predictions):
             return dict.fromkeys(self.task.metrics, float("nan"))
@@ -153,9 +154,7 @@ class Embedding(Family):
         similar = vectors[:, 0] @ vectors[list(first.values()), 1].T
         true = similar[np.arange(len(own)), own]
         ranks: NDArray[np.float64] = 1.0 + (similar > true[:, None]).sum(axis=1)
-        scaled = similar / TEMPERATURE
-        top = scaled.max(axis=1)
-        losses = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1)) - true / TEMPERATURE
+        losses = logsumexp(similar / TEMPERATURE, axis=1) - true / TEMPERATURE
         scores = {
             _MRR.name: float(np.mean(1 / ranks)),
             _NDCG.name: float(np.mean(np.where(ranks <= 10, 1 / np.log2(1 + ranks), 0.0))),

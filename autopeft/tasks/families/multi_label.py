@@ -113,8 +113,10 @@ class MultiLabel(SequenceFamily):
 
     def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
         """Return the labels that fit, and the probability of each."""
+        from scipy.special import expit
+
         labels = self.task.labels
-        each = 1 / (1 + np.exp(-stacked(predictions)))
+        each = expit(stacked(predictions))
         return [
             {
                 "prediction": [label for label, probability in zip(labels, row, strict=True) if probability > 0.5],

@@ -10,7 +10,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import is_sequence, texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
-from autopeft.tasks.text import LENGTH_STEP, padded, tokenise
+from autopeft.tasks.text import padded, padded_length, tokenise
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -143,8 +143,7 @@ class MultipleChoice(Family):
 
         rows = [encoded.rows[index] for index in indices]
         n_choices = max(len(row["choices"]) for row in rows)
-        longest = int(encoded.lengths[list(indices)].max())
-        n_positions = min(longest + -longest % LENGTH_STEP, encoded.longest)
+        n_positions = padded_length(encoded, indices)
         flat = [one for row in rows for one in [*row["choices"], *row["choices"][:1] * (n_choices - len(row["choices"]))]]
         inputs = {name: tensor.view(len(rows), n_choices, -1) for name, tensor in padded(encoded.processor, flat, n_positions).items()}
         return Batch(inputs, torch.tensor([[row["answer"], len(row["choices"])] for row in rows]))

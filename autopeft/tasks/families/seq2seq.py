@@ -4,7 +4,6 @@ Loss and perplexity are those of the target's tokens, each predicted from the so
 scored, only where a retrained configuration is measured on test data.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +14,8 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
-from autopeft.tasks.generated import BATCH, agreement, generate
+from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, agreement, generate
+from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.text import lengths, padded, text_batch, tokenise
 
 if TYPE_CHECKING:
@@ -69,9 +69,7 @@ class Seq2Seq(Family):
         from autopeft.tasks.task import Task
 
         assert columns.target is not None
-        return Task(
-            name, cls.name, columns.inputs, columns.target, (), "loss", ("loss", "perplexity"), cls.low_cost, {"max_new_tokens": 64}
-        )
+        return Task(name, cls.name, columns.inputs, columns.target, (), "loss", ("loss", "perplexity"), cls.low_cost)
 
     @classmethod
     def metrics_of(cls, labels: Sequence[str]) -> tuple[Metric, ...]:
@@ -132,7 +130,7 @@ class Seq2Seq(Family):
         if not all_finite(predictions):
             return dict.fromkeys(self.task.metrics, float("nan"))
         loss = float(stacked(predictions).sum() / encoded.weights.sum())
-        scores = {LOSS.name: loss, _PERPLEXITY.name: math.exp(min(loss, 700.0))}
+        scores = {LOSS.name: loss, _PERPLEXITY.name: perplexity(loss)}
         return {name: scores[name] for name in self.task.metrics}
 
     def score_generated(self, model: "nn.Module", encoded: Encoded) -> dict[str, float]:
@@ -147,7 +145,7 @@ class Seq2Seq(Family):
         chunks = [order[start : start + BATCH].tolist() for start in range(0, len(order), BATCH)]
         batches = [padded(encoded.processor, [rows[index] for index in chunk], int(encoded.lengths[chunk].max())) for chunk in chunks]
         inputs = [{name: tensor.to(device) for name, tensor in batch.items()} for batch in batches]
-        made = generate(model, encoded.processor, inputs, int(self.task.settings.get("max_new_tokens", 64)), continues=False)
+        made = generate(model, encoded.processor, inputs, continues=False)
         return [text for _, text in sorted(zip(order.tolist(), made, strict=True))]
 
     def placeholders(self, table: "Table") -> list[Any]:
@@ -178,7 +176,8 @@ class Seq2Seq(Family):
         return (
             f'inputs = tokenizer("The {self.task.input_columns[0]}.", truncation=True, max_length={max_length}, return_tensors="pt")\n'
             "ids, mask = inputs['input_ids'], inputs['attention_mask']\n"
-            "with torch.no_grad():\n    output = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=64, do_sample=False)\n"
+            f"options = dict(max_new_tokens={MAX_NEW_TOKENS}, do_sample=False)\n"
+            "with torch.no_grad():\n    output = model.generate(input_ids=ids, attention_mask=mask, **options)\n"
             "print(tokenizer.decode(output[0], skip_special_tokens=True))"
         )
 
