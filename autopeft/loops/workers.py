@@ -28,13 +28,14 @@ def start_executor(settings: RunnerSettings, workers: int, address: str | None =
     Raises:
         UnavailableError: Ray can't start or the cluster can't be reached.
     """
-    make_runner = partial(_make_runner, settings)
+    maker = partial(make_runner, settings)
     if address == "local":  # says when a run is resumed that it leaves its cluster
         address = None
-    return WorkersExecutor(make_runner, workers, address, trial_timeout) if workers else InlineExecutor(make_runner)
+    return WorkersExecutor(maker, workers, address, trial_timeout) if workers else InlineExecutor(maker)
 
 
-def _make_runner(settings: RunnerSettings) -> Runner:
+def make_runner(settings: RunnerSettings) -> Runner:
+    """Load what trials need in this process."""
     for path in settings.plugins:
         import_plugin(path)
     from autopeft.training.runner import TrialRunner  # torch is needed where trials run, and that may not be here

@@ -167,7 +167,7 @@ class Study:
 
     def tell(self, assignment: Assignment, measurement: Measurement) -> TrialRecord:
         """Record a trial that ended well; one whose objectives are not all finite is recorded as failed."""
-        values = {objective.name: _value(objective, measurement) for objective in self.objectives}
+        values = {objective.name: value_of(objective, measurement) for objective in self.objectives}
         if missing := [name for name, value in values.items() if not np.isfinite(value)]:
             return self.fail(assignment, f"{missing[0]} is not a finite number: training diverged")
         attributes: dict[str, Any] = {f"{METRIC_PREFIX}{name}": value for name, value in measurement.metrics.items() if np.isfinite(value)}
@@ -176,7 +176,7 @@ class Study:
         trial = self._trial(assignment.trial)
         for constraint in self._problem.constraints:
             if not constraint.objective.known:
-                trial.set_constraint(constraint.objective.name, constraint.excess(_value(constraint.objective, measurement)))
+                trial.set_constraint(constraint.objective.name, constraint.excess(value_of(constraint.objective, measurement)))
         return self._finish(assignment, attributes, [values[objective.name] for objective in self.objectives])
 
     def fail(self, assignment: Assignment, reason: str) -> TrialRecord:
@@ -186,7 +186,7 @@ class Study:
     def pause(self, assignment: Assignment, measurement: Measurement) -> TrialRecord:
         """Record that a trial waits at a rung, and what it has come to."""
         trial = self._trial(assignment.trial)
-        values = {objective.name: _value(objective, measurement) for objective in self.objectives}
+        values = {objective.name: value_of(objective, measurement) for objective in self.objectives}
         rung = RungResult(measurement.progress, dict(measurement.metrics), values)
         for name, value in _costs(measurement).items():
             trial.set_user_attr(name, value)
@@ -331,7 +331,8 @@ def _costs(measurement: Measurement) -> dict[str, Any]:
     return {name: value for name in MEASURED if (value := getattr(measurement, name)) is not None}
 
 
-def _value(objective: Objective, measurement: Measurement) -> float:
+def value_of(objective: Objective, measurement: Measurement) -> float:
+    """Return what a measurement says of an objective; NaN if it wasn't measured."""
     if objective.name in measurement.metrics:
         return measurement.metrics[objective.name]
     if objective == ADAPTER_BYTES:

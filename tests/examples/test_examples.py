@@ -65,3 +65,24 @@ def test_walk_through(backbone_folder: Path, tmp_path: Path) -> None:
     again = run(str(script))  # the cells once more, with one trial more
     assert "[3/3]" in again
     assert "[1/" not in again
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")  # Ray's own, of itself
+def test_ray_tune_search(ray_address: str, backbone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    from autopeft.methods.checkpoint import load
+
+    monkeypatch.setenv("RAY_ADDRESS", ray_address)
+    arguments = [tmp_path, "--model", backbone_folder, "--trials", 4, "--epochs", 4, "--workers", 1]
+    found = [line for line in run("ray_tune_search.py", *arguments).splitlines() if line.startswith("accuracy ")]
+    assert found
+    sizes = [float(line.split()[3]) for line in found]
+    assert sizes == sorted(sizes)
+    assert not ray.is_initialized()
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(backbone_folder, num_labels=2)
+    batch = AutoTokenizer.from_pretrained(backbone_folder)(["the cat"], return_tensors="pt")
+    assert load(model, found[-1].split()[-1], batch).parameter_count == sizes[-1]
