@@ -5,15 +5,19 @@ from typing import Annotated
 
 import typer
 
+from autopeft.cli import completion
 from autopeft.cli.formats import Format
 
 
 def check(
-    task: Annotated[str | None, typer.Option("--task", help="A task by name.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="A task by name.", autocompletion=completion.tasks)] = None,
     train: Annotated[str | None, typer.Option("--train", help="Own training examples.")] = None,
     validation: Annotated[str | None, typer.Option("--validation", help="Own validation examples; else cut from --train.")] = None,
     test: Annotated[str | None, typer.Option("--test", help="Own test examples; else cut from --train.")] = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="What kind of task own files are; see: autopeft list kinds.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="What kind of task own files are; see: autopeft list kinds.", autocompletion=completion.kinds),
+    ] = None,
     text: Annotated[str | None, typer.Option("--text", help="Own files' column to read, or two: a,b.")] = None,
     label: Annotated[str | None, typer.Option("--label", help="Own files' column to predict.")] = None,
     data_dir: Annotated[

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from autopeft.cli import completion
 from autopeft.cli.opening import say_first
 
 
@@ -16,7 +17,10 @@ def export(
     pick: Annotated[
         str | None, typer.Option(help="best, knee, or max-params=0.5%: the best of at most that size.", show_default=False)
     ] = None,
-    to: Annotated[str | None, typer.Option(help="What to make of it; see: autopeft list targets.", show_default=False)] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="What to make of it; see: autopeft list targets.", show_default=False, autocompletion=completion.targets),
+    ] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Fold the modules into the backbone's weights; short for --to merged.")] = False,
     lossy: Annotated[
         bool, typer.Option("--lossy", help="Go on where the target can't express all of the trial; LOST.md lists what is not in it.")

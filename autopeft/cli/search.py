@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperOption
 
+from autopeft.cli import completion
 from autopeft.cli.opening import say_first
 from autopeft.cli.stopping import heed_termination
 from autopeft.errors import InvalidInputError, UnknownNameError
@@ -60,7 +61,9 @@ def _as_typed(value: Any, *, repeated: bool) -> Any:
 
 def search(
     context: typer.Context,
-    task: Annotated[str | None, _option("--task", panel=_DATA, text="A task by name; see: autopeft list tasks.")] = None,
+    task: Annotated[
+        str | None, _option("--task", panel=_DATA, text="A task by name; see: autopeft list tasks.", autocompletion=completion.tasks)
+    ] = None,
     train: Annotated[
         str | None, _option("--train", panel=_DATA, text="Own training examples: CSV, TSV, JSONL, JSON, Parquet or CoNLL.")
     ] = None,
@@ -71,6 +74,7 @@ def search(
         _option(
             "--kind",
             panel=_DATA,
+            autocompletion=completion.kinds,
             text="What kind of task own files are; see: autopeft list kinds.",
             show_default="inferred from columns and labels",
         ),
@@ -88,7 +92,9 @@ def search(
     trust_remote_code: Annotated[
         bool, _option("--trust-remote-code", panel=_DATA, text="Run Python code that the model brings along, with all your rights.")
     ] = False,
-    space: Annotated[str, _option("--space", panel=_DATA, text="A search space by name, or a YAML file.")] = "default",
+    space: Annotated[
+        str, _option("--space", panel=_DATA, text="A search space by name, or a YAML file.", autocompletion=completion.spaces)
+    ] = "default",
     plugins: Annotated[
         list[str] | None, _option("--plugin", panel=_DATA, text="An own Python file that registers methods or tasks; may be repeated.")
     ] = None,
@@ -144,7 +150,10 @@ def search(
     ] = None,
     max_failed: Annotated[float, _option("--max-failed", panel=_RUN, text="Share of the trials that may fail.")] = 0.5,
     sampler: Annotated[
-        str, _option("--sampler", panel=_RUN, text="What proposes configurations; see: autopeft list samplers.")
+        str,
+        _option(
+            "--sampler", panel=_RUN, text="What proposes configurations; see: autopeft list samplers.", autocompletion=completion.samplers
+        ),
     ] = "autopeft",
     seed: Annotated[int, _option("--seed", panel=_RUN, text="Seeds proposals and trials.")] = 0,
     out: Annotated[str | None, _option("--out", panel=_RUN, text="The run's folder.", show_default="runs/<task>")] = None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autopeft.cli import completion
 from autopeft.cli.formats import Format, split_names
 
 if TYPE_CHECKING:
@@ -12,16 +13,21 @@ if TYPE_CHECKING:
 
 
 def suggest(
-    task: Annotated[str | None, typer.Option(help="A task by name; see: autopeft list tasks.")] = None,
+    task: Annotated[str | None, typer.Option(help="A task by name; see: autopeft list tasks.", autocompletion=completion.tasks)] = None,
     train: Annotated[str | None, typer.Option(help="Own training examples.")] = None,
-    kind: Annotated[str | None, typer.Option(help="What kind of task own files are; see: autopeft list kinds.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="What kind of task own files are; see: autopeft list kinds.", autocompletion=completion.kinds)
+    ] = None,
     text: Annotated[str, typer.Option(help="Own files' column to read, or two: a,b.")] = "",
     label: Annotated[str | None, typer.Option(help="Own files' column to predict.")] = None,
     data_dir: Annotated[
         str | None, typer.Option("--data-dir", envvar="AUTOPEFT_DATA", help="A folder with one sub-folder of files a task.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="A hub id or a folder.", show_default="all-MiniLM-L6-v2")] = None,
-    space: Annotated[str, typer.Option(help="A search space by name, or a YAML file; what it can't express is left out.")] = "default",
+    space: Annotated[
+        str,
+        typer.Option(help="A search space by name, or a YAML file; what it can't express is left out.", autocompletion=completion.spaces),
+    ] = "default",
     plugins: Annotated[list[str] | None, typer.Option("--plugin", help="An own Python file that registers methods or tasks.")] = None,
     max_params: Annotated[str | None, typer.Option("--max-params", help="Most trainable parameters: 200k, or 0.5% of the model's.")] = None,
     offline: Annotated[bool, typer.Option(help="Never ask the hub.")] = False,

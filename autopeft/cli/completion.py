@@ -1,0 +1,42 @@
+"""Values that a shell completes; what knows them is imported when one is asked for."""
+
+from collections.abc import Iterable
+
+
+def tasks(incomplete: str) -> list[str]:
+    """Complete the name of a task."""
+    from autopeft.tasks import task_names
+
+    return _starting(incomplete, task_names())
+
+
+def kinds(incomplete: str) -> list[str]:
+    """Complete a kind of task."""
+    from autopeft.tasks import family_names
+
+    return _starting(incomplete, family_names())
+
+
+def spaces(incomplete: str) -> list[str]:
+    """Complete the name of a search space; a path is completed by the shell itself."""
+    from autopeft.space.reader import builtin_names
+
+    return _starting(incomplete, builtin_names())
+
+
+def samplers(incomplete: str) -> list[str]:
+    """Complete the name of a sampler."""
+    from autopeft.samplers.registry import SAMPLERS
+
+    return _starting(incomplete, SAMPLERS)
+
+
+def targets(incomplete: str) -> list[str]:
+    """Complete the name of a target of exports."""
+    from autopeft.export.registry import TARGETS
+
+    return _starting(incomplete, TARGETS)
+
+
+def _starting(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
