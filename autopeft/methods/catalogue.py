@@ -95,6 +95,7 @@ METHODS = (
         default_targets=(ALL_ROLES,),
         spreads=True,
         merges=True,
+        alone=True,
     ),
     Method(
         name="dsee",
@@ -111,6 +112,7 @@ METHODS = (
         options=(Option("entries", 64, "number of entries of each weight", (16, 64, 256)),),
         default_targets=("query", "value"),
         merges=True,
+        alone=True,
     ),
     Method(
         name="spiel",
@@ -126,6 +128,7 @@ METHODS = (
         sizes=(1, 5, 10, 50, 100),
         default_targets=(ALL_ROLES,),
         merges=True,
+        alone=True,
     ),
     Method(
         name="serial_adapter",

@@ -1,5 +1,6 @@
 """Check a configuration against a topology, and count what it trains, without the model."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from autopeft.configuration import Configuration, PeftModule
@@ -18,9 +19,11 @@ def resolve(configuration: Configuration, topology: Topology) -> list[tuple[Meth
     Raises:
         UnknownNameError: A method, option or target is not known.
         InvalidInputError: A layer is out of range, or a value has the wrong type.
-        UnsupportedError: The model cannot take a method, or a layer has none of the targets.
+        UnsupportedError: The model cannot take a method, a layer has none of the targets, or two methods can't share a linear.
     """
-    return sorted((_resolve(module, topology) for module in configuration.modules), key=lambda pair: KINDS.index(pair[0].kind))
+    found = sorted((_resolve(module, topology) for module in configuration.modules), key=lambda pair: KINDS.index(pair[0].kind))
+    _require_alone(found, topology)
+    return found
 
 
 def count_parameters(configuration: Configuration, topology: Topology) -> int:
@@ -43,6 +46,7 @@ class ParameterCounter:
 
     def __call__(self, configuration: Configuration) -> int:
         """Return the number of parameters; errors as in `resolve`."""
+        self._check_sharing(configuration)
         each = [self._counted(module) for module in configuration.modules]
         unmasked = frozenset[str]().union(*(names for _, names in each))  # masks may overlap
         return sum(added for added, _ in each) + sum(self._sizes[name] for name in unmasked)
@@ -53,7 +57,13 @@ class ParameterCounter:
         Raises:
             AutopeftError: As in `resolve`.
         """
+        self._check_sharing(configuration)
         return Configuration(tuple(self._standing(module) for module in configuration.modules), configuration.training)
+
+    def _check_sharing(self, configuration: Configuration) -> None:
+        methods = [get_method(module.method) for module in configuration.modules]
+        if sum(method.kind == "weight" for method in methods) > 1 and any(method.alone for method in methods):
+            resolve(configuration, self._topology)
 
     def _standing(self, module: PeftModule) -> PeftModule:
         if module not in self._resolved:
@@ -90,6 +100,21 @@ def _resolve(module: PeftModule, topology: Topology) -> tuple[Method, PeftModule
     if reason := method.unfit(complete, topology):
         raise UnsupportedError(f"{topology.model_class} cannot take {method.name} of size {module.size}: {reason}")
     return method, complete
+
+
+def _require_alone(resolved: Sequence[tuple[Method, PeftModule]], topology: Topology) -> None:
+    """Check that no two methods change a linear's weight of which one works on plain linears only."""
+    changed: dict[str, Method] = {}
+    for method, module in resolved if any(method.alone for method, _ in resolved) else ():
+        for linear in topology.linears(module.layers, module.targets) if method.kind == "weight" else ():
+            other = changed.setdefault(linear.name, method)
+            if other is not method and (other.alone or method.alone):
+                single, second = (method, other) if method.alone else (other, method)
+                raise UnsupportedError(
+                    f"{single.name} takes a linear for itself, and {second.name} would change its weight too",
+                    value=linear.name,
+                    remedy="Give them other layers or targets.",
+                )
 
 
 def _check_layers(method: Method, module: PeftModule, topology: Topology) -> None:

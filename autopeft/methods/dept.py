@@ -70,6 +70,6 @@ class TwoRates(TrainingHook):
 def inject(model: nn.Module, module: PeftModule, topology: Topology) -> TwoRates:
     """Put a prompt in front of the model's tokens, and the update onto them."""
     n_positions, rank = int(module.options["text_length"]), int(module.options["rank"])
-    prompt = DecomposedPrompt(random_tokens(model, module.size), filler(model.config), n_positions, rank)
+    prompt = DecomposedPrompt(random_tokens(model, module.size), filler(model), n_positions, rank)
     place(model, prompt)
     return TwoRates(prompt, float(module.options["prompt_rate"]))

@@ -92,6 +92,8 @@ class Method:
     """Whether it can be folded into the model's own weights; see `merges_with`."""
     positions: Callable[[PeftModule], int] = lambda module: 0
     """How many of the positions that a model can read a module takes from the text."""
+    alone: bool = False
+    """Whether it works on plain linears only: on none that another method changes the weight of too."""
     starts_unchanged: bool = True
     """Whether a fresh module leaves the model's output as it was."""
 

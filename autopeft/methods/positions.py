@@ -28,7 +28,7 @@ def n_positions(model: nn.Module) -> int | None:
     if config is None or getattr(model, "main_input_name", "input_ids") != "input_ids":
         return None
     reader = cast(nn.Module, getattr(model, "base_model", model))
-    ids = torch.full((1, _N_TOKENS), filler(config), device=next(model.parameters()).device)
+    ids = torch.full((1, _N_TOKENS), filler(model), device=next(model.parameters()).device)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if getattr(config, "is_encoder_decoder", False):
         inputs["decoder_input_ids"] = ids
@@ -64,7 +64,11 @@ class _Watch(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
-def filler(config: Any) -> int:
-    """Return the lowest token id that is no padding, end or other special token, by which models find their way."""
-    special = {value for name, value in config.to_dict().items() if name.endswith("_token_id")}
+def filler(model: nn.Module) -> int:
+    """Return the lowest token id that is no padding, end or other special token, by which models find their way.
+
+    RoBERTa and its like count positions by the padding that their tables were made with, whatever the configuration says by now.
+    """
+    special = {value for name, value in cast(Any, model).config.to_dict().items() if name.endswith("_token_id")}
+    special |= {module.padding_idx for module in model.modules() if isinstance(module, nn.Embedding)}
     return next(token for token in range(len(special) + 1) if token not in special)

@@ -163,7 +163,7 @@ class Prompt(nn.Module):
 
 def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
     """Put a prompt in front of the model's tokens; it starts as the embeddings of random tokens."""
-    place(model, Prompt(random_tokens(model, module.size), filler(model.config)))
+    place(model, Prompt(random_tokens(model, module.size), filler(model)))
 
 
 def random_tokens(model: nn.Module, n_tokens: int) -> Tensor:

@@ -150,6 +150,7 @@ METHODS: tuple[WeightMethod, ...] = (
         forms.vera,
         size_name="rank",
         sizes=(16, 64, 256, 1024),
+        alone=True,
     ),
     weight_method(
         "randlora",
@@ -160,6 +161,7 @@ METHODS: tuple[WeightMethod, ...] = (
         forms.randlora,
         size_name="basis rank",
         sizes=(4, 8, 16, 32),
+        alone=True,
     ),
     weight_method(
         "oft",
@@ -245,6 +247,7 @@ METHODS: tuple[WeightMethod, ...] = (
         sparse=True,
         sizes=_RANKS,
         takes_transposed=False,
+        alone=True,
     ),
     weight_method(
         "ia3",

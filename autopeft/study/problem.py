@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from autopeft.configuration import Configuration, Scalar, written
-from autopeft.errors import InvalidInputError, UnsupportedError
+from autopeft.errors import AutopeftError, InvalidInputError, UnsupportedError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Constraint, Objective
 from autopeft.samplers.problem import RATE_PER_SIZE, SIZE_DECADES, Parameters, SearchProblem
 from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real
@@ -192,19 +192,30 @@ class SpaceProblem(SearchProblem):
     def _find_allowed(self) -> Parameters:
         """Return the first point that may be proposed, by rising number of modules and layers, then by steps down from the smallest."""
         best: tuple[float, Parameters] | None = None
+        impossible: Parameters | None = None
         for point in self.space.sparse_points():
             params = self.to_params(point)
+            impossible = params if impossible is None and self._info(params).costs is None else impossible
             if self.key(params) is not None:
                 return params
             excess = self.violation(params)
             if np.isfinite(excess) and self._info(params).key is not None and (best is None or excess < best[0]):
                 best = excess, params
         if best is None:
-            raise InvalidInputError(f"the backbone can take no configuration of the space {self.space.name}")
+            raise InvalidInputError(f"the backbone can take no configuration of the space {self.space.name}{self._why_not(impossible)}")
         params = self._descend(best[1])
         if self.key(params) is None:
             raise self._impossible(params)
         return params
+
+    def _why_not(self, params: Parameters | None) -> str:
+        """Return why the backbone can't take a point, to end a sentence with; empty if nothing says so."""
+        try:
+            if params is not None and self._resolve is not None:
+                self._resolve(self.configuration(params))
+        except AutopeftError as error:
+            return f"; of one of its smallest, {error}"
+        return ""
 
     def _descend(self, params: Parameters) -> Parameters:
         """Walk to neighbours that break the constraints less, for spaces in which several modules are always on."""

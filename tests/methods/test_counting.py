@@ -1,13 +1,16 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import UnsupportedError
-from autopeft.methods.counting import count_parameters
+from autopeft.methods.compose import apply
+from autopeft.methods.counting import ParameterCounter, count_parameters, resolve
+from autopeft.methods.registry import all_methods, get_method
 
-from .families import subject
+from .families import FAMILIES, subject
 
 COUNT = """
 import sys
@@ -71,3 +74,29 @@ def test_full_fine_tuning_is_everything_but_the_head() -> None:
 def test_a_size_that_does_not_fit_is_refused(module: PeftModule, message: str) -> None:
     with pytest.raises(UnsupportedError, match=message):
         count_parameters(Configuration((module,)), subject("bert").topology)
+
+
+@pytest.mark.parametrize("name", [method.name for method in all_methods() if method.alone])
+def test_what_cannot_share_a_linear_is_refused_before_anything_is_built(name: str) -> None:
+    topology = subject("bert").topology
+    for other in all_methods():
+        if other.kind != "weight" or other.name == name:
+            continue
+        one, two = (
+            PeftModule(method.name, next(size for size in method.sizes if size >= 4 or method.sizes == (1,)), (0, 1), ("value",))
+            for method in (get_method(name), other)
+        )
+        for check in (ParameterCounter(topology), ParameterCounter(topology).resolve, lambda both: resolve(both, topology)):
+            with pytest.raises(UnsupportedError, match="takes a linear for itself"):
+                check(Configuration((one, two)))
+        apart = Configuration((replace(one, layers=(0,)), replace(two, layers=(1,))))
+        assert ParameterCounter(topology)(apart) == sum(count_parameters(Configuration((module,)), topology) for module in apart.modules)
+
+
+def test_whatever_the_closed_form_lets_share_a_linear_is_built() -> None:
+    model, topology = FAMILIES["bert"].build(), subject("bert").topology
+    lora = PeftModule("lora", 4, (0,), ("value",))
+    for method in all_methods():
+        if method.kind == "weight" and not method.alone and method.name != "lora":
+            size = next(size for size in method.sizes if size >= 4 or method.sizes == (1,))
+            apply(model, Configuration((lora, PeftModule(method.name, size, (0,), ("value",)))), topology=topology).eject()

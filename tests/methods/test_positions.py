@@ -3,7 +3,7 @@ import torch
 import transformers as tf
 
 from autopeft.configuration import Configuration, PeftModule
-from autopeft.methods.positions import n_positions
+from autopeft.methods.positions import filler, n_positions
 from autopeft.methods.registry import positions_taken
 
 from .families import FAMILIES, GROUPED, SMALL, TWO_STACKS, VOCABULARY
@@ -37,6 +37,13 @@ def test_a_model_reads_so_many_positions(model_class: type[torch.nn.Module], con
     model = model_class(config).train()
     assert n_positions(model) == expected
     assert all(module.training for module in model.modules())
+
+
+def test_a_tokenizer_s_other_padding_hides_no_table() -> None:
+    model = tf.RobertaForSequenceClassification(tf.RobertaConfig(**SMALL, max_position_embeddings=42, pad_token_id=1, bos_token_id=0))
+    model.config.pad_token_id = 0  # as a tokenizer says, and the table of positions doesn't know
+    assert filler(model) not in (0, 1, 2)
+    assert n_positions(model) == 40
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "gpt2", "opt", "bart"])
