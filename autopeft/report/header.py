@@ -1,7 +1,7 @@
 """What stands above every table and plot of a run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from autopeft.budget import Budget
@@ -21,6 +21,8 @@ class RunHeader:
     """Parameters of the frozen model, the whole that percentages refer to."""
     n_validation: int | None = None
     """Validation examples that every trial is measured on."""
+    trivial_scores: Mapping[str, float] = field(default_factory=dict)
+    """By objective, what one answer for all of them reaches; of those of which that is known."""
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], fallback_name: str) -> Self:
@@ -39,6 +41,7 @@ class RunHeader:
             head_parameters=settings.get("head_parameters"),
             backbone_parameters=settings.get("backbone_parameters"),
             n_validation=min((n for n in measured if n is not None), default=None) if measured[0] is not None else None,
+            trivial_scores=dict(settings.get("trivial_scores") or {}),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
-from autopeft.report.formatting import better, count, in_unit, one_line, percentage, score, seconds
+from autopeft.report.formatting import better, count, in_unit, in_words, one_line, percentage, score, seconds
 from autopeft.report.header import RunHeader
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.rows import finite
@@ -148,8 +148,26 @@ def introduction(leaderboard: Leaderboard, header: RunHeader) -> list[str]:
         "Trials: " + ", ".join(f"{len(trials)} {state}" for state, trials in states if trials or state == "complete"),
         "Better: " + ", ".join(f"{better(one)} {one.name.replace('_', ' ')}" for one in leaderboard.objectives),
         head_note(header),
+        *trivial_notes(leaderboard, header),
     ]
     return [line for line in lines if line]
+
+
+def trivial_notes(leaderboard: Leaderboard, header: RunHeader) -> list[str]:
+    """Say what no training reaches too, and how many trials do better."""
+    complete = leaderboard.complete
+    return [
+        f"The same answer for every example reaches {in_words(one.name)} {score(header.trivial_scores[one.name])}: "
+        f"{sum(beats_trivial(record, one, header) for record in complete)} of {len(complete)} complete trials do better."
+        for one in leaderboard.objectives
+        if one.name in header.trivial_scores and complete
+    ]
+
+
+def beats_trivial(record: TrialRecord, objective: Objective, header: RunHeader) -> bool:
+    """Return whether a trial is better by an objective than the same answer for every example; true where that isn't known."""
+    trivial = header.trivial_scores.get(objective.name)
+    return trivial is None or objective.sign * record.values[objective.name] < objective.sign * trivial
 
 
 def head_note(header: RunHeader) -> str:

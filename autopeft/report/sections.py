@@ -9,7 +9,7 @@ from autopeft.report.background import cost, importance, layers, provenance
 from autopeft.report.blocks import Block, Drawing, Folded, Section, fold_if_long, text_columns
 from autopeft.report.content import Report
 from autopeft.report.formatting import better, count, in_unit, in_words, listed, one_line, percentage, plural, score
-from autopeft.report.leaderboard import Column, Table, head_note, tables
+from autopeft.report.leaderboard import Column, Table, beats_trivial, head_note, tables, trivial_notes
 from autopeft.report.retrained import RetrainedTable
 from autopeft.study.record import TrialRecord
 
@@ -44,7 +44,9 @@ def _summary(report: Report) -> list[Block]:
         return [*blocks, "No trial within the bounds has a result yet, so there is no front."]
     leading = in_words(board.objectives[0].name)
     blocks.append(f"Best {leading} on validation data: {_trial(report.best, report)}.")
-    if report.knee and len(board.front) > 2 and report.knee != report.best:
+    blocks += trivial_notes(board, header)
+    is_worth = report.knee is not None and all(beats_trivial(report.knee, one, header) for one in board.objectives)
+    if report.knee and is_worth and len(board.front) > 2 and report.knee != report.best:
         blocks.append(f"The best bargain, where the front bends most: {_trial(report.knee, report)}.")
     blocks.append(_verdict(report.retrained) if report.retrained else _CAUTION)
     return blocks

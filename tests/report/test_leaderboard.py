@@ -1,5 +1,8 @@
 import json
 import math
+from dataclasses import replace
+
+import pytest
 
 from autopeft.objectives import TRAIN_SECONDS, TRAINABLE_PARAMETERS, Objective
 from autopeft.report.header import RunHeader
@@ -64,6 +67,16 @@ def test_the_introduction_names_run_task_model_budget_and_head(records, objectiv
     ):
         assert part in text
     assert "higher accuracy, lower trainable parameters" in text
+
+
+@pytest.mark.parametrize(
+    ("direction", "trivial", "better"), [("maximize", 0.88, 0), ("maximize", 0.75, 3), ("minimize", 0.69, 0), ("minimize", 0.75, 2)]
+)
+def test_it_says_how_many_trials_learnt_anything(records, objectives, header, direction, trivial, better):
+    objectives = (replace(objectives[0], direction=direction), *objectives[1:])
+    lines = introduction(Leaderboard.of(records, objectives), replace(header, trivial_scores={"accuracy": trivial}))
+    assert lines[-1] == f"The same answer for every example reaches accuracy {trivial:.4f}: {better} of 5 complete trials do better."
+    assert not any("same answer" in line for line in introduction(Leaderboard.of(records, objectives), header))
 
 
 def test_a_run_without_trials_still_introduces_itself(objectives):
