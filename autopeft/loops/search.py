@@ -31,8 +31,8 @@ from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
 from autopeft.request import PORTFOLIO, SearchRequest
 from autopeft.rungs.halving import SuccessiveHalving
-from autopeft.space.definition import MethodTraits
-from autopeft.space.reader import read_space
+from autopeft.space.definition import MethodTraits, SpaceDefinition
+from autopeft.space.reader import read_space, stored_space
 from autopeft.space.space import MethodChoice, Point, SearchSpace
 from autopeft.study import pauses
 from autopeft.study.directory import RunDirectory
@@ -75,6 +75,8 @@ class SearchPlan:
     """The space bound to the backbone, the objectives and the constraints."""
     start: Mapping[str, Point]
     """Points to try first, by preset, then by trial of an earlier run, then by entry of the portfolio."""
+    definition: SpaceDefinition
+    """The space as written."""
     left_out: tuple[str, ...] = ()
     """Why the backbone can't take methods that the space as written has, one sentence each."""
 
@@ -117,7 +119,7 @@ def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str
             run.clear()
             yield run
 
-    return _search(request, progress, created, sources or {}, command, is_new=True)
+    return _search(request, progress, created, sources or {}, command)
 
 
 def plan(request: SearchRequest) -> SearchPlan:
@@ -143,7 +145,7 @@ def resume(
     sources = {name: entry["source"] for name, entry in settings.items()} | dict.fromkeys(changes, source)
     request = SearchRequest.from_settings(settings).changed(changes)
     with driving(run):
-        return _search(request, progress, lambda: nullcontext(run), sources, command, is_new=False)
+        return _search(request, progress, lambda: nullcontext(run), sources, command, run.settings())
 
 
 def _search(
@@ -152,12 +154,12 @@ def _search(
     open_run: Callable[[], AbstractContextManager[RunDirectory]],
     sources: Mapping[str, str],
     command: str,
-    *,
-    is_new: bool,
+    stored: Mapping[str, Any] | None = None,
 ) -> RunDirectory:
-    with _prepared(request, is_new=is_new) as (plan, executor), open_run() as run, writing(run):
-        if not is_new:
-            require_weights(plan.backbone, run.settings()["model"])
+    """Search; `stored` is the content of run.json where the run is there already."""
+    with _prepared(request, stored) as (plan, executor), open_run() as run, writing(run):
+        if stored is not None:
+            require_weights(plan.backbone, stored["model"])
         study = Study.create(run, plan.problem, request.sampler, request.seed)
         study.start_with(plan.start)
         _write_settings(run, plan, sources, command)  # last, for it makes the folder a run: one without its queue would be another run
@@ -185,12 +187,15 @@ def _require_enough(run: RunDirectory, records: Sequence[TrialRecord], max_faile
 
 
 @contextmanager
-def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[SearchPlan, Executor]]:
-    """Find all that a request names, cheapest first, and start what will run its trials."""
+def _prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) -> Iterator[tuple[SearchPlan, Executor]]:
+    """Find all that a request names, cheapest first, and start what will run its trials; `stored` as in `_search`."""
     for path in request.plugins:
         import_plugin(path)
     methods = all_methods()
-    definition = read_space(request.space, [method.name for method in methods])
+    # A run goes on in the space that it began in, whatever its name or file stands for by now.
+    known = None if stored is None else stored.get("space_definition")
+    names = [method.name for method in methods]
+    definition = read_space(request.space, names) if known is None else stored_space(known, names, request.space)
     data = load_data(request)
     data = replace(data, notes=(*data.notes, *findings(data, request.budget(data.task.low_cost))))
     directions = {name: metric.direction for name, metric in family_of(data.task).metrics.items()}
@@ -208,7 +213,7 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
         counter = ParameterCounter(topology)
         problem = SpaceProblem(space, objectives, BackboneCosts(counter, facts.head_parameters), constraints, trivial, counter.resolve)
         start = start_points(request.presets, problem, topology)
-        if is_new:  # the runs may be gone or have grown when this one is resumed, and its queue holds what they had
+        if stored is None:  # the runs may be gone or have grown when this one is resumed, and its queue holds what they had
             start |= warm_points(request.warm_start, problem)
             if PORTFOLIO in request.start:
                 n_most = max(0, math.ceil(LARGEST_SHARE * request.trials) - len(start))
@@ -217,7 +222,7 @@ def _prepared(request: SearchRequest, *, is_new: bool = True) -> Iterator[tuple[
             note = f"{facts.n_cut:,} training examples of a trial have more than {budget.max_length:,} tokens and are cut, or read in parts"
             data = replace(data, notes=(*data.notes, note))
         budget, data = fit_length(budget, data, facts, _most_positions(space))
-        yield SearchPlan(request, data, backbone, budget, facts, problem, start, left_out), executor
+        yield SearchPlan(request, data, backbone, budget, facts, problem, start, definition, left_out), executor
 
 
 def _loop(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor, progress: Progress) -> None:
@@ -412,9 +417,11 @@ def _write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, s
             "model": asdict(plan.backbone),
             "budget": plan.budget.to_dict(),
             "objectives": [asdict(objective) for objective in plan.objectives],
+            "trivial_scores": {plan.objectives[index].name: value for index, value in plan.problem.trivial.items()},
             "constraints": [{"name": one.objective.name, "upper": one.upper} for one in plan.problem.constraints],
             "n_layers": facts.topology.n_layers,
             "hidden_size": facts.topology.hidden_size,
+            "space_definition": plan.definition.model_dump(mode="json", exclude_defaults=True),
             "space_points": plan.space.size,
             "left_out": list(plan.left_out),
             "backbone_parameters": facts.backbone_parameters,

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -69,6 +70,11 @@ def parse_space(text: str, methods: Collection[str], source: str = "search space
                 where = f"{source}, line {_line(lines, ('modules', index, 'method', place))}"
                 raise InvalidInputError(f"{where}: {UnknownNameError('PEFT method', method, methods)}")
     return definition
+
+
+def stored_space(content: Any, methods: Collection[str], source: str) -> SpaceDefinition:
+    """Read a space from the JSON form in which a run keeps it; arguments and errors as in `read_space`."""
+    return parse_space(yaml.safe_dump(content), methods, source=f"the run's own {source}")
 
 
 def _read_text(path: Path) -> str:

@@ -96,6 +96,18 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(
     assert records(resumed) == records(whole)
 
 
+@pytest.mark.parametrize("later", [None, "modules: []\ntraining: {learning_rate: 0.5}\n"], ids=["gone", "changed"])
+def test_a_run_goes_on_in_the_space_that_it_began_in(request_: SearchRequest, tmp_path: Path, later: str | None) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text("modules:\n  - {method: lora, size: [0, 1, 2]}\ntraining: {learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}}\n")
+    request_ = replace(request_, sampler="random", trials=3, space=str(file), start=())
+    whole = engine.search(replace(request_, out=str(tmp_path / "whole")), Log())
+    with pytest.raises(KeyboardInterrupt):
+        engine.search(request_, Log(stop_after=1))
+    file.write_text(later) if later else file.unlink()
+    assert records(engine.resume(Path(str(request_.out)), Log())) == records(whole)
+
+
 def test_rungs_let_only_the_best_go_on(request_: SearchRequest, tmp_path: Path) -> None:
     request_ = replace(request_, trials=9, epochs=2, sampler="random", rungs=(0.2, 0.5), reduction=3.0)
     whole = engine.search(replace(request_, out=str(tmp_path / "whole")), Log())

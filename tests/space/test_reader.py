@@ -1,11 +1,13 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.methods.registry import all_methods
 from autopeft.space.definition import MethodTraits
-from autopeft.space.reader import builtin_names, describe_builtins, parse_space, read_space
+from autopeft.space.reader import builtin_names, describe_builtins, parse_space, read_space, stored_space
 
 TRAITS = {
     "lora": MethodTraits((1, 2, 4)),
@@ -28,6 +30,14 @@ training:
 def test_three_spaces_come_with_the_package() -> None:
     assert {"autopeft", "default", "four_modules", "lora"} <= set(builtin_names())
     assert all(describe_builtins().values())
+
+
+@pytest.mark.parametrize("name", [*builtin_names(), *builtin_names("baselines")])
+def test_a_space_is_read_again_from_the_form_in_which_a_run_keeps_it(name: str) -> None:
+    methods = [method.name for method in all_methods()]
+    space = read_space(name, methods)
+    kept = json.loads(json.dumps(space.model_dump(mode="json", exclude_defaults=True)))
+    assert stored_space(kept, methods, name) == space
 
 
 @pytest.mark.parametrize("name", ["autopeft", "default", "four_modules", "lora"])
