@@ -6,6 +6,7 @@ compute the same. A prefix is kept there for all layers together, a LoRA and a p
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from autopeft.export.low_rank import whole
 from autopeft.export.plan import ExportPlan
 from autopeft.export.trained import TrainedModel, load_trained
 from autopeft.methods.topology import ALL_ROLES, Block
+from autopeft.tasks import Task, family_of
 
 VERSION = "adapters.1.3.0"
 """The version of the library whose format is written."""
@@ -98,7 +100,7 @@ def _why_lost(module: PeftModule, kept: Sequence[PeftModule], family: str) -> st
     return None
 
 
-def _write(trial: FinishedTrial, kept: Sequence[PeftModule], lost: Sequence[str], trained: TrainedModel, family: str, folder: Path) -> None:
+def _write(trial: FinishedTrial, kept: Sequence[PeftModule], lost: Sequence[str], trained: TrainedModel, family: str, folder: Path) -> Task:
     model: Any = trained.model
     topology = trained.applied.topology
     configs: list[dict[str, Any]] = []
@@ -117,6 +119,7 @@ def _write(trial: FinishedTrial, kept: Sequence[PeftModule], lost: Sequence[str]
         "version": VERSION,
     }
     labels = {label: index for index, label in enumerate(trial.task.labels)} or None
+    task = family_of(trial.task).fold(model, topology.head)
     head = {name: tensor.detach().clone() for name, tensor in trained.applied.head_parameters.items()}
     # A fresh pooler inside the backbone is loaded along with the adapter, what stands on top with the head.
     inside = {name: tensor for name, tensor in head.items() if name.startswith(f"{model.base_model_prefix}.")}
@@ -128,7 +131,8 @@ def _write(trial: FinishedTrial, kept: Sequence[PeftModule], lost: Sequence[str]
         folder / "head_config.json",
         {"config": None, "name": None, "label2id": labels, "num_labels": max(1, len(trial.task.labels)), **about},
     )
-    write_card(trial, folder, "adapters", lost)
+    write_card(replace(trial, task=task), folder, "adapters", lost)
+    return task
 
 
 def reduction_factor(hidden_size: int, size: int) -> float:

@@ -25,12 +25,12 @@ class Description:
     """Positions after which an example was cut in training."""
 
 
-def write_description(trial: FinishedTrial, target: str, folder: Path) -> None:
-    """Write it beside the export."""
+def write_description(trial: FinishedTrial, task: Task, target: str, folder: Path) -> None:
+    """Write it beside the export, with the trial's task as the export answers it."""
     content = {
         "format": _FORMAT,
         "target": target,
-        "task": trial.task.to_dict(),
+        "task": task.to_dict(),
         "backbone": asdict(trial.backbone),
         "max_length": trial.budget.max_length,
     }

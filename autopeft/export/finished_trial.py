@@ -8,6 +8,7 @@ from typing import Any
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.errors import AutopeftError, InvalidInputError
+from autopeft.methods.adapter_files import DESCRIPTION, read_description
 from autopeft.paths import command
 from autopeft.plugins import import_plugin
 from autopeft.study.directory import RunDirectory
@@ -83,10 +84,12 @@ def read_retrained(run: RunDirectory, number: int) -> FinishedTrial:
     settings = folder.settings()
     seed = found.best_seed(searched_metric(settings))
     result = next(result for result in found.results if result.seed == seed)
+    adapter = folder.adapter_path(found.candidate.id, seed)
     return replace(
         trial,
         record=replace(trial.record, seed=seed, metrics=result.validation, seconds=result.seconds, peak_bytes=result.peak_bytes),
-        adapter=folder.adapter_path(found.candidate.id, seed),
+        adapter=adapter,
+        task=_task_of(adapter),
         budget=Budget.from_dict(settings["budget"]),
         threads=settings["threads"],
         versions=settings["versions"],
@@ -113,7 +116,7 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
         run=settings.get("name") or run.path.resolve().name,
         record=record,
         adapter=adapter,
-        task=Task.from_dict(settings["task"]),
+        task=_task_of(adapter),
         backbone=_found_again(BackboneSource(**settings["model"]), offline=bool(asked.get("offline"))),
         budget=Budget.from_dict(settings["budget"]),
         data=_data(asked),
@@ -122,6 +125,18 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
         data_notes=tuple(settings.get("data_notes", ())),
         plugins=plugins,
     )
+
+
+def _task_of(adapter: Path) -> Task:
+    """Return the task that an adapter was trained for, with the scale of its numbers: a resumed run may have found another one since.
+
+    Raises:
+        InvalidInputError: The adapter's description is gone, damaged, or of another version.
+    """
+    try:
+        return Task.from_dict(read_description((adapter / DESCRIPTION).read_bytes())["metadata"]["task"])
+    except (OSError, KeyError, TypeError) as error:
+        raise InvalidInputError(f"the adapter's description can't be read: {error}", value=str(adapter / DESCRIPTION)) from None
 
 
 def _found_again(backbone: BackboneSource, *, offline: bool) -> BackboneSource:

@@ -18,7 +18,7 @@ from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.low_rank import COMMON_OPTIONS, LowRank, low_ranks, split_off, whole
 from autopeft.export.plan import ExportPlan
 from autopeft.export.trained import TrainedModel, load_trained
-from autopeft.tasks import family_of
+from autopeft.tasks import Task, family_of
 from autopeft.training.loop import DEFAULTS
 
 LABEL_TOKENS = 64
@@ -101,7 +101,8 @@ def plan(trial: FinishedTrial, trainer: Trainer) -> ExportPlan:
     family = family_of(trial.task)
     family.prompts(trained.processor, family.example, trial.budget.max_length)  # a family that has none says so
     return ExportPlan(
-        lambda folder: _write(trial, trainer, kept, trained, folder), (*_learnt(trial, trainer), *lost, *_scales(kept, trainer))
+        lambda folder: _write(trial, trainer, kept, trained, folder),
+        (*_learnt(trial, trainer), *lost, *_scales(kept, trainer), *_rates(kept, trainer)),
     )
 
 
@@ -138,7 +139,14 @@ def _scales(kept: Configuration, trainer: Trainer) -> list[str]:
     return lost
 
 
-def _write(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained: TrainedModel, folder: Path) -> None:
+def _rates(kept: Configuration, trainer: Trainer) -> list[str]:
+    """Return that a trainer has one learning rate where a trial had two."""
+    rates = sorted({float(module.options.get("b_rate", 1.0)) for module in kept.modules} - {1.0})
+    times = " and ".join(f"{rate:g} times" for rate in rates)
+    return [f"the learning rate of LoRA's factor B, {times} that of A: {trainer.name} gets one rate for both"] if rates else []
+
+
+def _write(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained: TrainedModel, folder: Path) -> Task:
     data = trial.load_data()
     (folder / "data").mkdir()
     for name, split in (("train", data.train), ("validation", data.validation)):
@@ -149,6 +157,7 @@ def _write(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained:
     for name, content in trainer.files(recipe).items():
         (folder / name).write_text(content, encoding="utf-8")
     (folder / "README.md").write_text(_readme(trial, trainer, recipe), encoding="utf-8")
+    return trial.task
 
 
 def _recipe(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained: TrainedModel, n_train: int) -> Recipe:

@@ -14,7 +14,6 @@ COMMON_OPTIONS = ("dropout", "dora", "rslora", "pissa")
 """Options that a description of LoRA holds once for all linears."""
 OPTIONS_OF_TRAINING = ("b_rate",)
 """Options that make no difference any more once a LoRA is trained."""
-_EXPRESSED = (*COMMON_OPTIONS, *OPTIONS_OF_TRAINING)
 
 
 @dataclass(frozen=True)
@@ -48,25 +47,26 @@ class LowRanks:
         return {name: linear for name, linear in self.linears.items() if linear != self.common}
 
 
-def split_off(
-    trial: FinishedTrial, expressed: Collection[str] = (*COMMON_OPTIONS, *OPTIONS_OF_TRAINING)
-) -> tuple[Configuration, list[str]]:
+def split_off(trial: FinishedTrial, expressed: Collection[str] = COMMON_OPTIONS) -> tuple[Configuration, list[str]]:
     """Return the LoRA modules that one description can hold, and in words the rest of the trial's modules.
 
     Args:
         trial: What to describe.
-        expressed: Options of LoRA that the description has, besides alpha.
+        expressed: Options of LoRA that the description has, besides alpha and those of its training.
 
     Raises:
         UnsupportedError: There is no such LoRA.
     """
     modules = trial.configuration.modules
-    wrong = {module: [name for name, value in module.options.items() if value is not False and name not in (*expressed, "alpha")]
+    known = (*expressed, *OPTIONS_OF_TRAINING, "alpha")
+    wrong = {module: [name for name, value in module.options.items() if value is not False and name not in known]
              for module in modules if module.method == "lora"}  # fmt: skip
     sound = [module for module, names in wrong.items() if not names]
     if not sound:
         words = trial.configuration.describe()
-        raise UnsupportedError(f"trial {trial.record.number} has no LoRA that could be expressed: {words}", remedy="Use --to script.")
+        names = sorted({name for each in wrong.values() for name in each})
+        why = f" (its option {', '.join(names)})" if names else ""
+        raise UnsupportedError(f"trial {trial.record.number} has no LoRA that could be expressed: {words}{why}", remedy="Use --to script.")
     most = Counter(_common_options(module) for module in sound for _ in module.layers or ()).most_common(1)[0][0]
     kept = [module for module in sound if _common_options(module) == most]
     lost = []

@@ -1,5 +1,6 @@
 """Export as a plain transformers model, the PEFT modules folded into its weights."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from autopeft.export.plan import ExportPlan
 from autopeft.export.trained import load_trained
 from autopeft.methods.outputs import first_tensor
 from autopeft.methods.registry import get_method
+from autopeft.tasks import Task, family_of
 
 _TOLERANCE = 1e-3
 """By how much a logit may move, as a share of the largest: the order of sums changes, in float32."""
@@ -35,7 +37,7 @@ def plan(trial: FinishedTrial) -> ExportPlan:
     return ExportPlan(lambda folder: _write(trial, folder))
 
 
-def _write(trial: FinishedTrial, folder: Path) -> None:
+def _write(trial: FinishedTrial, folder: Path) -> Task:
     trained = load_trained(trial)
     model: Any = trained.model
     model.eval()
@@ -44,9 +46,11 @@ def _write(trial: FinishedTrial, folder: Path) -> None:
     difference = (_logits(model, trained.example_batch) - unmerged).abs().max() / unmerged.abs().max()
     if not difference < _TOLERANCE:
         raise VerificationError("the merged model must predict what the adapter did; its logits are off by", value=float(difference))
+    task = family_of(trial.task).fold(model, trained.applied.topology.head)
     model.save_pretrained(folder)
     trained.processor.save_pretrained(folder)
-    write_card(trial, folder, "merged")
+    write_card(replace(trial, task=task), folder, "merged")
+    return task
 
 
 @torch.no_grad()

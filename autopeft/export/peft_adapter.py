@@ -7,6 +7,7 @@ The adapter's tensors are written as they are, under the library's names; what t
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from autopeft.export.low_rank import LowRank, LowRanks, low_ranks, split_off, wh
 from autopeft.export.plan import ExportPlan
 from autopeft.export.trained import load_trained
 from autopeft.methods.adapter_files import TENSORS
-from autopeft.tasks import family_of
+from autopeft.tasks import Task, family_of
 
 _PREFIX = "base_model.model."
 LORA_TENSOR = re.compile(r"(?P<linear>.+?)(\.base_layer)*\.(?P<part>lora_A|lora_B|lora_magnitude_vector)\.[^.]+(?P<leaf>\.weight)$")
@@ -38,7 +39,7 @@ def plan(trial: FinishedTrial) -> ExportPlan:
     return ExportPlan(lambda folder: _write(trial, kept, lost, folder), tuple(lost))
 
 
-def _write(trial: FinishedTrial, kept: Configuration, lost: Sequence[str], folder: Path) -> None:
+def _write(trial: FinishedTrial, kept: Configuration, lost: Sequence[str], folder: Path) -> Task:
     """Write the folder.
 
     Raises:
@@ -49,13 +50,16 @@ def _write(trial: FinishedTrial, kept: Configuration, lost: Sequence[str], folde
     trained = load_trained(trial)
     topology = trained.applied.topology
     updates = low_ranks(kept, topology)
-    tensors = dict(_peft_tensors(load_file(trial.adapter / TENSORS), updates.linears, topology.head))
+    task = family_of(trial.task).fold(trained.model, topology.head)
+    head = {name: trained.model.get_parameter(name).detach().clone() for name in topology.head}
+    tensors = dict(_peft_tensors(load_file(trial.adapter / TENSORS) | head, updates.linears, topology.head))
     _require_same(updates.linears, {name: tensor.shape[0] for name, tensor in tensors.items()})
     config = _config(updates, head_modules(trained.model, topology.head), trial)
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     trained.processor.save_pretrained(folder)
-    write_card(trial, folder, "peft", lost)
+    write_card(replace(trial, task=task), folder, "peft", lost)
+    return task
 
 
 def head_modules(model: nn.Module, head: Sequence[str]) -> list[str]:

@@ -52,8 +52,8 @@ def export_trial(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        plan.write(partial)
-        write_description(trial, target, partial)
+        task = plan.write(partial)
+        write_description(trial, task, target, partial)
         _let_weights_follow_the_umask(partial)
         if plan.lost:
             (partial / LOST).write_text(_losses(trial, target, plan), encoding="utf-8")

@@ -48,4 +48,4 @@ def assemble(
         for role, split in cuts.items()
     ]
     notes += [note for table in (train, *held_out.values()) for note in table.notes]
-    return TaskData(task, rest, splits["validation"], splits["test"] if with_test else None, tuple(notes))
+    return TaskData(family.fit(rest), rest, splits["validation"], splits["test"] if with_test else None, tuple(notes))

@@ -180,12 +180,12 @@ def _spelled(table: Table, column: str) -> list[str]:
 
 
 def _refuse_fractions(table: Table, column: str, spelled: Sequence[str]) -> None:
-    """Refuse numbers with a fraction, unless names among them show that they are names too, such as versions."""
-    values = [_number(name) for name in spelled]
+    """Refuse numbers with a fraction and what spells none, such as NaN, unless names among them show that they are names too."""
+    values = [_real(name) for name in spelled]
     if None in values:
         return
     for row, value in enumerate(values):
-        if value is not None and not value.is_integer():
+        if value is not None and not value.is_integer():  # nor is NaN, nor infinity
             raise InvalidInputError(
                 f"{table.where(row)}: the label in column {column!r} must be a class name or a whole number",
                 value=table.column(column)[row],
@@ -194,22 +194,34 @@ def _refuse_fractions(table: Table, column: str, spelled: Sequence[str]) -> None
 
 
 def _require_label(table: Table, column: str, row: int) -> None:
-    cell = table.column(column)[row]
-    if cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and math.isnan(cell)):
+    cells = table.column(column)
+    if _is_empty(cells[row]):
+        n = sum(map(_is_empty, cells))
         raise InvalidInputError(
-            f"{table.where(row)}: the label in column {column!r} is missing", value=cell, remedy="Fill the cell or remove the row."
+            f"{table.where(row)}: the label in column {column!r} is missing" + (f", as in {n:,} of {len(cells):,} rows" if n > 1 else ""),
+            value=cells[row],
+            remedy="Fill the cell or remove the row." if n == 1 else "Fill the cells or remove the rows.",
         )
+
+
+def _is_empty(cell: object) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and math.isnan(cell))
 
 
 def _number(cell: Any) -> float | None:
     """Return the finite number that a cell is or spells, if it is one."""
+    number = _real(cell)
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _real(cell: Any) -> float | None:
+    """Return the number that a cell is or spells, which may be NaN or infinite."""
     if isinstance(cell, bool) or not isinstance(cell, int | float | str):
         return None
     try:
-        number = float(cell)
+        return float(cell)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
 
 
 def _shorten(names: Sequence[str]) -> str:

@@ -2,13 +2,13 @@
 
 | of | a family knows |
 |---|---|
-| a table | `find_columns`, `claims`, `make_task`, `read`: whether it looks like this kind of task, the task, and its examples |
+| a table | `find_columns`, `claims`, `make_task`, `read`, `fit`: whether it looks like this kind of task, the task, and its examples |
 | examples | `encode`, `collate`: numbers, once per worker, and batches of them |
 | a batch | `forward`, `loss`, `reduce`: outputs, the sum of the losses, and a prediction per row that takes little memory |
 | predictions | `score`, `rank`, `trivial_scores`: the task's metrics, which of two models is better, and what no training reaches too |
 | new examples | `read_unlabelled`, `answers`: what a trained model makes of them |
 | a model | `auto_model`, `configure`, `start_head`: its class, and its head |
-| an export | `peft_task_type`, `pipeline`, `usage`, ...: what other libraries call it, and how it is used |
+| an export | `fold`, `peft_task_type`, `pipeline`, `usage`, ...: what other libraries call it, and how it is used |
 """
 
 from abc import ABC, abstractmethod
@@ -151,6 +151,10 @@ class Family(ABC):
             InvalidInputError: There isn't: all examples have the same answer.
         """
 
+    def fit(self, training: "Split") -> "Task":
+        """Return the task with what of it follows from the training examples, such as the scale of numbers; for most kinds nothing does."""
+        return self.task
+
     def strata(self, split: "Split") -> NDArray[np.int64]:
         """Return a number an example; where splits are cut from a file, each gets about the same share of every number."""
         return np.zeros(len(split), dtype=np.int64)
@@ -188,6 +192,11 @@ class Family(ABC):
     @abstractmethod
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the sum of the batch's losses, in float32; it has as many terms as the rows' weights add up to."""
+
+    @property
+    def loss_unit(self) -> float:
+        """What a loss has to be multiplied by to be in the unit of the metric of that name."""
+        return 1.0
 
     @abstractmethod
     def reduce(self, outputs: Any, batch: Batch) -> list[Any]:
@@ -296,6 +305,18 @@ class Family(ABC):
         return
 
     # An export
+
+    def fold(self, model: "nn.Module", names: Sequence[str]) -> "Task":
+        """Change a trained head so that the model's outputs need no more to be done to them, where that is possible.
+
+        Args:
+            model: The model, which is changed in place.
+            names: Names of the head's parameters.
+
+        Returns:
+            The task as the model answers it then; the same where nothing was changed.
+        """
+        return self.task
 
     @property
     def head_in_words(self) -> str:

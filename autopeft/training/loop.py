@@ -34,7 +34,7 @@ class Stretch:
     examples_seen: int
     """Training examples done since the start of training, repeats counted."""
     train_loss: float
-    """Mean loss per example over the stretch; NaN if it had no step."""
+    """Mean loss per example over the stretch, in the unit of the metric "loss"; NaN if it had no step."""
 
 
 class Training:
@@ -102,7 +102,8 @@ class Training:
             self._examples_seen += len(indices)
             self.step += 1
         seen = self._examples_seen - before
-        return Stretch(self.step, self._examples_seen, total / seen if seen else math.nan)
+        mean = self._split.family.loss_unit * total / seen if seen else math.nan
+        return Stretch(self.step, self._examples_seen, mean)
 
     @property
     def may_be_kept(self) -> bool:

@@ -8,11 +8,12 @@ import torch
 import transformers
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from autopeft.errors import UnavailableError
 from autopeft.methods.head import head_parameter_names
+from autopeft.methods.positions import n_positions
 from autopeft.tasks import Encoded, Family
 from autopeft.training.backbone import BackboneSource
 
@@ -45,6 +46,7 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     previous = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it warns of every fresh head, which is the point here
+    config = None
     try:
         # Never None, which would ask a question on the terminal.
         shared = {"local_files_only": True, "trust_remote_code": source.trust_remote_code}
@@ -62,6 +64,12 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
         )
         processor = getattr(transformers, family.processor).from_pretrained(source.path, **shared, **family.processor_arguments)
     except Exception as error:  # several libraries read the files, and code that the model brings along may raise anything
+        if isinstance(config, PreTrainedConfig) and "Unrecognized configuration class" in str(error):
+            raise UnavailableError(
+                f"transformers has no {family.auto_model} of the type {config.model_type}, which {family.name} needs",
+                value=source.path,
+                remedy="Take another model, or another --kind.",
+            ) from error
         raise UnavailableError(f"the model can't be loaded: {_reason(error)}", value=source.path) from error
     finally:
         transformers_logging.set_verbosity(previous)
@@ -85,6 +93,8 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
 def _reason(error: Exception) -> str:
     """Return an error's first line; with its type where the text alone says little, as of a KeyError."""
     text = next(iter(str(error).strip().splitlines()), "")
+    if text.startswith("Couldn't instantiate the backend tokenizer"):  # a list of four ways to get one follows
+        return "its folder lacks tokenizer.json, or the files that its type of tokenizer is read from"
     if text and isinstance(error, OSError | ValueError | RuntimeError | ImportError | SafetensorError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -115,7 +125,7 @@ def _pooler(model: nn.Module) -> set[str]:
 
 def example_inputs(loaded: LoadedModel, family: Family) -> dict[str, torch.Tensor]:
     """Return a tiny batch as arguments of the model's forward pass: it shows what the model is made of."""
-    few = family.encode(loaded.processor, family.example, EXAMPLE_LENGTH)
+    few = family.encode(loaded.processor, family.example, min(EXAMPLE_LENGTH, n_positions(loaded.model) or EXAMPLE_LENGTH))
     batch = few.batch(range(min(len(few), EXAMPLE_ROWS)))
     return batch.to(next(loaded.model.parameters()).device).inputs
 

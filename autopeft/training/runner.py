@@ -1,5 +1,6 @@
 """Runs trials, one after another, on one resident backbone."""
 
+import math
 import time
 import traceback
 from collections.abc import Mapping
@@ -196,7 +197,7 @@ class TrialRunner:
             "trial": assignment.trial,
             "seed": assignment.seed,
             "budget": assignment.budget.to_dict(),
-            "metrics": dict(metrics),
+            "metrics": {name: value for name, value in metrics.items() if math.isfinite(value)},
         }
 
 

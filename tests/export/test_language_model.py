@@ -51,8 +51,19 @@ def test_an_encoder_is_refused_whatever_may_be_lost(train_trial, target):
 
 
 def test_trl_cannot_start_from_principal_vectors(untrained):
-    with pytest.raises(UnsupportedError, match="no LoRA that could be expressed"):
+    with pytest.raises(UnsupportedError, match=r"no LoRA that could be expressed: .*its option pissa"):
         trl_recipe.plan(untrained(lora(2, (0,), pissa=True)))
+
+
+@pytest.mark.parametrize("target", RECIPES)
+def test_the_rate_of_a_factor_is_named_and_nothing_else_is_lost_with_it(train_trial, target, tmp_path):
+    trial, _ = train_trial(Configuration((lora(2, (0,), b_rate=16.0),), TRAINING), "llama")
+    plan = RECIPES[target].plan(trial)
+    assert plan.lost[2:] == (
+        f"the learning rate of LoRA's factor B, 16 times that of A: {RECIPES[target].TRAINER.name} gets one rate for both",
+    )
+    plan.write(tmp_path)
+    assert (tmp_path / "data" / "train.jsonl").is_file()
 
 
 def test_small_numbers_stay_numbers(several, tmp_path):

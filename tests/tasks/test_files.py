@@ -64,7 +64,7 @@ def test_a_json_file_may_hold_one_object_a_line(tmp_path: Path) -> None:
         (["007", "7", "007", "8"], "classification", ("007", "7", "8")),
         ([0.5, 1.0, 2.0, 3.5], "regression", ()),
         (list(range(200)), "regression", ()),
-        ([1e300, 1e301, 1e300, 1e302], "regression", ()),
+        ([1e148, 1e149, 1e148, 1e150], "regression", ()),
     ],
     ids=[
         "names",
@@ -230,6 +230,22 @@ def test_a_fraction_is_no_class(tmp_path: Path) -> None:
     file = write(tmp_path / "t.csv", {"text": ["a", "b", "c"], "label": [1, 2.5, 3]})
     with pytest.raises(InvalidInputError, match=r"line 3: .* class name or a whole number .got '2\.5'.*kind='regression'"):
         load_files(file, text="text", label="label", kind="classification")
+
+
+@pytest.mark.parametrize("odd", ["nan", "NaN", "inf", "-Infinity"])
+def test_what_spells_no_finite_number_is_no_class_among_numbers(tmp_path: Path, odd: str) -> None:
+    file = write(tmp_path / "t.csv", {"text": ["a", "b", "c", "d"], "label": ["1", odd, "2", odd]})
+    with pytest.raises(InvalidInputError, match=rf"line 3: .* class name or a whole number .got '{odd}'"):
+        load_files(file, text="text", label="label")
+    named = write(tmp_path / "n.csv", {"text": ["a"] * 12, "label": ["bread", odd, "rice"] * 4})
+    assert odd in load_files(named, text="text", label="label").task.labels
+
+
+@pytest.mark.parametrize("large", [1e151, -1e308])
+def test_a_number_whose_square_is_infinite_is_refused_by_its_place(tmp_path: Path, large: float) -> None:
+    file = write(tmp_path / "t.csv", {"text": ["a"] * 12, "label": [0.5, large, *range(10)]})
+    with pytest.raises(InvalidInputError, match=r"t\.csv, line 3: a number to be predicted must be at most 1e\+150 .*larger unit"):
+        load_files(file, text="text", label="label", kind="regression")
 
 
 def test_a_name_is_no_score(tmp_path: Path) -> None:

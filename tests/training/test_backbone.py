@@ -105,7 +105,7 @@ def test_a_regression_head_starts_at_the_mean_of_its_targets(backbone_folder: Pa
     loaded = load_model(find_backbone(str(backbone_folder)), family_of(task))
     numbers = Split((["a", "b", "c"], ["d", "e", "f"]), np.array([1.0, 4.0, 4.0]))
     start_head(loaded.model, loaded.fresh, 0, family_of(task).encode(loaded.processor, numbers, 16))
-    assert loaded.model.get_parameter("classifier.bias").item() == 3.0
+    assert loaded.model.get_parameter("classifier.bias").item() == 3.0  # of a task that no training examples have scaled yet
     classifier = load_model(find_backbone(str(backbone_folder)), family_of(data.task))
     start_head(classifier.model, classifier.fresh, 0, family_of(data.task).encode(classifier.processor, data.train, 16))
     assert classifier.model.get_parameter("classifier.bias").tolist() == [0.0, 0.0]

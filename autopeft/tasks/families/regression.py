@@ -1,6 +1,10 @@
-"""A number for a text or a pair of texts."""
+"""A number for a text or a pair of texts.
+
+A model learns standardised numbers (see `autopeft.tasks.standardisation`); predictions and metrics are of the numbers themselves.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,12 +16,17 @@ from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
 from autopeft.tasks.family import LOSS, Columns, Metric, stacked
 from autopeft.tasks.metrics import REGRESSION
+from autopeft.tasks.standardisation import Standardisation
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from autopeft.tasks.table import Table
     from autopeft.tasks.task import Split, Task
+
+LARGEST = 1e150
+"""Size of the largest number: the squared error of larger ones is infinite."""
+_OUTPUT = "logits[0, 0].item()"
 
 
 class Regression(SequenceFamily):
@@ -53,8 +62,24 @@ class Regression(SequenceFamily):
             raise InvalidInputError("regression has no label names", value=task.labels)
 
     def targets(self, table: "Table", ids: Mapping[str, int]) -> NDArray[np.float64]:
-        """Return numbers."""
-        return numbers(table, self.task.target_column)
+        """Return numbers.
+
+        Raises:
+            InvalidInputError: One is missing, is none, or is so large that its square is infinite.
+        """
+        found = numbers(table, self.task.target_column)
+        if len(found) and abs(found[row := int(np.abs(found).argmax())]) > LARGEST:
+            raise InvalidInputError(
+                f"{table.where(row)}: a number to be predicted must be at most {LARGEST:g} in size, for errors are squared",
+                value=float(found[row]),
+                remedy="Give all numbers in a larger unit, or their logarithms.",
+            )
+        return found
+
+    def fit(self, training: "Split") -> "Task":
+        """Standardise by the training examples."""
+        found = Standardisation.over(np.asarray(training.targets))
+        return replace(self.task, settings={**self.task.settings, **found.to_settings()})
 
     def require_trainable(self, split: "Split", source: str) -> None:
         """Check that the numbers differ."""
@@ -63,16 +88,41 @@ class Regression(SequenceFamily):
             raise InvalidInputError(f"{source}: the training labels must differ", value=value, remedy="Add examples with other labels.")
 
     def summarise(self, split: "Split") -> str:
-        """Say where the numbers lie."""
+        """Say where the numbers lie, and which count as less far away in training."""
         numbers = np.sort(np.asarray(split.targets))
-        middle = numbers[len(numbers) // 2]  # a mean of the largest numbers there are would be infinite
-        return f"numbers from {numbers[0]:g} to {numbers[-1]:g}, median {middle:g}, in {len(split):,} training examples"
+        middle = numbers[len(numbers) // 2]
+        said = f"numbers from {numbers[0]:.10g} to {numbers[-1]:.10g}, median {middle:.10g}, in {len(split):,} training examples"
+        for edge, beyond in ((self._standard.lowest, "below"), (self._standard.highest, "above")):
+            if edge is not None:
+                n = int((numbers < edge).sum() if beyond == "below" else (numbers > edge).sum())
+                said += f"; {n:,} far {beyond} the others count as {edge:.10g} in training"
+        return said
+
+    @property
+    def _standard(self) -> Standardisation:
+        return Standardisation.of(self.task.settings)
+
+    def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
+        """Return texts, and standardised numbers."""
+        import torch
+
+        numbers = self._standard.standardise(np.asarray(encoded.references, dtype=np.float64)[list(indices)])
+        return super().collate(encoded, indices)._replace(targets=torch.as_tensor(numbers.astype(np.float32)))
 
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the squared errors of rows x 1 outputs."""
         from torch.nn import functional
 
         return functional.mse_loss(outputs.logits.float()[:, 0], batch.targets.float(), reduction="sum")
+
+    @property
+    def loss_unit(self) -> float:
+        """The square of the scale."""
+        return self._standard.scale * self._standard.scale
+
+    def reduce(self, outputs: Any, batch: Batch) -> list[Any]:
+        """Return each row's number, in the targets' own unit."""
+        return list(self._standard.undo(outputs.logits.float().cpu().numpy().astype(np.float64)))
 
     def score_arrays(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:
         """Return the metrics of predicted numbers."""
@@ -84,13 +134,25 @@ class Regression(SequenceFamily):
         return {name: value for name, value in self.score_arrays(scores, np.asarray(split.targets)).items() if name != LOSS.name}
 
     def start_head(self, model: "nn.Module", names: Sequence[str], encoded: Encoded) -> None:
-        """Start the bias at the mean of the training targets: at a small rate, Adam would take hundreds of steps from 0 to there."""
+        """Start the bias at the mean of the training targets, which may be some of those that the centre is of."""
         import torch
 
+        if (layer := _output_layer(model, names)) is not None:
+            with torch.no_grad():
+                layer[1].fill_(float(self._standard.standardise(np.asarray(encoded.references)).mean()))
+
+    def fold(self, model: "nn.Module", names: Sequence[str]) -> "Task":
+        """Let the output layer undo the standardisation, where it has a bias and float32 suffices."""
+        import torch
+
+        standard = self._standard
+        if (layer := _output_layer(model, names)) is None or not standard.fits_float32:
+            return self.task
+        weight, bias = layer
         with torch.no_grad():
-            for name in names:
-                if name.endswith("bias") and (bias := model.get_parameter(name)).numel() == 1:
-                    bias.fill_(float(np.asarray(encoded.references).mean()))
+            weight.mul_(standard.scale)
+            bias.copy_(bias.double() * standard.scale + standard.centre)
+        return replace(self.task, settings={**self.task.settings, **Standardisation().to_settings()})
 
     def placeholders(self, table: "Table") -> list[Any]:
         """Return a number for each row."""
@@ -112,14 +174,29 @@ class Regression(SequenceFamily):
 
     @property
     def target_in_words(self) -> str:
-        """That it is a number."""
-        return f"`{self.task.target_column}`: a number"
+        """That it is a number, and what the model's output is where it is another one."""
+        about = f"`{self.task.target_column}`: a number"
+        return about if self._undone == _OUTPUT else f"{about}. The model's own output is another one: the number is `{self._undone}`"
 
     @property
     def answer_code(self) -> str:
-        """The output."""
-        return "logits[0, 0].item()"
+        """The output, with what the head doesn't undo itself."""
+        return self._undone
+
+    @property
+    def _undone(self) -> str:
+        standard = self._standard
+        return _OUTPUT if standard == Standardisation() else f"{standard.centre!r} + {standard.scale!r} * {_OUTPUT}"
 
     def answer(self, target: Any) -> str:
         """Return the number, without digits that say nothing."""
-        return f"{target:g}"
+        return f"{target:.15g}"
+
+
+def _output_layer(model: "nn.Module", names: Sequence[str]) -> "tuple[Tensor, Tensor] | None":
+    """Return weight and bias of a head's layer of one output; None where it has no bias, as in most language models."""
+    biases = [name for name in names if name.rpartition(".")[2] == "bias" and model.get_parameter(name).numel() == 1]
+    if len(biases) != 1:
+        return None
+    weight = f"{biases[0].rpartition('.')[0]}.weight"
+    return (model.get_parameter(weight), model.get_parameter(biases[0])) if weight in names else None
