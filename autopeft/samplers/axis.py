@@ -1,15 +1,18 @@
 """One parameter of an Optuna study as ordered or unordered levels, or as a position between bounds.
 
-Integers of up to `MAX_LEVELS` values are ordered levels; longer ranges and floats are positions in [0, 1], on a log scale where their
-distribution says so, and are rounded when written.
+Integers of up to `MAX_LEVELS` values are ordered levels, and so are choices that are all numbers or truth values, by their size; longer
+ranges and floats are positions in [0, 1], on a log scale where their distribution says so, and are rounded when written.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from autopeft.space.parameter import OFF_GAP
 
 MAX_LEVELS = 64
 LEVEL_STEPS = (-2, -1, 1, 2)
@@ -42,7 +45,7 @@ class Axis:
     @cached_property
     def is_categorical(self) -> bool:
         """Whether its levels have no order."""
-        return isinstance(self.distribution, CategoricalDistribution)
+        return isinstance(self.distribution, CategoricalDistribution) and not _are_numbers(self.distribution.choices)
 
     @cached_property
     def values(self) -> list[Any]:
@@ -56,7 +59,7 @@ class Axis:
     def _written(self, at: float) -> Any:
         match self.distribution:
             case CategoricalDistribution(choices=choices):
-                return choices[int(at)]
+                return choices[int(at)] if self.is_categorical else sorted(choices)[int(at)]  # type: ignore[type-var]
             case IntDistribution(low=low, high=high, step=step):
                 steps = at if self.n_values else (self._value(at) - low) / step
                 return min(high, max(low, low + step * round(steps)))
@@ -96,8 +99,13 @@ class Axis:
 
     @property
     def is_flag(self) -> bool:
-        """Whether it is an integer that is on or off."""
-        return self.n_values == 2 and isinstance(self.distribution, IntDistribution) and self.distribution.low == 0
+        """Whether it is on or off: of two ordered levels the lower is 0, or false."""
+        return self.n_values == 2 and not self.is_categorical and self.values[0] == 0
+
+    @cached_property
+    def gap(self) -> int:
+        """Levels that the first is further away than the others are from each other: from off, a 0 of several, to on is a long way."""
+        return OFF_GAP if self.n_values > 2 and not self.is_categorical and self.values[0] == 0 else 0
 
     @cached_property
     def decades(self) -> float:
@@ -121,3 +129,8 @@ class Axis:
         if self.n_values:
             return sorted({at + step for step in LEVEL_STEPS if 0 <= at + step < self.n_values} | ({0.0} - {at}))
         return sorted({min(1.0, max(0.0, at + step)) for step in POSITION_STEPS} - {at})
+
+
+def _are_numbers(choices: Sequence[object]) -> bool:
+    """Return whether choices can be put in an order: different numbers or truth values."""
+    return len(set(choices)) == len(choices) and all(isinstance(one, int | float) and not math.isnan(one) for one in choices)

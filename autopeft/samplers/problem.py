@@ -26,7 +26,7 @@ SIZE_DECADES = 4
 MAX_REMEMBERED = 20_000
 """Points of which exact costs are remembered: a suggestion looks at a few thousand, many of them more than once."""
 MIN_FLAGS = 3
-"""So many integers that are on or off are taken to be flags of one kind, if nothing is said of them."""
+"""So many parameters that are on or off are taken to be flags of one kind, if nothing is said of them."""
 MAX_SWAPS = 36
 """So many pairs of an on and an off flag are neighbours, all that twelve flags have; more are drawn at random."""
 
@@ -41,7 +41,7 @@ class SearchProblem:
         distributions: The space of every trial.
         exact_costs: By objective index, the function from a point to its value. It is trusted over what trials measure.
         trivial: By objective index, the value that no training reaches too, from which on a point is worth nothing.
-        flags: The names of each group of flags, which are on-off integers of one kind such as layers. If left out, all on-off integers.
+        flags: The names of each group of flags, which are switches of one kind such as layers. If left out, all that are on or off.
     """
 
     def __init__(
@@ -143,10 +143,10 @@ class SearchProblem:
         moves = [(axis.name, axis.write(at)) for axis in self._axes for at in axis.moves(axis.read(params[axis.name]))]
         found = [{**params, name: value} for name, value in moves if value != params[name]]  # a short way may be rounded to none
         for group in self._flags:
-            names = [self._axes[i].name for i in group]
-            swaps = [(on, off) for on in names if params[on] for off in names if not params[off]]
+            flags = [self._axes[i] for i in group]
+            swaps = [(on, off) for on in flags if params[on.name] for off in flags if not params[off.name]]
             chosen = swaps if len(swaps) <= MAX_SWAPS else [swaps[k] for k in rng.permutation(len(swaps))[:MAX_SWAPS]]
-            found += [{**params, on: params[off], off: params[on]} for on, off in chosen]
+            found += [{**params, on.name: on.values[0], off.name: off.values[1]} for on, off in chosen]
         return found
 
     def mutate(self, points: Sequence[Parameters], n: int, rng: np.random.Generator, max_steps: int = 3) -> list[Parameters]:
@@ -169,7 +169,8 @@ class SearchProblem:
         return np.array(rows, dtype=np.float64).reshape(len(points), len(self._axes))
 
     def _coordinates(self, axis: Axis, column: Array) -> Array:
-        scaled: Array = (column == np.arange(axis.n_values)) * 1.0 if axis.is_categorical else column / max(1, axis.n_values - 1)
+        levels = column + axis.gap * (column > 0)
+        scaled: Array = (column == np.arange(axis.n_values)) * 1.0 if axis.is_categorical else levels / max(1, axis.n_values - 1 + axis.gap)
         return scaled
 
     def _shares(self, rows: Array) -> list[Array]:

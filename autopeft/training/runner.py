@@ -129,6 +129,7 @@ class TrialRunner:
                 final = None if best is None else self._test(kept.epoch, budget)
                 adapter = pack(applied, self._metadata(assignment, kept.metrics)) if done else {}
                 state = b"" if done else training.state()
+                peak_bytes = peak_memory_bytes(self._device)  # before a merge to measure latency clones weights
                 latency = latency_seconds(applied, validation) if done and self._settings.latency else None
             finally:
                 applied.eject()
@@ -139,7 +140,7 @@ class TrialRunner:
             head_parameters=self._topology.head_size,
             seconds=clock.seconds,
             train_seconds=train_seconds,
-            peak_bytes=peak_memory_bytes(self._device),
+            peak_bytes=peak_bytes,
             examples_seen=curve[-1].examples_seen,
             cpu_seconds=clock.cpu_seconds,
             gpu_seconds=clock.gpu_seconds,

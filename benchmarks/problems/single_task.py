@@ -9,9 +9,9 @@ Legend: n points, d coordinates, q and l length scales, s2 the noise variance.
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autopeft.samplers.bayesian import BayesianSampler
+from autopeft.samplers.problem import Parameters, SearchProblem
 from autopeft.samplers.proposal import Model, Proposer
 from autopeft.surrogates.gaussian_process import LARGEST, GaussianProcess
 
@@ -69,8 +70,17 @@ def _fitted(x: bytes, y: bytes) -> tuple[Tensor, Tensor, Tensor]:
     return tuple(part.detach().clone() for part in parts)
 
 
-class SingleTaskSampler(BayesianSampler):
-    """Our sampler with BoTorch's standard model, which is told neither features nor flags."""
+class _Raw(SearchProblem):
+    """Parameters of numbers as they are: all levels equally far apart."""
 
-    def _propose(self, proposer: Proposer) -> dict[str, Any]:
-        return super()._propose(replace(proposer, model=Model(fit_single_task, structured=False)))
+    def encode(self, points: Sequence[Parameters]) -> Array:
+        return self._rows(points) / np.maximum(1, self._n_values - 1)
+
+
+class SingleTaskSampler(BayesianSampler):
+    """Our sampler with BoTorch's standard model, which is told neither features nor flags, nor that 0 may mean off."""
+
+    def _propose(self, proposer: Proposer) -> Parameters:
+        problem = copy(proposer.problem)
+        problem.__class__ = _Raw
+        return super()._propose(replace(proposer, problem=problem, model=Model(fit_single_task, structured=False)))

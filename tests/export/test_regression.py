@@ -15,7 +15,8 @@ from autopeft.tasks import family_of
 from autopeft.tasks.metrics import REGRESSION
 
 LORA = Configuration((PeftModule("lora", 2, layers=(0, 1, 2)),), {"learning_rate": 1e-2})
-UNITS = {"scores": (0.0, 1.0), "prices": (300_000.0, 65_536.0), "offset": (1e7, 1.0), "timestamps": (1.7e9, 86_400.0)}
+UNITS = {"scores": (0.0, 1.0), "small": (0.0, 2.0**-10), "prices": (300_000.5, 65_536.0), "offset": (1e7, 1.0), "times": (1.7e9 + 0.5, 9e4)}
+"""The halves keep whole numbers from being taken for classes."""
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,14 @@ def in_unit(score_file):
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_what_is_learnt_does_not_depend_on_the_unit(train_trial, score_file, in_unit, unit):
-    _, wanted = train_trial(LORA, file=score_file)
-    trial, found = train_trial(LORA, file=in_unit(*UNITS[unit]))
+    _, wanted = train_trial(LORA, "roberta", file=score_file)
+    trial, found = train_trial(LORA, "roberta", file=in_unit(*UNITS[unit]))
+    assert abs(wanted.metrics["spearman"]) > 0.1  # it has learnt something
     assert found.metrics["spearman"] == pytest.approx(wanted.metrics["spearman"], abs=0.02)
-    assert wanted.metrics["spearman"] > 0.5
     scale = UNITS[unit][1]
     assert found.metrics["loss"] == pytest.approx(wanted.metrics["loss"] * scale**2, rel=0.02)
     assert [point.train_loss for point in found.curve] == pytest.approx([point.train_loss * scale**2 for point in wanted.curve], rel=0.02)
-    if unit == "prices":  # a power of two
+    if unit == "small":  # by a power of two
         assert found.metrics["spearman"] == wanted.metrics["spearman"]
     # What is predicted later is what was measured, to the last bit.
     validation = trial.load_data().validation
@@ -49,9 +50,10 @@ def test_what_is_learnt_does_not_depend_on_the_unit(train_trial, score_file, in_
         assert metric(np.array(answers[:20]), validation.targets[:20]) == found.metrics[name]
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks transformers for it
+@pytest.mark.parametrize("unit", ["scores", "prices", "times"])
 @pytest.mark.parametrize("form", ["merged", "peft"])
-@pytest.mark.parametrize("family", ["bert", "llama"])
+@pytest.mark.parametrize("family", ["roberta", "gpt2"])
 def test_other_libraries_predict_the_numbers_themselves(train_trial, in_unit, unit, form, family, tmp_path):
     trial, _ = train_trial(LORA, family=family, file=in_unit(*UNITS[unit]))
     texts = ["the film was good", "very long and dull", "good good good"]
@@ -71,7 +73,7 @@ def test_other_libraries_predict_the_numbers_themselves(train_trial, in_unit, un
     assert np.std(wanted) > 1e-3 * scale
     np.testing.assert_allclose(found, wanted, atol=1e-4 * scale)
     # A head without a bias, as language models have, can't add an offset; float32 can't hold a small difference of large numbers.
-    folds = family == "bert" and unit in ("scores", "prices")
+    folds = family == "roberta" and unit in ("scores", "small", "prices")
     assert (code == "logits[0, 0].item()") == folds
     card = (tmp_path / "README.md").read_text()
     assert f"print({code})" in card

@@ -19,6 +19,7 @@ from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
 from autopeft.study.study import Study
+from autopeft.tasks import get_task
 from autopeft.training.measurement import Assignment
 
 OBJECTIVES = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
@@ -141,7 +142,11 @@ def test_a_writer_that_fails_leaves_nothing_behind(run, monkeypatch):
 
 
 def test_what_would_be_lost_is_refused_and_with_lossy_written_down(run, monkeypatch):
-    plan = ExportPlan(lambda folder: (folder / "half").write_text("x"), ("the first half", "the label"))
+    def write(folder):
+        (folder / "half").write_text("x")
+        return get_task("demo")
+
+    plan = ExportPlan(write, ("the first half", "the label"))
     monkeypatch.setattr("autopeft.export.trainer_script.plan", lambda trial: plan)
     with pytest.raises(UnsupportedError, match=r"it would lose: the first half; the label\..*--lossy"):
         export_trial(run, 0, "script")

@@ -4,6 +4,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from autopeft.samplers.axis import Axis
 from autopeft.samplers.problem import MAX_SWAPS, SIZE_DECADES, SearchProblem
+from autopeft.space.parameter import OFF_GAP
 
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
     "level": IntDistribution(2, 8, step=2),
@@ -49,6 +50,23 @@ def test_switches_are_found_by_what_they_are_and_counts_of_them_are_drawn_evenly
     assert renamed.flag_columns == ((0, 1, 2),)
     assert SearchProblem(DISTRIBUTIONS, flags=[LAYERS[:2], LAYERS[2:]]).flag_columns == (columns[:2], columns[2:])
     assert SearchProblem(DISTRIBUTIONS, flags=[]).flag_columns == ()
+
+
+def test_choices_that_are_numbers_have_an_order_and_truth_values_are_switches() -> None:
+    """As people write them: sizes as a list, layers as truth values in either order, a size that is off or 4."""
+    layers: dict[str, BaseDistribution] = {f"on.{layer}": CategoricalDistribution([True, False]) for layer in range(3)}
+    sizes: dict[str, BaseDistribution] = {"rank": CategoricalDistribution([64, 0, 4, 16]), "size": IntDistribution(0, 4, step=4)}
+    problem = SearchProblem({**layers, **sizes})
+    assert problem.flag_columns == ((0, 1, 2, 4),)
+    point = {"on.0": True, "on.1": False, "on.2": True, "rank": 16, "size": 0}
+    # From off to the first size it is further than from one size to the next.
+    assert problem.encode([point]).tolist() == [[1, 0, 1, (2 + OFF_GAP) / (3 + OFF_GAP), 0]]
+    around = problem.neighbours(point, np.random.default_rng(0))
+    assert all(one[name] in {True, False} for one in around for name in layers)
+    assert {one["size"] for one in around} == {0, 4}
+    assert {one["rank"] for one in around} == {0, 4, 16, 64}
+    names = SearchProblem({"targets": CategoricalDistribution(["query", "value"]), "odd": CategoricalDistribution([1, "1"])})
+    assert names.encode([{"targets": "value", "odd": "1"}]).tolist() == [[0, 1, 0, 1]]
 
 
 def test_neighbours_are_one_step_away_or_move_a_flag() -> None:
