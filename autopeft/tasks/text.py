@@ -17,13 +17,16 @@ Row = dict[str, list[int]]
 LENGTH_STEP = 8
 """Batches are a multiple of so many positions long: tensors of few sizes leave few gaps in freed memory, a quarter of the peak."""
 
+FAR, ENOUGH = 2, 64
+"""A text of a pair keeps so many times the tokens that both may have, and some more: where it is cut, a word may fall apart differently."""
+
 
 def tokenise(tokenizer: Any, columns: Sequence[Sequence[str]], max_length: int) -> tuple[list[Row], int]:
     """Return n texts, or pairs of texts, as the tokenizer's fields, and how many had to be cut.
 
     A text without any token becomes one padding token: a model can't take a row of none.
     """
-    fields = tokenizer(*(list(column) for column in columns), truncation=True, max_length=max_length)
+    fields = tokenizer(*without_far_ends(tokenizer, columns, max_length), truncation=True, max_length=max_length)
     names = [name for name in fields if name in tokenizer.model_input_names]
     rows = [{name: list(fields[name][i]) for name in names} for i in range(len(columns[0]))]
     for row in rows:
@@ -35,6 +38,34 @@ def tokenise(tokenizer: Any, columns: Sequence[Sequence[str]], max_length: int) 
     # Only of those that fill their row it isn't clear whether something is missing.
     whole = tokenizer(*([column[i] for i in full] for column in columns))["input_ids"]
     return rows, sum(len(ids) > max_length for ids in whole)
+
+
+def without_far_ends(tokenizer: Any, columns: Sequence[Sequence[str]], max_length: int) -> list[list[str]]:
+    """Return texts, or pairs of texts, without what lies far beyond where they will be cut.
+
+    A fast tokenizer makes every combination of the pieces that it cuts both texts of a pair into: two texts of 700 words, cut to two
+    tokens, took a gigabyte.
+    """
+    if len(columns) == 1 or not tokenizer.is_fast:
+        return [list(column) for column in columns]
+    kept = FAR * max_length + ENOUGH
+    pairs = (
+        _without_far_ends(tokenizer, pair, kept) if any(len(text) > kept for text in pair) else pair for pair in zip(*columns, strict=True)
+    )
+    return [list(column) for column in zip(*pairs, strict=True)]
+
+
+def _without_far_ends(tokenizer: Any, texts: Sequence[str], n_kept: int) -> list[str]:
+    """Return the texts of a pair with so many tokens at most, of the side that is kept; the longer with one more, so that it stays that."""
+    spans = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    fewest = min(map(len, spans))
+    found = []
+    for text, places in zip(texts, spans, strict=True):
+        n = n_kept + (len(places) > fewest)
+        if len(places) > n:
+            text = text[places[-n][0] :] if tokenizer.truncation_side == "left" else text[: places[n - 1][1]]
+        found.append(text)
+    return found
 
 
 def lengths(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:

@@ -4,7 +4,8 @@
 
 A search is drawn from its number alone: a tiny random model of some family, saved in some way, with some tokenizer; data files of some
 format with some quirk; flags and a search space. One trial of 20 examples is trained. Printed are how searches ended and every fault
-with the number that brings it back: a traceback, or a number that isn't finite where a result is shown.
+with the number that brings it back: a traceback, a number that isn't finite where a result is shown, or more memory than 8 GB.
+A range of numbers is a part of the same fuzz: --first goes on where another run stopped.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 import math
 import random
 import re
+import resource
 import tempfile
 import time
 import traceback
@@ -43,6 +45,8 @@ from tests.methods.families import FAMILIES, GROUPED, SMALL, VOCABULARY, Family,
 WORDS = ["good", "bad", "film", "the", "a", "was", "not", "very", "long", "dull", "bright", "I", "you", "it", "is", "."]
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "<mask>"]
 N_EXAMPLES = 20
+MOST_MEMORY = 8 * 2**30
+"""Bytes of address space; a search of tiny models that asks for more is a fault."""
 LONGEST_ERROR = 3000
 """Characters of one clear error; it may list what would have been right."""
 MORE_FAMILIES = {
@@ -425,6 +429,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=math.inf)
     parser.add_argument("--verbose", action="store_true", help="print how each one ended")
     given = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     counts: Counter[str] = Counter()
     until = time.monotonic() + given.seconds
     for number in range(given.first, given.first + given.searches):

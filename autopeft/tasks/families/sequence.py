@@ -10,7 +10,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
-from autopeft.tasks.text import find_texts, lengths, text_batch, tokenise
+from autopeft.tasks.text import find_texts, lengths, text_batch, tokenise, without_far_ends
 
 if TYPE_CHECKING:
     from autopeft.tasks.table import Table
@@ -140,7 +140,7 @@ class SequenceFamily(Family):
     def prompts(self, processor: Any, split: "Split", max_length: int) -> Any:
         """Yield the columns by name, cut to what a trial saw of them, then the label in words."""
         for start in range(0, len(split), CHUNK):
-            columns = [column[start : start + CHUNK] for column in split.inputs]
+            columns = without_far_ends(processor, [column[start : start + CHUNK] for column in split.inputs], max_length)
             encoded = processor(*columns, truncation=True, max_length=max_length, return_offsets_mapping=processor.is_fast)
             for index, target in enumerate(split.targets[start : start + CHUNK]):
                 cells = [
