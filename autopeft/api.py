@@ -283,6 +283,8 @@ def search(
     train: StrPath | None = None,
     validation: StrPath | None = None,
     test: StrPath | None = None,
+    dataset: str | None = None,
+    splits: str | Sequence[str] = (),
     kind: str | None = None,
     text: str | Sequence[str] = (),
     label: str | None = None,
@@ -322,13 +324,15 @@ def search(
     """Search for configurations that trade a task's metric against what they cost; as `autopeft search`.
 
     Args:
-        task: A task by name, such as "mrpc"; or own files:
+        task: A task by name, such as "mrpc"; or own files, or a data set of the hub:
         train: File of training examples: CSV, TSV, JSON, JSON Lines, Parquet or CoNLL, or a folder with a folder a class.
         validation: File of validation examples; cut from the training examples if not given.
         test: File of test examples, kept for the end; cut from the training examples if not given. A search selects nothing by them.
-        kind: What kind of task own files are, such as "causal_lm"; inferred from columns and labels if not given.
-        text: Column of own files to read, or two; those of usual names if not given.
-        label: Column of own files to predict; one of a usual name if not given.
+        dataset: A data set of the hub: "owner/name", or "owner/name:configuration".
+        splits: Which of its splits serve as what where names aren't the usual ones, such as "validation=dev".
+        kind: What kind of task own data are, such as "causal_lm"; inferred from columns and labels if not given.
+        text: Column of own data to read, or several; those of usual names if not given.
+        label: Column of own data to predict; one of a usual name if not given.
         model: A hub id or a folder; None: all-MiniLM-L6-v2.
         trust_remote_code: Let Python code run that the model brings along, with all your rights.
         data_dir: A folder with one sub-folder of files a task; None: the one that AUTOPEFT_DATA names.

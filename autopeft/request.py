@@ -46,12 +46,16 @@ class SearchRequest:
     """File of validation examples; cut from the training examples if not given."""
     test: str | None = None
     """File of test examples, kept for the end; cut from the training examples if not given. A search selects nothing by them."""
+    dataset: str | None = None
+    """A data set of the hub, for any task: owner/name, or owner/name:configuration."""
+    splits: tuple[str, ...] = ()
+    """Which of its splits serve which roles where names aren't the usual ones, such as "validation=dev", "train=train[:20000]"."""
     kind: str | None = None
-    """Which kind of task own files are, one of `autopeft.tasks.family_names()`; inferred from columns and labels if not given."""
+    """Which kind of task such data are, one of `autopeft.tasks.family_names()`; inferred from columns and labels if not given."""
     text: tuple[str, ...] = ()
-    """Text columns of own files, one or two."""
+    """Columns of own files or of a data set to read."""
     label: str | None = None
-    """Label column of own files."""
+    """Column of them to predict."""
     model: str | None = None
     trust_remote_code: bool = False
     """Let Python code run that the model brings along, with all rights of the user, wherever the model is loaded."""
@@ -105,7 +109,7 @@ class SearchRequest:
         for name in ("train", "validation", "test", "model", "data_dir", "space", "out"):
             if isinstance(path := getattr(self, name), PathLike):
                 object.__setattr__(self, name, fspath(path))
-        for name in ("text", "objectives", "start", "plugins", "warm_start"):
+        for name in ("text", "splits", "objectives", "start", "plugins", "warm_start"):
             given = getattr(self, name)
             object.__setattr__(self, name, _several(given))
         if self.start == (NONE,):
@@ -147,14 +151,24 @@ class SearchRequest:
         require_sampler(self.sampler)
 
     def _require_one_source(self) -> None:
-        of_own_files = [name for name in ("train", "validation", "test", "text", "label") if getattr(self, name)]
-        if self.task is None and self.train is None:
-            remedy = "Give --task NAME, or --train FILE."
-            raise InvalidInputError("a search needs a task or own files to learn from", remedy=remedy)
+        of_own_files = [name for name in ("train", "validation", "test", "dataset", "text", "label") if getattr(self, name)]
+        if self.task is None and self.train is None and self.dataset is None:
+            remedy = "Give --task NAME, --train FILE, or --dataset OWNER/NAME."
+            raise InvalidInputError("a search needs a task, own files or a data set to learn from", remedy=remedy)
+        files = [name for name in ("train", "validation", "test") if getattr(self, name)]
+        if self.dataset is not None and files:
+            remedy = f"Leave out one. Which split of a data set is for what is said with --splits {files[0]}=NAME."
+            raise InvalidInputError(
+                f"a search learns a data set or own files, and both are given: --dataset and {flag(files[0])}",
+                value=self.dataset,
+                remedy=remedy,
+            )
+        if self.splits and self.dataset is None:
+            raise InvalidInputError("--splits are those of a data set of the hub", value=self.splits, remedy="Give --dataset OWNER/NAME.")
         if self.task is not None and of_own_files:
             given = flag(of_own_files[0])
             raise InvalidInputError(
-                f"a search learns a task by its name or own files, and both are given: --task and {given}",
+                f"a search learns a task by its name, or other data, and both are given: --task and {given}",
                 value=self.task,
                 remedy=f"Leave out --task, or {given}.",
             )

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from autopeft.cli import completion
-from autopeft.cli.formats import Format
+from autopeft.cli.formats import Format, split_names
 
 
 def check(
@@ -14,12 +14,14 @@ def check(
     train: Annotated[str | None, typer.Option("--train", help="Own training examples.")] = None,
     validation: Annotated[str | None, typer.Option("--validation", help="Own validation examples; else cut from --train.")] = None,
     test: Annotated[str | None, typer.Option("--test", help="Own test examples; else cut from --train.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="A data set of the hub: owner/name[:configuration].")] = None,
+    splits: Annotated[str | None, typer.Option("--splits", help="Which of its splits serve as what: validation=dev.")] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", help="What kind of task own files are; see: autopeft list kinds.", autocompletion=completion.kinds),
+        typer.Option("--kind", help="What kind of task own data are; see: autopeft list kinds.", autocompletion=completion.kinds),
     ] = None,
-    text: Annotated[str | None, typer.Option("--text", help="Own files' column to read, or two: a,b.")] = None,
-    label: Annotated[str | None, typer.Option("--label", help="Own files' column to predict.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Own data's column to read, or several: a,b.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="Own data's column to predict.")] = None,
     data_dir: Annotated[
         str | None, typer.Option("--data-dir", envvar="AUTOPEFT_DATA", help="A folder with one sub-folder of files a task.")
     ] = None,
@@ -36,9 +38,18 @@ def check(
     from autopeft.request import SearchRequest
     from autopeft.tasks.checks import findings
 
-    columns = tuple(part.strip() for part in text.split(",")) if text else ()
     request = SearchRequest(
-        task=task, train=train, validation=validation, test=test, kind=kind, text=columns, label=label, data_dir=data_dir, offline=offline
+        task=task,
+        train=train,
+        validation=validation,
+        test=test,
+        dataset=dataset,
+        splits=tuple(split_names(splits or "")),
+        kind=kind,
+        text=tuple(split_names(text or "")),
+        label=label,
+        data_dir=data_dir,
+        offline=offline,
     )
     data = load_data(request, with_test=True)
     found = findings(data, request.budget(data.task.low_cost))

@@ -69,21 +69,32 @@ def search(
     ] = None,
     validation: Annotated[str | None, _option("--validation", panel=_DATA, text="Own validation examples; else cut from --train.")] = None,
     test: Annotated[str | None, _option("--test", panel=_DATA, text="Own test examples, kept for the end; else cut from --train.")] = None,
+    dataset: Annotated[str | None, _option("--dataset", panel=_DATA, text="Any data set of the hub: owner/name[:configuration].")] = None,
+    splits: Annotated[
+        str | None,
+        _option(
+            "--splits",
+            panel=_DATA,
+            text="Which of its splits serve as what: validation=dev,train=train[:20000].",
+            show_default="splits of usual names",
+        ),
+    ] = None,
     kind: Annotated[
         str | None,
         _option(
             "--kind",
             panel=_DATA,
             autocompletion=completion.kinds,
-            text="What kind of task own files are; see: autopeft list kinds.",
+            text="What kind of task own data are; see: autopeft list kinds.",
             show_default="inferred from columns and labels",
         ),
     ] = None,
     text: Annotated[
-        str | None, _option("--text", panel=_DATA, text="Own files' column to read, or two: a,b.", show_default="columns of usual names")
+        str | None,
+        _option("--text", panel=_DATA, text="Own data's column to read, or more: a,b.", show_default="columns of usual names"),
     ] = None,
     label: Annotated[
-        str | None, _option("--label", panel=_DATA, text="Own files' column to predict.", show_default="a column of a usual name")
+        str | None, _option("--label", panel=_DATA, text="Own data's column to predict.", show_default="a column of a usual name")
     ] = None,
     data_dir: Annotated[
         str | None, _option("--data-dir", panel=_DATA, envvar="AUTOPEFT_DATA", text="A folder with one sub-folder of files a task.")
@@ -181,6 +192,8 @@ def search(
 
       autopeft search --train train.csv --text question --label topic
 
+      autopeft search --dataset openai/gsm8k:main --text question --label answer --kind causal_lm --model HuggingFaceTB/SmolLM2-135M
+
       autopeft search --task mrpc --objectives accuracy,trainable_parameters,latency_seconds --max-params 0.5% --start lora,mam
 
       autopeft search --resume runs/mrpc
@@ -203,7 +216,7 @@ def _request(context: typer.Context) -> "SearchRequest":
     from autopeft.request import SearchRequest
 
     given = dict(context.params)
-    for name in ("text", "objectives", "start"):
+    for name in ("text", "splits", "objectives", "start"):
         given[name] = tuple(part.strip() for part in given[name].split(",")) if given[name] else ()
     for name in ("plugins", "warm_start"):
         given[name] = tuple(given[name] or ())

@@ -15,7 +15,7 @@ from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
 from autopeft.study.retrained import RetrainedFolder, searched_metric
 from autopeft.study.study import Study
-from autopeft.tasks import Task, TaskData, load, load_files
+from autopeft.tasks import Task, TaskData, load, load_dataset, load_files
 from autopeft.training.backbone import BackboneSource, find_backbone
 
 
@@ -67,7 +67,7 @@ class FinishedTrial:
         """
         if "task" in self.data:
             return load(self.data["task"], data_dir=self.data["data_dir"])
-        return load_files(**self.data)
+        return load_dataset(**self.data) if "dataset" in self.data else load_files(**self.data)
 
 
 def read_retrained(run: RunDirectory, number: int) -> FinishedTrial:
@@ -167,4 +167,6 @@ def _data(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return what names the examples; run.json holds full paths, so an export may be used from anywhere."""
     if asked.get("task"):
         return {"task": asked["task"], "data_dir": asked.get("data_dir")}
+    if asked.get("dataset"):
+        return {name: asked.get(name) for name in ("dataset", "splits", "text", "label", "kind")}
     return {name: asked.get(name) for name in ("train", "validation", "test", "text", "label", "kind")}

@@ -84,7 +84,7 @@ class RetrainRequest:
             changes["data_dir"] = self.data_dir
         if self.task is not None:
             changes |= {"task": self.task, "objectives": ()}
-            changes |= dict.fromkeys(("train", "validation", "test", "label", "kind")) | {"text": ()}
+            changes |= dict.fromkeys(("train", "validation", "test", "dataset", "label", "kind")) | {"text": (), "splits": ()}
         return replace(asked, **changes)
 
     def folder(self, run: RunDirectory) -> RetrainedFolder:

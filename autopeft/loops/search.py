@@ -51,8 +51,9 @@ from autopeft.study.problem import SpaceProblem
 from autopeft.study.record import TrialRecord, is_on_front
 from autopeft.study.rows import json_lines
 from autopeft.study.study import Study
-from autopeft.tasks import TaskData, family_of, load, load_files
+from autopeft.tasks import TaskData, family_of, load, load_dataset, load_files
 from autopeft.tasks.checks import findings
+from autopeft.tasks.dataset import task_name
 from autopeft.training.backbone import BackboneSource, find_backbone, require_weights
 from autopeft.training.batches import draw
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome, RunnerSettings
@@ -374,20 +375,15 @@ def load_data(request: SearchRequest, *, with_test: bool = False) -> TaskData:
     Raises:
         InvalidInputError: A file breaks a rule.
         UnknownNameError: There is no such task.
-        UnavailableError: The task's data is neither in a folder nor can the hub be reached.
+        UnavailableError: The data is neither in a folder nor can the hub be reached.
     """
     if request.task is not None:
         return load(request.task, data_dir=request.data_dir, offline=request.offline, with_test=with_test)
+    columns: dict[str, Any] = {"text": request.text, "label": request.label, "kind": request.kind}
+    if request.dataset is not None:
+        return load_dataset(request.dataset, splits=request.splits, **columns, offline=request.offline, with_test=with_test)
     assert request.train is not None
-    return load_files(
-        request.train,
-        request.validation,
-        request.test,
-        text=request.text,
-        label=request.label,
-        kind=request.kind,
-        with_test=with_test,
-    )
+    return load_files(request.train, request.validation, request.test, **columns, with_test=with_test)
 
 
 def _start(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> Executor:
@@ -447,6 +443,6 @@ def _write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, s
 
 def _free_folder(request: SearchRequest) -> Path:
     """Return runs/<task>, or the first of runs/<task>-2, -3, ... that is not there yet."""
-    name = request.task or Path(str(request.train)).stem
+    name = request.task or (task_name(request.dataset) if request.dataset else Path(str(request.train)).stem)
     candidates = (Path("runs") / (name if number == 1 else f"{name}-{number}") for number in count(1))
     return next(path for path in candidates if not path.exists())

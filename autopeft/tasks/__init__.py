@@ -3,6 +3,7 @@
 Importing this is cheap: readers, the hub and everything heavy are imported by the functions that use them.
 """
 
+from autopeft.tasks.dataset import load_dataset
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.entry import HubDataset
 from autopeft.tasks.families import family_class, family_names, family_of
@@ -28,6 +29,7 @@ __all__ = [
     "family_of",
     "get_task",
     "load",
+    "load_dataset",
     "load_files",
     "rank",
     "register_task",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from autopeft.tasks.columns import is_hidden
 from autopeft.tasks.cutting import CUT_SEED, cut
 from autopeft.tasks.entry import Role
 from autopeft.tasks.families import family_of
@@ -49,3 +50,22 @@ def assemble(
     ]
     notes += [note for table in (train, *held_out.values()) for note in table.notes]
     return TaskData(family.fit(rest), rest, splits["validation"], splits["test"] if with_test else None, tuple(notes))
+
+
+def without_hidden(train: Table, held_out: Mapping[Role, Table], target: str) -> tuple[dict[Role, Table], dict[Role, str]]:
+    """Return the splits whose answers are public, and why there is none for the other roles.
+
+    Args:
+        train: The training rows. Where they have no column of answers, such as conversations, none can be hidden.
+        held_out: The rows of "validation" and of "test", where there are any.
+        target: The column with the answers.
+    """
+    found, why_missing = {}, {}
+    for role in _HELD_OUT:
+        if role not in held_out:
+            why_missing[role] = f"there is no {role} split"
+        elif target in train.columns and is_hidden(held_out[role], target):
+            why_missing[role] = f"the public {role} labels are hidden"
+        else:
+            found[role] = held_out[role]
+    return found, why_missing

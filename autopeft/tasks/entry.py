@@ -7,7 +7,8 @@ from autopeft.tasks.table import Table
 from autopeft.tasks.task import Task
 
 Role = str
-"""What a split is for: "train", "validation" or "test"."""
+"""What a split is for, one of `ROLES`."""
+ROLES: tuple[Role, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,11 @@ class HubDataset:
     """Owner and name, such as "nyu-mll/glue"."""
     configuration: str | None = None
     """Which of its configurations."""
-    splits: Mapping[Role, str] = field(default_factory=lambda: {role: role for role in ("train", "validation", "test")}, hash=False)
-    """The hub's name of the split that serves each role; "validation" and "test" may be missing."""
+    splits: Mapping[Role, str] = field(default_factory=lambda: {role: role for role in ROLES}, hash=False)
+    """The hub's name of the split that serves each role, and which part of it: "train[:20000]"; "validation" and "test" may be missing."""
+    is_described: bool = True
+    """Whether a registered task says what is in it; else splits of usual names serve the roles that `splits` lacks, and classes that the
+    data set names are called so."""
 
 
 @dataclass(frozen=True)

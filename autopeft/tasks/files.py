@@ -46,7 +46,7 @@ def load_files(
     given = Columns((text,) if isinstance(text, str) else tuple(text), label)
     for column in (*given.inputs, *([label] if label else [])):
         table.column(column)
-    family, columns = _family(table, given, kind)
+    family, columns = find_family(table, given, kind)
     task = family.make_task(table, name or Path(train).stem, columns)
     files = {role: path for role, path in (("validation", validation), ("test", test)) if path is not None}
     return assemble(
@@ -59,8 +59,13 @@ def load_files(
     )
 
 
-def _family(table: Table, given: Columns, kind: str | None) -> tuple[type[Family], Columns]:
-    """Return what kind of task a table is, and the columns of it."""
+def find_family(table: Table, given: Columns, kind: str | None) -> tuple[type[Family], Columns]:
+    """Return what kind of task a table is, and the columns of it.
+
+    Raises:
+        InvalidInputError: It has no columns of the kind that is given, or of any.
+        UnknownNameError: There is no such kind.
+    """
     families = [family_class(name) for name in ([kind] if kind else family_names())]
     for family in families:
         columns = family.find_columns(table, given)

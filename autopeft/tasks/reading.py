@@ -46,7 +46,7 @@ def read_table(path: str | os.PathLike[str]) -> Table:
         raise InvalidInputError(f"the data file {file} must end in one of {', '.join(SUFFIXES)}", value=file.suffix)
     if not (n_bytes := file.stat().st_size):
         raise InvalidInputError(f"{file} is empty", remedy="Give a file with a header and one row per example.")
-    _require_size(file, n_bytes)
+    require_size(file, n_bytes)
     table = reader(file)
     if not len(table):
         raise InvalidInputError(f"{file} has no rows", remedy="It needs one per example, after a header if it is CSV or TSV.")
@@ -64,10 +64,14 @@ def _read_folder(folder: Path) -> Table | None:
     return None
 
 
-def _require_size(file: Path, n_bytes: int) -> None:
+def require_size(source: Path | str, n_bytes: int, remedy: str = "Give a sample of it: a search needs only thousands of rows.") -> None:
+    """Check that data fit into memory.
+
+    Raises:
+        InvalidInputError: They don't.
+    """
     if n_bytes > MAX_BYTES:
-        remedy = "Give a sample of it: a search needs only thousands of rows."
-        raise InvalidInputError(f"{file} must hold at most {MAX_BYTES:,} bytes", value=n_bytes, remedy=remedy)
+        raise InvalidInputError(f"{source} must hold at most {MAX_BYTES:,} bytes", value=n_bytes, remedy=remedy)
 
 
 def _read_csv(file: Path) -> Table:
@@ -216,7 +220,7 @@ def _read_parquet(file: Path) -> Table:
             for batch in parquet.iter_batches():
                 # Counted as it unpacks: the sizes in the file's header are those of the encoded data.
                 n_bytes += batch.nbytes
-                _require_size(file, n_bytes)
+                require_size(file, n_bytes)
                 batches.append(batch)
         table = pa.Table.from_batches(batches, schema)
         columns = {name: column.to_pylist() for name, column in zip(table.column_names, table.columns, strict=True)}

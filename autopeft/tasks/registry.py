@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.tasks.benchmarks import BENCHMARKS
 from autopeft.tasks.demo.generation import DEMO
 from autopeft.tasks.entry import Entry, HubDataset, Role
 from autopeft.tasks.glue import GLUE
 from autopeft.tasks.table import Table
 from autopeft.tasks.task import Task
 
-_ENTRIES = {entry.task.name: entry for entry in (*GLUE, DEMO)}
+_ENTRIES = {entry.task.name: entry for entry in (*GLUE, *BENCHMARKS, DEMO)}
 
 
 def register_task(task: Task, *, hub: HubDataset | None = None, generate: Callable[[], Mapping[Role, Table]] | None = None) -> None:

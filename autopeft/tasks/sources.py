@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autopeft.errors import InvalidInputError, UnavailableError
-from autopeft.tasks.assembly import assemble
-from autopeft.tasks.columns import is_hidden
+from autopeft.tasks.assembly import assemble, without_hidden
 from autopeft.tasks.entry import Entry, Role
 from autopeft.tasks.hub import load_dataset_tables
 from autopeft.tasks.reading import SUFFIXES, read_table
@@ -39,14 +38,9 @@ def load(name: str, *, data_dir: str | os.PathLike[str] | None = None, offline: 
         _refuse_own_files(name, data_dir)
     entry = find(name)
     tables = dict(_find_tables(entry, data_dir, offline))
-    train, why_missing = tables.pop("train"), {}
-    for role in ("validation", "test"):
-        if role not in tables:
-            why_missing[role] = f"there is no {role} split"
-        elif is_hidden(tables[role], entry.task.target_column):
-            del tables[role]
-            why_missing[role] = f"the public {role} labels are hidden"
-    return assemble(entry.task, train, tables, ids=_accepted_ids(entry.task), why_missing=why_missing, with_test=with_test)
+    train = tables.pop("train")
+    held_out, why_missing = without_hidden(train, tables, entry.task.target_column)
+    return assemble(entry.task, train, held_out, ids=_accepted_ids(entry.task), why_missing=why_missing, with_test=with_test)
 
 
 def _refuse_own_files(name: str, data_dir: str | os.PathLike[str] | None) -> None:

@@ -149,8 +149,10 @@ def test_a_cluster_that_is_not_there(autopeft: Autopeft, own: list[str], backbon
         (["--train", "t.csv", "--text", "a", "--label", "b", "--kind", "summarization"], ["unknown kind of task", "Known: "]),
         (["--task", "demo", "--train", "t.csv"], ["both are given: --task and --train", "Leave out --task, or --train"]),
         (["--task", "demo", "--label", "b"], ["both are given: --task and --label"]),
+        (["--dataset", "a/b", "--train", "t.csv"], ["both are given: --dataset and --train", "--splits train=NAME"]),
+        (["--train", "t.csv", "--splits", "train=a"], ["--splits are those of a data set of the hub"]),
     ],
-    ids=["flag", "kind", "task and file", "task and column"],
+    ids=["flag", "kind", "task and file", "task and column", "data set and file", "splits of a file"],
 )
 def test_nothing_is_proposed_that_is_another_thing(arguments: list[str], parts: list[str]) -> None:
     answer = CliRunner().invoke(app, ["search", *arguments])

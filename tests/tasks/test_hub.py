@@ -1,5 +1,6 @@
 """The hub as a folder that looks like its cache, and as servers on the loopback interface; never the real one."""
 
+import json
 import os
 import socket
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from autopeft.errors import InvalidInputError
 from autopeft.hub import DEADLINE_SECONDS, REQUEST_SECONDS
+from autopeft.tasks import load_dataset
 from tests.tasks.helpers import write
 
 REVISION = "0" * 40
@@ -58,6 +61,93 @@ def fill_cache(home: Path, *, splits: tuple[str, ...] = ("train", "validation", 
         columns = {"sentence1": [f"{split} {index}" for index in range(n)], "sentence2": ["x"] * n, "label": [0, 1] * (n // 2)}
         write(snapshot / "rte" / f"{split}-00000-of-00001.parquet", columns)
     (snapshot / "README.md").write_text(f"---\nconfigs:\n- config_name: rte\n  data_files:\n{files}---\n")
+
+
+def fill_cache_of_any(home: Path) -> None:
+    """Lay out a data set of somebody's with two configurations, splits of its own names, named classes and nested columns."""
+    repository = home / "hub" / "datasets--some--reviews"
+    snapshot = repository / "snapshots" / REVISION
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(REVISION)
+    names = {"name": "verdict", "dtype": {"class_label": {"names": {"0": "bad", "1": "good"}}}}
+    nested = {"name": "review", "struct": [{"name": "body", "dtype": "string"}]}
+    infos, configs = [], []
+    for configuration in ("films", "books"):
+        for split, n in (("all", 40), ("dev", 6)):
+            rows = {"review": [{"body": f"{configuration} {split} {index}"} for index in range(n)], "verdict": [0, 1] * (n // 2)}
+            write(snapshot / configuration / f"{split}-00000.parquet", rows)
+        infos.append({"config_name": configuration, "features": [nested, names]})
+        files = [{"split": split, "path": f"{configuration}/{split}-*"} for split in ("all", "dev")]
+        configs.append({"config_name": configuration, "data_files": files})
+    (snapshot / "README.md").write_text("---\n" + json.dumps({"dataset_info": infos, "configs": configs}) + "\n---\n")
+
+
+ANY = """
+import sys, time
+import autopeft.tasks as tasks
+def attempt(reference, **options):
+    try:
+        data = tasks.load_dataset(reference, with_test=True, **options)
+        print(data.task.name, data.task.kind, data.task.labels, len(data.train), len(data.validation), data.train.inputs[0][0])
+    except Exception as error:
+        print(type(error).__name__, error)
+start = time.process_time()
+columns = {"text": "review.body", "label": "verdict"}
+attempt("some/reviews:films", splits=["train=all"], **columns)
+attempt("some/reviews:books", splits=["train=all[10:30]"], **columns)
+attempt("some/reviews:books", **columns)
+attempt("some/reviews:books", splits=["train=every"], **columns)
+attempt("some/reviews", **columns)
+attempt("some/others")
+print(time.process_time() - start)
+"""
+
+
+def test_any_data_set_is_read_by_columns_and_splits(tmp_path: Path, black_hole: str) -> None:
+    fill_cache_of_any(tmp_path)
+    message, seconds = attempt(tmp_path, program=ANY, HF_ENDPOINT=black_hole, HF_HUB_OFFLINE="1")
+    films, books, unclear, missing, configuration, absent = message.splitlines()
+    assert films == "reviews-films classification ('bad', 'good') 36 6 films all 0"
+    assert books.startswith("reviews-books classification ('bad', 'good') 18 6 books all 1")
+    assert "which split of some/reviews is for training. Say which: --splits train=NAME. It has: all, dev" in unclear
+    assert "some/reviews has no such split (got 'every')" in missing
+    assert "UnavailableError" in configuration
+    assert "'films', 'books'" in configuration
+    assert "UnavailableError there are no examples: some/others is not in the hub's cache, and the network is not used" in absent
+    assert "--train FILE" in absent
+    assert seconds < 10
+
+
+def test_a_data_set_with_a_program_is_had_as_parquet(tmp_path: Path, answering_hub: str) -> None:
+    program = """
+import datasets
+def load_dataset(*arguments, **more):
+    if not more:
+        raise RuntimeError("Dataset scripts are no longer supported, but found glue.py")
+    print("asked for", *arguments, more)
+    rows = {"text": [f"t {n}" for n in range(20)], "label": [0, 1] * 10}
+    return {"train": datasets.Dataset.from_dict(rows)}
+datasets.load_dataset = load_dataset
+import autopeft.tasks as tasks
+print(len(tasks.load_dataset("nyu-mll/glue").train))
+print(0.0)
+"""
+    message, _ = attempt(tmp_path, program=program, HF_ENDPOINT=answering_hub)
+    assert message == "asked for nyu-mll/glue None {'revision': 'refs/convert/parquet'}\n16"
+
+
+@pytest.mark.parametrize(
+    ("reference", "splits", "message"),
+    [
+        ("a/b/c", (), r"named as owner/name or owner/name:configuration .got 'a/b/c'"),
+        ("a b", (), "named as owner/name"),
+        ("a/b", ("dev",), r"--splits must name a split for some of train, validation, test.*got 'dev'"),
+        ("a/b", ("train=x", "train=y"), "each once"),
+    ],
+)
+def test_a_wrong_reference_is_refused(reference: str, splits: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        load_dataset(reference, splits=splits)
 
 
 @pytest.fixture

@@ -30,7 +30,6 @@ def test_number_of_outputs() -> None:
     ("change", "message"),
     [
         ({"input_columns": ()}, "reads at least one column"),
-        ({"input_columns": ("a", "b", "c")}, "one or two text columns"),
         ({"input_columns": ("a", "a")}, "reads at least one column and predicts another"),
         ({"input_columns": ("label",)}, "predicts another one, here 'label'"),
         ({"labels": ()}, "two or more label names"),

@@ -27,7 +27,7 @@ class MultiLabel(SequenceFamily):
 
     name: ClassVar[str] = "multi_label"
     summary: ClassVar[str] = "any number of labels for a text, or a pair of texts"
-    columns_in_words: ClassVar[str] = "one or two columns of text, and a column of labels: a list, or names with ; or | between them"
+    columns_in_words: ClassVar[str] = "a column of text or more, and a column of labels: a list, or names with ; or | between them"
     problem_type: ClassVar[str] = "multi_label_classification"
 
     @classmethod

@@ -96,16 +96,18 @@ class MultipleChoice(Family):
         is_list = len(numbered) == 1
         choices = [_choices(table, numbered[0], row) for row in range(len(table))] if is_list else None
         rows = choices or [list(cells) for cells in zip(*(texts(table, name) for name in numbered), strict=True)]
-        answers = [self._answer(table, row, some) for row, some in enumerate(rows)]
+        answers = [self._answer(table, row, some, numbered) for row, some in enumerate(rows)]
         return Split((joined, rows), np.array(answers, dtype=np.int64))
 
-    def _answer(self, table: "Table", row: int, choices: Sequence[str]) -> int:
-        """Return which choice a cell names: by its number from 0, its letter from A, or its text."""
+    def _answer(self, table: "Table", row: int, choices: Sequence[str], columns: Sequence[str]) -> int:
+        """Return which choice a cell names: by its number from 0, its letter from A, its text, or its column."""
         column = self.task.target_column
         cell = table.column(column)[row]
         text = str(cell).strip()
         if text in choices:
             return choices.index(text)
+        if text in columns and len(columns) == len(choices):
+            return columns.index(text)
         if not isinstance(cell, bool) and re.fullmatch(r"\d+(\.0)?", text) and int(float(text)) < len(choices):
             return int(float(text))
         if len(text) == 1 and 0 <= ord(text.upper()) - ord("A") < len(choices):

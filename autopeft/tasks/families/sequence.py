@@ -14,7 +14,7 @@ from autopeft.tasks.text import find_texts, lengths, text_batch, tokenise, witho
 
 if TYPE_CHECKING:
     from autopeft.tasks.table import Table
-    from autopeft.tasks.task import Split, Task
+    from autopeft.tasks.task import Split
 
 USUAL_TEXTS = (
     ("text",),
@@ -32,9 +32,9 @@ CHUNK = 1000
 
 
 class SequenceFamily(Family):
-    """A head over one or two texts."""
+    """A head over a text, or a pair of texts; of three and more columns the first is one text and the others together are the other."""
 
-    columns_in_words: ClassVar[str] = "one or two columns of text, and a label column"
+    columns_in_words: ClassVar[str] = "a column of text or more, and a label column"
     auto_model: ClassVar[str] = "AutoModelForSequenceClassification"
     peft_task_type: ClassVar[str] = "SEQ_CLS"
     pipeline: ClassVar[str] = "text-classification"
@@ -48,13 +48,6 @@ class SequenceFamily(Family):
         inputs = find_texts(table, given.inputs, target, USUAL_TEXTS)
         return Columns(inputs, target) if inputs and target else None
 
-    @classmethod
-    def check(cls, task: "Task") -> None:
-        """Check that one or two texts are read."""
-        super().check(task)
-        if len(task.input_columns) not in (1, 2):
-            raise InvalidInputError("a task on texts reads one or two text columns", value=task.input_columns)
-
     def read(self, table: "Table", ids: Mapping[str, int]) -> "Split":
         """Return texts and labels."""
         from autopeft.tasks.task import Split
@@ -67,7 +60,7 @@ class SequenceFamily(Family):
 
     def encode(self, processor: Any, split: "Split", max_length: int, *, training: bool = False) -> Encoded:
         """Return one row an example."""
-        rows, n_cut = tokenise(processor, split.inputs, max_length)
+        rows, n_cut = tokenise(processor, _sides(split.inputs), max_length)
         return Encoded(self, processor, rows, np.asarray(split.targets), lengths(rows), np.ones(len(rows), dtype=np.int64), n_cut)
 
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
@@ -126,7 +119,7 @@ class SequenceFamily(Family):
 
     def usage(self, max_length: int) -> str:
         """Return a forward pass over one text, and its answer."""
-        arguments = ", ".join(repr(f"The {column}.") for column in self.task.input_columns)
+        arguments = ", ".join(repr(text) for (text,) in _sides([[f"The {column}."] for column in self.task.input_columns]))
         return (
             f'inputs = tokenizer({arguments}, truncation=True, max_length={max_length}, return_tensors="pt")\n'
             "with torch.no_grad():\n    logits = model(**inputs).logits\n"
@@ -140,14 +133,32 @@ class SequenceFamily(Family):
     def prompts(self, processor: Any, split: "Split", max_length: int) -> Any:
         """Yield the columns by name, cut to what a trial saw of them, then the label in words."""
         for start in range(0, len(split), CHUNK):
-            columns = without_far_ends(processor, [column[start : start + CHUNK] for column in split.inputs], max_length)
-            encoded = processor(*columns, truncation=True, max_length=max_length, return_offsets_mapping=processor.is_fast)
+            columns = [column[start : start + CHUNK] for column in split.inputs]
+            sides = without_far_ends(processor, _sides(columns), max_length)
+            encoded = processor(*sides, truncation=True, max_length=max_length, return_offsets_mapping=processor.is_fast)
             for index, target in enumerate(split.targets[start : start + CHUNK]):
-                cells = [
-                    f"{name}: {column[index][: _end(encoded, index, place)]}"
-                    for place, (name, column) in enumerate(zip(self.task.input_columns, columns, strict=True))
-                ]
-                yield {"prompt": "\n".join([*cells, f"{self.task.target_column}:"]), "completion": f" {self.answer(target)}"}
+                first, *others = (column[index] for column in columns)
+                ends = [_end(encoded, index, place) for place in range(min(2, len(columns)))]
+                cells = [first[: ends[0]], *(_cut_together(others, ends[1]) if others else ())]
+                lines = [f"{name}: {cell}" for name, cell in zip(self.task.input_columns, cells, strict=True)]
+                yield {"prompt": "\n".join([*lines, f"{self.task.target_column}:"]), "completion": f" {self.answer(target)}"}
+
+
+def _sides(columns: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """Return one or two columns of texts: the first, and all others joined by line breaks."""
+    first, *others = columns
+    return [first, *(["\n".join(cells) for cells in zip(*others, strict=True)] for _ in others[:1])]
+
+
+def _cut_together(cells: Sequence[str], end: int | None) -> list[str]:
+    """Return what is left of texts that are joined by line breaks and then cut."""
+    if end is None:
+        return list(cells)
+    found, start = [], 0
+    for cell in cells:
+        found.append(cell[: max(0, end - start)])
+        start += len(cell) + 1
+    return found
 
 
 def _end(encoded: Any, index: int, place: int) -> int | None:
