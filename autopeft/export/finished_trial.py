@@ -128,7 +128,8 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
 
 
 def _task_of(adapter: Path) -> Task:
-    """Return the task that an adapter was trained for, with the scale of its numbers: a resumed run may have found another one since.
+    """Return the task that an adapter was trained for, with the scale of its numbers or its threshold: a resumed
+    run may have found others since.
 
     Raises:
         InvalidInputError: The adapter's description is gone, damaged, or of another version.

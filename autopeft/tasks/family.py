@@ -5,7 +5,7 @@
 | a table | `find_columns`, `claims`, `make_task`, `read`, `fit`: whether it looks like this kind of task, the task, and its examples |
 | examples | `encode`, `collate`: numbers, once per worker, and batches of them |
 | a batch | `forward`, `loss`, `reduce`: outputs, the sum of the losses, and a prediction per row that takes little memory |
-| predictions | `score`, `rank`, `trivial_scores`: the task's metrics, which of two models is better, and what no training reaches too |
+| predictions | `score`, `tuned`, `rank`, `trivial_scores`: metrics, thresholds, which model is better, what no training reaches too |
 | new examples | `read_unlabelled`, `answers`: what a trained model makes of them |
 | a model | `auto_model`, `configure`, `start_head`: its class, and its head |
 | an export | `fold`, `peft_task_type`, `pipeline`, `usage`, ...: what other libraries call it, and how it is used |
@@ -83,6 +83,8 @@ class Family(ABC):
     """Whether the loss of a batch isn't the sum of its parts' losses."""
     has_fresh_head: ClassVar[bool] = True
     """Whether a head is drawn anew and trained with every configuration; else the pretrained output layer is used as it is."""
+    is_tuned: ClassVar[bool] = False
+    """Whether `tuned` sets something by validation examples."""
     evaluation_positions: ClassVar[int | None] = None
     """Most positions in a batch that is not trained on, where outputs are large; None: no such limit."""
     low_cost: ClassVar[Budget] = Budget(train_examples=2000, epochs=2, evaluation_examples=500, batch_size=16)
@@ -215,6 +217,13 @@ class Family(ABC):
         Returns:
             Where an output is not finite every metric is NaN: a diverged model has no accuracy.
         """
+
+    def tuned(self, predictions: Sequence[Any], encoded: Encoded) -> "Task":
+        """Return the task with what answers depend on besides the model, such as a threshold, set by validation examples.
+
+        It is only asked of families that say `is_tuned`.
+        """
+        return self.task
 
     def score_generated(self, model: "nn.Module", encoded: Encoded) -> dict[str, float]:
         """Return metrics of what a model writes, by name, for families that write; it is slow, so it is done on test data alone."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from autopeft.tasks import Encoded
+from autopeft.tasks import Encoded, family_of
 from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.batches import EVALUATION_BATCH, evaluation_batches
 from autopeft.training.hidden_states import FrozenPart
@@ -50,8 +50,12 @@ def predict(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen:
 
 
 def evaluate(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen: FrozenPart | None = None) -> dict[str, float]:
-    """Return the task's metrics of the model on a split; arguments as in `predict`."""
-    return split.family.score(predict(model, split, bfloat16=bfloat16, frozen=frozen), split)
+    """Return the task's metrics of the model on validation examples; arguments as in `predict`.
+
+    What a family tunes by such examples is tuned first, as it is for the model that is kept.
+    """
+    predictions = predict(model, split, bfloat16=bfloat16, frozen=frozen)
+    return family_of(split.family.tuned(predictions, split)).score(predictions, split)
 
 
 def score_generated(model: nn.Module, split: Encoded) -> dict[str, float]:

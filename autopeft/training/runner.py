@@ -16,7 +16,7 @@ from autopeft.methods.checkpoint import pack
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
 from autopeft.methods.positions import n_positions
-from autopeft.tasks import Encoded, Split, family_of
+from autopeft.tasks import Encoded, Split, Task, family_of
 from autopeft.training.batches import draw
 from autopeft.training.device import (
     Clock,
@@ -126,8 +126,9 @@ class TrialRunner:
                 curve, train_seconds = self._train(training, assignment, validation, frozen, best)
                 done = curve[-1].progress == 1
                 kept = curve[-1] if best is None else best.restore()
-                final = None if best is None else self._test(kept.epoch, budget)
-                adapter = pack(applied, self._metadata(assignment, kept.metrics)) if done else {}
+                task = self._tuned(validation, frozen) if done else self._settings.task
+                final = None if best is None else self._test(task, kept.epoch, budget)
+                adapter = pack(applied, self._metadata(task, assignment, kept.metrics)) if done else {}
                 state = b"" if done else training.state()
                 peak_bytes = peak_memory_bytes(self._device)  # before a merge to measure latency clones weights
                 latency = latency_seconds(applied, validation) if done and self._settings.latency else None
@@ -174,11 +175,17 @@ class TrialRunner:
                 best.offer(curve[-1])
         return curve, seconds
 
-    def _test(self, epoch: float, budget: Budget) -> FinalMeasurement:
+    def _tuned(self, validation: Encoded, frozen: FrozenPart) -> Task:
+        """Return the task with what is tuned for the model as it is now, by the examples that it is measured on."""
+        if not self._family.is_tuned:
+            return self._settings.task
+        return self._family.tuned(predict(self._loaded.model, validation, frozen=frozen), validation)
+
+    def _test(self, task: Task, epoch: float, budget: Budget) -> FinalMeasurement:
         assert self._settings.test is not None
-        split = self._encode(self._settings.test, budget.max_length)
+        split = family_of(task).encode(self._loaded.processor, self._settings.test, budget.max_length)
         predictions = predict(self._loaded.model, split)
-        scores = self._family.score(predictions, split) | score_generated(self._loaded.model, split)
+        scores = split.family.score(predictions, split) | score_generated(self._loaded.model, split)
         return FinalMeasurement(epoch, scores, resampled_scores(predictions, split))
 
     def _data(self, budget: Budget) -> tuple[Encoded, Encoded]:
@@ -192,9 +199,9 @@ class TrialRunner:
     def _encode(self, split: Split, max_length: int, *, training: bool = False) -> Encoded:
         return self._family.encode(self._loaded.processor, split, max_length, training=training)
 
-    def _metadata(self, assignment: Assignment, metrics: Mapping[str, float]) -> dict[str, Any]:
+    def _metadata(self, task: Task, assignment: Assignment, metrics: Mapping[str, float]) -> dict[str, Any]:
         return {
-            "task": self._settings.task.to_dict(),
+            "task": task.to_dict(),
             "trial": assignment.trial,
             "seed": assignment.seed,
             "budget": assignment.budget.to_dict(),

@@ -1,5 +1,6 @@
 """Every kind of task, searched, exported and loaded again by the libraries that the exports are for."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from autopeft.api import SilentSearch
 from autopeft.errors import UnsupportedError
 from autopeft.export.description import read_description
 from autopeft.export.finished_trial import read_trial
+from autopeft.export.predictor import load_predictor, predictor_of
 from autopeft.export.trained import load_trained
 from autopeft.export.writing import export_trial
 from autopeft.loops.search import search
@@ -75,12 +77,15 @@ def test_an_export_predicts_what_the_trial_did_and_its_card_runs(
     if trial.task.kind == "image_classification":
         family.decode(family.example.inputs[0][0]).save("image.png")  # type: ignore[attr-defined]
     exec(compile(snippet, "README.md", "exec"), {})
+    answers = [predictor.predict_file(run.asked()["train"]["value"])[1] for predictor in (load_predictor(folder), predictor_of(trial))]
+    assert [answer["prediction"] for answer in answers[0]] == pytest.approx([answer["prediction"] for answer in answers[1]], abs=1e-4)
 
 
 def test_a_script_carries_the_data_of_its_kind(run: RunDirectory, tmp_path: Path) -> None:
     folder = export_trial(run, 0, "script", tmp_path / "script")
     assert (folder / "train.py").is_file()
-    assert read_trial(run, 0).load_data().task == read_trial(run, 0).task
+    task = read_trial(run, 0).load_data().task
+    assert replace(read_trial(run, 0).task, settings=task.settings) == task  # what is tuned is the trial's own
 
 
 def test_a_language_model_s_trainer_gets_its_prompts_or_says_why_not(run: RunDirectory, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Any number of labels for a text or a pair of texts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -10,8 +11,9 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import is_sequence, label_sets
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
-from autopeft.tasks.family import LOSS, Columns, Metric, stacked
+from autopeft.tasks.family import LOSS, Columns, Metric, all_finite, stacked
 from autopeft.tasks.metrics import MULTI_LABEL
+from autopeft.tasks.thresholds import best_threshold
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,15 +22,21 @@ if TYPE_CHECKING:
     from autopeft.tasks.task import Split, Task
 
 MAX_LABELS = 1000
+_THRESHOLD = "threshold"
 
 
 class MultiLabel(SequenceFamily):
-    """Binary cross-entropy of every label; a label is predicted where its logit is above 0."""
+    """Binary cross-entropy of every label; a label is predicted where its probability is above a threshold.
+
+    The threshold is the one of the largest micro F1 on validation examples. It is one for all labels: that is what maximises micro F1,
+    and few validation examples have a rare label, to which a threshold of its own would fit by chance.
+    """
 
     name: ClassVar[str] = "multi_label"
     summary: ClassVar[str] = "any number of labels for a text, or a pair of texts"
     columns_in_words: ClassVar[str] = "a column of text or more, and a column of labels: a list, or names with ; or | between them"
     problem_type: ClassVar[str] = "multi_label_classification"
+    is_tuned: ClassVar[bool] = True
 
     @classmethod
     def claims(cls, table: "Table", columns: Columns) -> bool:
@@ -96,9 +104,22 @@ class MultiLabel(SequenceFamily):
         each: Tensor = functional.binary_cross_entropy_with_logits(logits, batch.targets.to(logits.dtype), reduction="none")
         return each.mean(dim=1).sum()
 
+    @property
+    def threshold(self) -> float:
+        """The logit above which a label is predicted: 0, a probability of one half, until it is tuned."""
+        return float(self.task.settings.get(_THRESHOLD, 0.0))
+
+    def tuned(self, predictions: Sequence[Any], encoded: Encoded) -> "Task":
+        """Return the task with the threshold of the largest micro F1."""
+        if not all_finite(predictions):
+            return self.task
+        found = best_threshold(stacked(predictions).ravel(), np.asarray(encoded.references).ravel())
+        return replace(self.task, settings={**self.task.settings, _THRESHOLD: found})
+
     def score_arrays(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:
         """Return the metrics of logits."""
-        return {name: float(MULTI_LABEL[name](scores, labels)) for name in self.task.metrics}
+        above = scores - self.threshold
+        return {name: float(MULTI_LABEL[name](scores if name == LOSS.name else above, labels)) for name in self.task.metrics}
 
     def trivial_scores(self, split: "Split") -> dict[str, float]:
         """Return the best of one set of labels for all: those that more than so many examples have, for any number."""
@@ -116,13 +137,12 @@ class MultiLabel(SequenceFamily):
         from scipy.special import expit
 
         labels = self.task.labels
-        each = expit(stacked(predictions))
         return [
             {
-                "prediction": [label for label, probability in zip(labels, row, strict=True) if probability > 0.5],
-                "probabilities": dict(zip(labels, row.round(6).tolist(), strict=True)),
+                "prediction": [label for label, score in zip(labels, row, strict=True) if score > self.threshold],
+                "probabilities": dict(zip(labels, expit(row).round(6).tolist(), strict=True)),
             }
-            for row in each
+            for row in stacked(predictions)
         ]
 
     @property
@@ -147,8 +167,8 @@ class MultiLabel(SequenceFamily):
 
     @property
     def answer_code(self) -> str:
-        """The labels of positive logits."""
-        return f"[label for label, logit in zip({list(self.task.labels)!r}, logits[0]) if logit > 0]"
+        """The labels whose logits are above the threshold."""
+        return f"[label for label, logit in zip({list(self.task.labels)!r}, logits[0]) if logit > {self.threshold:.6g}]"
 
     def answer(self, target: Any) -> str:
         """Return the labels' names."""
