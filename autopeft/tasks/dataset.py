@@ -28,7 +28,7 @@ def load_dataset(
 
     Args:
         dataset: Owner and name, and its configuration where it has several: "openai/gsm8k:main".
-        splits: Which split serves which role where names aren't the usual ones, or a part of it: "validation=dev", "train=all[:9000]".
+        splits: Which split serves which role where names aren't the usual ones, or a part of it: "validation=dev", "train=train[:9000]".
         text: The columns that are read. Empty: those of the usual names.
         label: The column to predict. None: one of the usual names.
         kind: What kind of task it is, one of `family_names()`. None: inferred from columns and labels.

@@ -73,11 +73,11 @@ def fill_cache_of_any(home: Path) -> None:
     nested = {"name": "review", "struct": [{"name": "body", "dtype": "string"}]}
     infos, configs = [], []
     for configuration in ("films", "books"):
-        for split, n in (("all", 40), ("dev", 6)):
+        for split, n in (("every", 40), ("dev", 6)):
             rows = {"review": [{"body": f"{configuration} {split} {index}"} for index in range(n)], "verdict": [0, 1] * (n // 2)}
             write(snapshot / configuration / f"{split}-00000.parquet", rows)
         infos.append({"config_name": configuration, "features": [nested, names]})
-        files = [{"split": split, "path": f"{configuration}/{split}-*"} for split in ("all", "dev")]
+        files = [{"split": split, "path": f"{configuration}/{split}-*"} for split in ("every", "dev")]
         configs.append({"config_name": configuration, "data_files": files})
     (snapshot / "README.md").write_text("---\n" + json.dumps({"dataset_info": infos, "configs": configs}) + "\n---\n")
 
@@ -93,10 +93,10 @@ def attempt(reference, **options):
         print(type(error).__name__, error)
 start = time.process_time()
 columns = {"text": "review.body", "label": "verdict"}
-attempt("some/reviews:films", splits=["train=all"], **columns)
-attempt("some/reviews:books", splits=["train=all[10:30]"], **columns)
+attempt("some/reviews:films", splits=["train=every"], **columns)
+attempt("some/reviews:books", splits=["train=every[10:30]"], **columns)
 attempt("some/reviews:books", **columns)
-attempt("some/reviews:books", splits=["train=every"], **columns)
+attempt("some/reviews:books", splits=["train=no"], **columns)
 attempt("some/reviews", **columns)
 attempt("some/others")
 print(time.process_time() - start)
@@ -107,10 +107,10 @@ def test_any_data_set_is_read_by_columns_and_splits(tmp_path: Path, black_hole: 
     fill_cache_of_any(tmp_path)
     message, seconds = attempt(tmp_path, program=ANY, HF_ENDPOINT=black_hole, HF_HUB_OFFLINE="1")
     films, books, unclear, missing, configuration, absent = message.splitlines()
-    assert films == "reviews-films classification ('bad', 'good') 36 6 films all 0"
-    assert books.startswith("reviews-books classification ('bad', 'good') 18 6 books all 1")
-    assert "which split of some/reviews is for training. Say which: --splits train=NAME. It has: all, dev" in unclear
-    assert "some/reviews has no such split (got 'every')" in missing
+    assert films == "reviews-films classification ('bad', 'good') 36 6 films every 0"
+    assert books.startswith("reviews-books classification ('bad', 'good') 18 6 books every 1")
+    assert "which split of some/reviews is for training. Say which: --splits train=NAME. It has: every, dev" in unclear
+    assert "some/reviews has no such split (got 'no')" in missing
     assert "UnavailableError" in configuration
     assert "'films', 'books'" in configuration
     assert "UnavailableError there are no examples: some/others is not in the hub's cache, and the network is not used" in absent
