@@ -1,7 +1,8 @@
 """Images and sounds as they stand in files and in data sets of the hub."""
 
 import io
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 SOUND_SUFFIXES = (".wav",)
+READING_RATE = 16_000
+"""Samples a second that nearly all models read."""
 
 
 def contents(table: "Table", column: str, what: str) -> list[bytes]:
@@ -43,6 +46,21 @@ def contents(table: "Table", column: str, what: str) -> list[bytes]:
     return found
 
 
+def readable_contents(table: "Table", column: str, what: str, decode: Callable[[bytes], object]) -> list[bytes]:
+    """Return a column's files as bytes, each of which can be decoded.
+
+    Raises:
+        InvalidInputError: As in `contents`, or one can't; names the place.
+    """
+    files = contents(table, column, what)
+    for row, data in enumerate(files):
+        try:
+            decode(data)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{table.where(row)}: {error.rule}", value=error.value, remedy=error.remedy) from error
+    return files
+
+
 def image(data: bytes) -> "Image":
     """Return an image in RGB.
 
@@ -58,29 +76,45 @@ def image(data: bytes) -> "Image":
         raise InvalidInputError(f"an image can't be read: {error}", remedy="Save it anew as PNG or JPEG.") from error
 
 
-def sound(data: bytes, rate: int) -> NDArray[np.float32]:
+def sound(data: bytes, rate: int = READING_RATE) -> NDArray[np.float32]:
     """Return a WAV file's samples between -1 and 1, its channels' mean, at so many a second.
 
     Raises:
         InvalidInputError: It is none.
     """
-    from math import gcd
-
-    from scipy.io import wavfile
     from scipy.signal import resample_poly
 
-    try:
-        own, samples = wavfile.read(io.BytesIO(data))
-    except (ValueError, EOFError, OSError) as error:
-        raise InvalidInputError(f"a recording can't be read: {error}", remedy="Save it as WAV.") from error
-    if not samples.size:
-        raise InvalidInputError("a recording must have a sample", value=0)
+    own, samples = _wav(data)
     exact = samples.astype(np.float64)
     if samples.dtype == np.uint8:
         exact = (exact - 128) / 128
     elif np.issubdtype(samples.dtype, np.integer):
         exact /= -float(np.iinfo(samples.dtype).min)
     mono = exact.mean(axis=1) if exact.ndim == 2 else exact
-    common = gcd(int(own), rate)
-    found: NDArray[np.float32] = (mono if own == rate else resample_poly(mono, rate // common, int(own) // common)).astype(np.float32)
+    common = math.gcd(own, rate)
+    found: NDArray[np.float32] = (mono if own == rate else resample_poly(mono, rate // common, own // common)).astype(np.float32)
     return found
+
+
+def sound_length(data: bytes, rate: int = READING_RATE) -> int:
+    """Return how many samples `sound` makes of a WAV file.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    own, samples = _wav(data)
+    common = math.gcd(own, rate)
+    return math.ceil(len(samples) * (rate // common) / (own // common))
+
+
+def _wav(data: bytes) -> tuple[int, NDArray[Any]]:
+    """Return a WAV file's samples a second, and its samples as they stand in it."""
+    from scipy.io import wavfile
+
+    try:
+        rate, samples = wavfile.read(io.BytesIO(data))
+    except (ValueError, EOFError, OSError) as error:
+        raise InvalidInputError(f"a recording can't be read: {error}", remedy="Save it as WAV.") from error
+    if not samples.size:
+        raise InvalidInputError("a recording must have a sample", value=0)
+    return int(rate), samples

@@ -8,6 +8,9 @@ is one.
 Padding adds exact zeros to attention, but matrix products of other shapes may round otherwise. So recordings are made in the batches
 that evaluation uses, always the same: no number depends on the trials that came before, and evaluation has no rounding of its own.
 
+Of inputs that are no tokens, images and sounds, it isn't known which positions are padding: they are recorded where all examples have as
+many, the shortest and the longest on their own too.
+
 Recordings stay in main memory. One that does not fit is not made, and its trial computes everything in every pass.
 """
 
@@ -31,6 +34,7 @@ from autopeft.training.recordings import Key, Recording, Shelf
 TOLERANCE = 1e-4
 """By what share of the largest value played hidden states and logits may differ from computed ones in float32. Rounding makes a
 thousandth of that, and anything left out or drawn at random a hundred times as much."""
+_DIFFERENT = "inputs without tokens are of different lengths"
 
 
 class FrozenPart:
@@ -97,23 +101,42 @@ class FrozenPart:
                 recording = self._new_recording(split, batch, output)
                 if recording is None:
                     return None
+            if recording.n_positions not in (None, first_tensor(output).shape[1]):
+                self.reason = _DIFFERENT
+                return None
             recording.write(indices, first_tensor(output))
         if recording is not None:
             self._shelf.put(key, recording)
         return recording
 
     def _new_recording(self, split: Encoded, batch: Batch, output: Any) -> Recording | None:
-        if first_tensor(output).shape[:2] != _rows_and_positions(batch):
+        hidden, ids = first_tensor(output), batch.inputs.get("input_ids")
+        n_positions = None
+        if ids is None and hidden.dim() == 3 and hidden.shape[0] == len(batch.targets):
+            n_positions = hidden.shape[1]
+            if not self._all_have(n_positions, split):
+                self.reason = _DIFFERENT
+                return None
+        elif ids is None or hidden.shape[:2] != ids.shape:
             self.reason = "the layers' output is not one row a token"
             return None
         if isinstance(output, tuple) and any(entry is not None for entry in output[1:]):
             self.reason = "the layers hand each other more than hidden states"
             return None
-        recording = Recording(split, output)
+        recording = Recording(split, output, n_positions)
         if not self._shelf.make_room(recording.size_bytes, pinned=self._used):
             self.reason = f"the hidden states of {len(split):,} examples take {recording.size_bytes:,} bytes, too many for --cache-bytes"
             return None
         return recording
+
+    def _all_have(self, n_positions: int, split: Encoded) -> bool:
+        """Return whether the shortest and the longest example have so many positions each, without padding."""
+        for index in {int(split.lengths.argmin()), int(split.lengths.argmax())}:
+            with torch.no_grad(), CpuArithmetic():
+                output = _output_of(self._blocks[-1], self._model, split.batch([index]).to(self._device).inputs)
+            if first_tensor(output).shape[1] != n_positions:
+                return False
+        return True
 
     def _play(self, stack: ExitStack, boundary: int, recording: Recording, indices: Sequence[int]) -> None:
         def pass_on(*args: Any, **kwargs: Any) -> Any:
@@ -229,12 +252,6 @@ class HiddenStates:
             torch.manual_seed(0)  # layers above the boundary have dropout
             outputs = split.family.forward(self._model, batch)
         return first_tensor(outputs.to_tuple()).detach()
-
-
-def _rows_and_positions(batch: Batch) -> tuple[int, ...] | None:
-    """Return the shape of a batch of token ids; None of any other."""
-    ids = batch.inputs.get("input_ids")
-    return None if ids is None or ids.dim() != 2 else tuple(ids.shape)
 
 
 def _agree(one: Tensor, other: Tensor) -> bool:

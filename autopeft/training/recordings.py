@@ -28,12 +28,15 @@ class Recording:
     Args:
         split: The split.
         output: What the block returned for some of its examples: examples x positions x width, or a tuple that begins with it.
+        n_positions: How many positions every example has, where that isn't the split's lengths.
     """
 
-    def __init__(self, split: Encoded, output: Any) -> None:
+    def __init__(self, split: Encoded, output: Any, n_positions: int | None = None) -> None:
         hidden = output[0] if isinstance(output, tuple) else output
+        self.n_positions = n_positions
         self._n_others = len(output) - 1 if isinstance(output, tuple) else None
-        self._starts = np.concatenate([[0], np.cumsum(split.lengths)])
+        lengths = split.lengths if n_positions is None else np.full(len(split), n_positions)
+        self._starts = np.concatenate([[0], np.cumsum(lengths)])
         self._split = split  # keeps its identity from being given to another
         with torch.inference_mode(False):
             # Tokens x width, without padding. A tensor made in inference mode could not be trained on later.
@@ -51,7 +54,8 @@ class Recording:
             self._rows[start:end] = states[: end - start]
 
     def read(self, indices: Sequence[int], n_positions: int, device: torch.device) -> Any:
-        """Return what the block returned, with zeros for padding."""
+        """Return what the block returned, with zeros for padding up to so many positions."""
+        n_positions = self.n_positions or n_positions
         hidden = self._rows.new_zeros(len(indices), n_positions, self._rows.shape[1])
         for states, index in zip(hidden, indices, strict=True):
             start, end = self._starts[index : index + 2]

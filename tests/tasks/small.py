@@ -34,6 +34,7 @@ COLUMNS: dict[str, dict[str, list[Any]]] = {
     "embedding": {"query": [f"the {word(i)}" for i in range(N)], "positive": [f"{word(i)} {word(i + 5)} old" for i in range(N)]},
     "image_classification": {"image": [f"{i}.png" for i in range(N)], "label": ["dark", "light"] * (N // 2)},
     "audio_classification": {"audio": [f"{i}.wav" for i in range(N)], "label": ["low", "high"] * (N // 2)},
+    "speech_to_text": {"audio": [f"{i}.wav" for i in range(N)], "text": ["a b", "c"] * (N // 2)},
     "seq2seq": {"document": [f"the {word(i)} sees" for i in range(N)], "summary": [f"{word(i)} red" for i in range(N)]},
     "causal_lm": {"prompt": [f"the {word(i)}" for i in range(N)], "completion": [f" sees {word(i + 1)} red" for i in range(N)]},
 }
@@ -52,10 +53,10 @@ def model_of(kind: str) -> PreTrainedModel:
             return hf.BartForConditionalGeneration(config)
         case "image_classification":
             return hf.ViTModel(hf.ViTConfig(**SIZE, image_size=16, patch_size=4))
-        case "audio_classification":
+        case "audio_classification" | "speech_to_text":
             config = hf.Wav2Vec2Config(
                 **SIZE, vocab_size=20, conv_dim=(16, 16), conv_stride=(10, 8), conv_kernel=(10, 8), num_feat_extract_layers=2,
-                num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2, classifier_proj_size=16, mask_time_prob=0.0, layerdrop=0.0,
+                num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2, classifier_proj_size=16,
             )  # fmt: skip
             return hf.Wav2Vec2Model(config)
     return hf.BertModel(hf.BertConfig(**SIZE, **tokens, max_position_embeddings=64))
@@ -75,13 +76,13 @@ def write_task(kind: str, folder: Path, tokenizer: Path) -> tuple[Path, Path]:
         model_of(kind).save_pretrained(model)
     if kind == "image_classification":
         hf.ViTImageProcessorPil(size={"height": 16, "width": 16}).save_pretrained(model)
-    elif kind == "audio_classification":
+    elif kind in ("audio_classification", "speech_to_text"):
         hf.Wav2Vec2FeatureExtractor().save_pretrained(model)
     else:
         AutoTokenizer.from_pretrained(tokenizer, eos_token="[SEP]").save_pretrained(model)
     for index in range(N):
         if kind == "image_classification":
             (folder / f"{index}.png").write_bytes(png(index, 200 * (index % 2)))
-        elif kind == "audio_classification":
+        elif kind in ("audio_classification", "speech_to_text"):
             (folder / f"{index}.wav").write_bytes(wav(16_000, 200 + 400 * (index % 2), 0.05 + 0.01 * (index % 3)))
     return write(folder / "own.jsonl", COLUMNS[kind]), model

@@ -26,6 +26,7 @@ COLUMNS: dict[str, dict[str, list[Any]]] = {
     "embedding": {"query": ["a"] * N, "positive": [f"b {index}" for index in range(N)]},
     "image_classification": {"image": ["0.png", "1.png"] * (N // 2), "label": ["x", "y"] * (N // 2)},
     "audio_classification": {"audio": ["0.wav", "1.wav"] * (N // 2), "label": ["x", "y"] * (N // 2)},
+    "speech_to_text": {"audio": ["0.wav", "1.wav"] * (N // 2), "text": ["a b", "c"] * (N // 2)},
     "seq2seq": {"document": ["a b"] * N, "summary": [f"c {index}" for index in range(N)]},
     "causal_lm": {"prompt": ["a b"] * N, "completion": [f"c {index}" for index in range(N)]},
 }
@@ -33,9 +34,10 @@ COLUMNS: dict[str, dict[str, list[Any]]] = {
 
 def write_media(name: str, folder: Path) -> None:
     """Write the two images or recordings that the columns name."""
-    suffix = {"image_classification": "png", "audio_classification": "wav"}.get(name)
+    suffix = {"image_classification": "png", "audio_classification": "wav", "speech_to_text": "wav"}.get(name)
     if suffix is not None:
-        task = Task(name, name, ("file",), "label", ("x", "y"), "accuracy", ("accuracy",), Budget())
+        kind = name if suffix == "png" else "audio_classification"
+        task = Task(name, kind, ("file",), "label", ("x", "y"), "accuracy", ("accuracy",), Budget())
         for place, content in enumerate(family_of(task).example.inputs[0]):
             (folder / f"{place}.{suffix}").write_bytes(content)
 

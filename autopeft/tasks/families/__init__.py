@@ -17,6 +17,7 @@ _FAMILIES = {
     "embedding": "Embedding",
     "image_classification": "ImageClassification",
     "audio_classification": "AudioClassification",
+    "speech_to_text": "SpeechToText",
     "seq2seq": "Seq2Seq",
     "multi_label": "MultiLabel",
     "classification": "Classification",

@@ -10,7 +10,7 @@ from autopeft.tasks.columns import class_ids, class_names
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.classification import Classification
 from autopeft.tasks.family import Columns, Family
-from autopeft.tasks.media import contents
+from autopeft.tasks.media import readable_contents
 
 if TYPE_CHECKING:
     from autopeft.tasks.table import Table
@@ -59,12 +59,7 @@ class MediaClassification(Classification):
         """Return the files' contents, each of which can be decoded, and class ids."""
         from autopeft.tasks.task import Split
 
-        files = contents(table, self.task.input_columns[0], self.what)
-        for row, data in enumerate(files):
-            try:
-                self.decode(data)
-            except InvalidInputError as error:
-                raise InvalidInputError(f"{table.where(row)}: {error.rule}", value=error.value, remedy=error.remedy) from error
+        files = readable_contents(table, self.task.input_columns[0], self.what, self.decode)
         return Split((files,), class_ids(table, self.task.target_column, ids))
 
     def decode(self, data: bytes) -> Any:
