@@ -46,6 +46,7 @@ OWNERS = {
     "rich": {"cli", "report"},
     "huggingface_hub": {"hub", "tasks", "training"},
     "pyarrow": {"tasks"},
+    "sacrebleu": {"tasks"},
     "pandas": {"api"},
 }
 

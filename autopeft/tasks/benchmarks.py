@@ -39,8 +39,8 @@ def _other(name: str, kind: str, columns: tuple[str, ...], target: str, labels: 
     return Task(name, kind, columns, target, labels, metrics[0], metrics, family.low_cost, settings)
 
 
-def _language_model(name: str, columns: tuple[str, ...], target: str, kind: str = "causal_lm", **settings: Any) -> Task:
-    return Task(name, kind, columns, target, (), "loss", ("loss", "perplexity"), family_class(kind).low_cost, settings)
+def _language_model(name: str, columns: tuple[str, ...], target: str, kind: str = "causal_lm") -> Task:
+    return Task(name, kind, columns, target, (), "loss", ("loss", "perplexity"), family_class(kind).low_cost)
 
 
 BENCHMARKS = (
@@ -73,7 +73,7 @@ BENCHMARKS = (
     _entry(_language_model("gsm8k", ("question",), "answer"), "openai/gsm8k", "main", "train", "test"),
     _entry(_language_model("capybara", ("messages",), "messages, learnt"), "trl-lib/Capybara", None, "train", "test"),
     Entry(
-        _language_model("cnn_dailymail", ("article",), "highlights", kind="seq2seq", max_new_tokens=64),
+        _language_model("cnn_dailymail", ("article",), "highlights", kind="seq2seq"),
         # All of its 287,113 articles take more memory than a task may.
         HubDataset("abisee/cnn_dailymail", "3.0.0", {"train": "train[:100000]", "validation": "validation", "test": "test"}),
     ),

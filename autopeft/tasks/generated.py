@@ -1,11 +1,13 @@
 """Generated texts: how they are made, and how well they agree with references.
 
 ROUGE-L (Lin 2004, W04-1013) is the F1 of the longest common subsequence of words, lower-cased and without a stemmer, as the
-rouge_score package computes it. Exact match compares texts without the spaces around them.
+rouge_score package computes it. Exact match compares texts without the spaces around them. BLEU (Papineni et al. 2002, P02-1040) and chrF
+(Popović 2015, W15-3049) are sacrebleu's, between 0 and 100, with its default settings; they need the extra `translation`.
 """
 
 import re
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-EXACT_MATCH, ROUGE_L = "exact_match", "rouge_l"
+EXACT_MATCH, ROUGE_L, BLEU, CHRF = "exact_match", "rouge_l", "bleu", "chrf"
 BATCH = 16
 """Texts that are generated at once."""
 MAX_NEW_TOKENS = 64
@@ -50,6 +52,16 @@ def agreement(texts: Sequence[str], references: Sequence[str]) -> dict[str, floa
         EXACT_MATCH: float(np.mean([text.strip() == reference.strip() for text, reference in pairs])),
         ROUGE_L: float(np.mean([rouge_l(text, reference) for text, reference in pairs])),
     }
+
+
+def translation_scores(texts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+    """Return BLEU and chrF of n texts together; nothing where sacrebleu isn't installed."""
+    if find_spec("sacrebleu") is None:
+        return {}
+    import sacrebleu
+
+    streams = [list(references)]
+    return {BLEU: sacrebleu.corpus_bleu(list(texts), streams).score, CHRF: sacrebleu.corpus_chrf(list(texts), streams).score}
 
 
 def rouge_l(text: str, reference: str) -> float:

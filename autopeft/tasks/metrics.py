@@ -166,6 +166,7 @@ def perplexity(loss: float) -> float:
 _BOUNDS = {
     "loss": (0.0, math.inf),
     "perplexity": (1.0, math.inf),
+    **dict.fromkeys(("bleu", "chrf"), (0.0, 100.0)),
     **dict.fromkeys(("word_error_rate", "character_error_rate"), (0.0, math.inf)),
     **dict.fromkeys(("matthews_correlation", "pearson", "spearman"), (-1.0, 1.0)),
 }

@@ -1,4 +1,3 @@
-import random
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +68,6 @@ def test_span_f1_is_that_of_whole_spans() -> None:
     true, predicted = [spans(["B-x", "I-x", "O", "B-y"])], [spans(["B-x", "O", "O", "B-y"])]
     assert precision_recall_f1(true, predicted) == (0.5, 0.5, 0.5)
     assert precision_recall_f1([set()], [set()]) == (0.0, 0.0, 0.0)
-
-
-@pytest.mark.targets
-def test_span_f1_is_seqeval_s() -> None:
-    seqeval = pytest.importorskip("seqeval.metrics")
-    rng, names = random.Random(0), ["O", "B-x", "I-x", "B-y", "I-y"]
-    for _ in range(50):
-        true, predicted = ([[rng.choice(names) for _ in range(9)] for _ in range(5)] for _ in range(2))
-        found = precision_recall_f1([spans(row) for row in true], [spans(row) for row in predicted])[2]
-        assert found == pytest.approx(seqeval.f1_score(true, predicted), abs=1e-12)
 
 
 def test_words_that_are_cut_away_count(file: Path, tokenizer: Any) -> None:

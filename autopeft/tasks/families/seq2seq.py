@@ -14,7 +14,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
-from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, agreement, generate
+from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, agreement, generate, translation_scores
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.text import lengths, padded, text_batch, tokenise
 
@@ -134,8 +134,9 @@ class Seq2Seq(Family):
         return {name: scores[name] for name in self.task.metrics}
 
     def score_generated(self, model: "nn.Module", encoded: Encoded) -> dict[str, float]:
-        """Return exact match and ROUGE-L of generated texts."""
-        return agreement(self._written(model, encoded), list(encoded.references))
+        """Return exact match and ROUGE-L of generated texts, and BLEU and chrF where sacrebleu is installed."""
+        written, references = self._written(model, encoded), list(encoded.references)
+        return agreement(written, references) | translation_scores(written, references)
 
     def _written(self, model: "nn.Module", encoded: Encoded) -> list[str]:
         """Return what a model writes for each row."""
