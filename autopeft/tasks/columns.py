@@ -38,6 +38,20 @@ def texts(table: Table, column: str) -> list[str]:
     return [str(cell) for cell in cells]
 
 
+def filled_texts(table: Table, column: str) -> list[str]:
+    """Return a column of texts none of which is blank.
+
+    Raises:
+        InvalidInputError: As in `texts`, or a text is.
+    """
+    found = texts(table, column)
+    for row, text in enumerate(found):
+        if not text.strip():
+            remedy = "Fill the cell or remove the row."
+            raise InvalidInputError(f"{table.where(row)}: the column {column!r} must not be empty", value=text, remedy=remedy)
+    return found
+
+
 def class_names(table: Table, column: str) -> tuple[str, ...]:
     """Return the distinct class names of a label column: whole numbers by size, anything else by alphabet.
 
@@ -157,9 +171,25 @@ def label_sets(table: Table, column: str) -> list[list[str]]:
             raise InvalidInputError(
                 f"{table.where(row)}: the label column {column!r} must hold a list, or names with ; or | between them", value=cell
             )
-        parts = re.split(r"[;|]", cell) if isinstance(cell, str) else [str(part) for part in cell]  # type: ignore[attr-defined]
+        parts = re.split(r"[;|]", cell) if isinstance(cell, str) else [_name(table, row, column, part) for part in cell]  # type: ignore[attr-defined]
         found.append(list(dict.fromkeys(part.strip() for part in parts if part.strip())))
     return found
+
+
+def tag_names(table: Table, column: str) -> list[list[str]]:
+    """Return a column of lists of tags; numbers are names too.
+
+    Raises:
+        InvalidInputError: As in `sequences`, or a tag is missing or a list itself.
+    """
+    return [[_name(table, row, column, tag) for tag in tags] for row, tags in enumerate(sequences(table, column, "tags"))]
+
+
+def _name(table: Table, row: int, column: str, part: Any) -> str:
+    """Return the name in a list of names."""
+    if not isinstance(part, str | int | float) or not str(part).strip():
+        raise InvalidInputError(f"{table.where(row)}: the lists in column {column!r} must hold names", value=part)
+    return str(part)
 
 
 def is_hidden(table: Table, column: str) -> bool:

@@ -2,6 +2,8 @@
 
 import io
 import math
+import struct
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 SOUND_SUFFIXES = (".wav",)
+_ANEW = "Save it anew as PNG or JPEG."
 READING_RATE = 16_000
 """Samples a second that nearly all models read."""
 
@@ -40,7 +43,9 @@ def contents(table: "Table", column: str, what: str) -> list[bytes]:
                 value = (folder / value).read_bytes()
             except OSError as error:
                 raise InvalidInputError(f"{table.where(row)}: {what} can't be read: {error.strerror}", value=value) from error
-        if not isinstance(value, bytes) or not value:
+        if value == b"":
+            raise InvalidInputError(f"{table.where(row)}: {what} must not be an empty file", value=cell)
+        if not isinstance(value, bytes):
             raise InvalidInputError(f"{table.where(row)}: the column {column!r} must hold a path or the content of {what}", value=cell)
         found.append(value)
     return found
@@ -57,7 +62,9 @@ def readable_contents(table: "Table", column: str, what: str, decode: Callable[[
         try:
             decode(data)
         except InvalidInputError as error:
-            raise InvalidInputError(f"{table.where(row)}: {error.rule}", value=error.value, remedy=error.remedy) from error
+            cell = table.column(column)[row]
+            where = f"{table.where(row)}, {cell}" if isinstance(cell, str) else table.where(row)
+            raise InvalidInputError(f"{where}: {error.rule}", value=error.value, remedy=error.remedy) from error
     return files
 
 
@@ -72,8 +79,12 @@ def image(data: bytes) -> "Image":
     try:
         with Image.open(io.BytesIO(data)) as opened:
             return opened.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InvalidInputError(f"an image can't be read: {error}", remedy="Save it anew as PNG or JPEG.") from error
+    except UnidentifiedImageError:
+        raise InvalidInputError(
+            "an image can't be read: the file is none", value=data[:20], remedy="Save it anew as PNG or JPEG."
+        ) from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InvalidInputError(f"an image can't be read: {error}", remedy=_ANEW) from error
 
 
 def sound(data: bytes, rate: int = READING_RATE) -> NDArray[np.float32]:
@@ -108,13 +119,18 @@ def sound_length(data: bytes, rate: int = READING_RATE) -> int:
 
 
 def _wav(data: bytes) -> tuple[int, NDArray[Any]]:
-    """Return a WAV file's samples a second, and its samples as they stand in it."""
+    """Return a WAV file's samples a second, and its samples as they stand in it; parts of the file that are none are passed over."""
     from scipy.io import wavfile
 
     try:
-        rate, samples = wavfile.read(io.BytesIO(data))
-    except (ValueError, EOFError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", wavfile.WavFileWarning)
+            warnings.filterwarnings("error", "Reached EOF prematurely", wavfile.WavFileWarning)
+            rate, samples = wavfile.read(io.BytesIO(data))
+    except (ValueError, EOFError, OSError, struct.error, wavfile.WavFileWarning) as error:
         raise InvalidInputError(f"a recording can't be read: {error}", remedy="Save it as WAV.") from error
     if not samples.size:
         raise InvalidInputError("a recording must have a sample", value=0)
+    if not np.isfinite(samples).all():
+        raise InvalidInputError("a recording's samples must be finite numbers", remedy="Save it as WAV of whole numbers.")
     return int(rate), samples

@@ -239,8 +239,9 @@ def _read_conll(file: Path) -> Table:
     is_open = False
     text, notes = decode(file)
     for number, line in enumerate(text.split("\n"), 1):
-        fields = line.split("\t") if "\t" in line else line.split()
-        if not line.strip() or fields[0] == "-DOCSTART-":
+        stripped = line.strip()
+        fields = stripped.split("\t") if "\t" in line else stripped.split()
+        if not stripped or fields[0] == "-DOCSTART-":
             is_open = False
             continue
         if not is_open and line.startswith("# ") and " = " in line:  # a comment of CoNLL-U

@@ -93,5 +93,5 @@ def test_the_length_of_a_sound_is_known_without_resampling_it(rate: int) -> None
 
 def test_an_empty_transcript_is_refused(recordings: Path) -> None:
     write(recordings, {"path": ["0.wav", "1.wav"], "sentence": ["a", "  "]})
-    with pytest.raises(InvalidInputError, match=r"own.csv, line 3: the transcript in column 'sentence' must not be empty"):
+    with pytest.raises(InvalidInputError, match=r"own.csv, line 3: the column 'sentence' must not be empty"):
         load_files(recordings)

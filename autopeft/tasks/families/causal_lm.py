@@ -20,7 +20,7 @@ import numpy as np
 
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
-from autopeft.tasks.columns import is_sequence, texts
+from autopeft.tasks.columns import filled_texts, is_sequence, texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
 from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, agreement, generate
@@ -116,18 +116,12 @@ class CausalLM(Family):
         (first, *more) = task.input_columns
         if task.target_column == _own(first):
             cells = table.column(first)
-            if cells and is_sequence(cells[0]):
+            if any(map(is_sequence, cells)):
                 conversations = [_conversation(table, first, row) for row in range(len(table))]
                 return Split(([turns[:-1] for turns in conversations],), [turns[-1]["content"] for turns in conversations])
-            return Split(([""] * len(table),), texts(table, first))
-        completions = texts(table, task.target_column)
-        for row, completion in enumerate(completions):
-            if not completion.strip():
-                remedy = "Fill the cell or remove the row."
-                raise InvalidInputError(
-                    f"{table.where(row)}: the column {task.target_column!r} must not be empty", value=completion, remedy=remedy
-                )
-        if not more and is_sequence(table.column(first)[0]):
+            return Split(([""] * len(table),), filled_texts(table, first))
+        completions = filled_texts(table, task.target_column)
+        if not more and any(map(is_sequence, table.column(first))):
             return Split(([_turns(table, first, row) for row in range(len(table))],), completions)
         columns = [_optional_texts(table, column) if place else texts(table, column) for place, column in enumerate(task.input_columns)]
         return Split(tuple(columns), completions)

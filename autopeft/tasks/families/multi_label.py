@@ -42,7 +42,7 @@ class MultiLabel(SequenceFamily):
     def claims(cls, table: "Table", columns: Columns) -> bool:
         """Lists of labels say so; names with semicolons may be anything, and need the kind to be given."""
         assert columns.target is not None
-        return all(is_sequence(cell) for cell in table.column(columns.target))
+        return any(is_sequence(cell) for cell in table.column(columns.target))
 
     @classmethod
     def make_task(cls, table: "Table", name: str, columns: Columns) -> "Task":

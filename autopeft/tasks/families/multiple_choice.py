@@ -61,7 +61,7 @@ class MultipleChoice(Family):
     def claims(cls, table: "Table", columns: Columns) -> bool:
         """Choices of a usual name say so."""
         last = columns.inputs[-1]
-        return bool(_NUMBERED.fullmatch(last)) or (last in _LIST and is_sequence(table.column(last)[0]))
+        return bool(_NUMBERED.fullmatch(last)) or (last in _LIST and _are_choices(table.column(last)[0]))
 
     @classmethod
     def make_task(cls, table: "Table", name: str, columns: Columns) -> "Task":
@@ -220,6 +220,11 @@ class MultipleChoice(Family):
         for question, choices, answer in zip(*split.inputs, split.targets, strict=True):
             lines = [f"{chr(ord('A') + index)}. {choice}" for index, choice in enumerate(choices)]
             yield {"prompt": "\n".join([question, *lines, "answer:"]), "completion": f" {chr(ord('A') + int(answer))}"}
+
+
+def _are_choices(cell: Any) -> bool:
+    """Return whether a cell looks like choices: a list, or the hub's dictionary."""
+    return is_sequence(cell.get("text") if isinstance(cell, Mapping) else cell)
 
 
 def _choices(table: "Table", column: str, row: int) -> list[str]:

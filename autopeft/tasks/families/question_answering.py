@@ -309,12 +309,28 @@ def _answers(table: "Table", column: str, row: int) -> tuple[list[str], list[int
     """
     cell: Any = table.column(column)[row]
     if isinstance(cell, str):
-        start: Any = table.columns[_START][row] if _START in table.columns else None
-        return ([cell], [] if start in (None, "") else [int(start)]) if cell.strip() else ([], [])
-    if isinstance(cell, Mapping):
-        cell = [{"text": text, _START: start} for text, start in zip(cell.get("text") or (), cell.get(_START) or (), strict=True)]
-    is_list = is_sequence(cell) and all(isinstance(one, Mapping) and isinstance(one.get("text"), str) for one in cell)
-    if not is_list:
+        found, starts = [cell] if cell.strip() else [], [table.columns[_START][row]] if _START in table.columns else []
+    elif isinstance(cell, Mapping):
+        found, starts = cell.get("text") or [], cell.get(_START) or []
+    elif is_sequence(cell) and all(isinstance(one, Mapping) for one in cell):
+        found, starts = [one.get("text") for one in cell], [one.get(_START) for one in cell]
+    else:
+        found, starts = None, []
+    if not is_sequence(found) or not is_sequence(starts) or not all(isinstance(answer, str) for answer in found):
         raise InvalidInputError(f"{table.where(row)}: the column {column!r} must hold answers as SQuAD has them, or a text", value=cell)
-    starts = [int(one[_START]) for one in cell if isinstance(one.get(_START), int)]
-    return [one["text"] for one in cell], starts if len(starts) == len(cell) else []
+    known = [start for start in starts if start not in (None, "")]
+    if known and len(known) < len(found):
+        raise InvalidInputError(f"{table.where(row)}: there must be an {_START} for each answer, or none", value=cell)
+    return list(found), [_character(table, row, start) for start in known[: len(found)]]
+
+
+def _character(table: "Table", row: int, start: Any) -> int:
+    """Return where an answer starts.
+
+    Raises:
+        InvalidInputError: It is no whole number.
+    """
+    text = str(start).strip()
+    if isinstance(start, bool) or not re.fullmatch(r"-?\d+(\.0)?", text, re.ASCII):
+        raise InvalidInputError(f"{table.where(row)}: {_START} must be the number of a character", value=start)
+    return int(float(text))

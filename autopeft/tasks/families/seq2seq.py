@@ -11,7 +11,7 @@ import numpy as np
 
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
-from autopeft.tasks.columns import texts
+from autopeft.tasks.columns import filled_texts, texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
 from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, agreement, generate, translation_scores
@@ -80,14 +80,7 @@ class Seq2Seq(Family):
         """Return texts and texts."""
         from autopeft.tasks.task import Split
 
-        targets = texts(table, self.task.target_column)
-        for row, target in enumerate(targets):
-            if not target.strip():
-                raise InvalidInputError(
-                    f"{table.where(row)}: the column {self.task.target_column!r} must not be empty",
-                    value=target,
-                    remedy="Fill the cell or remove the row.",
-                )
+        targets = filled_texts(table, self.task.target_column)
         return Split(tuple(texts(table, column) for column in self.task.input_columns), targets)
 
     def require_trainable(self, split: "Split", source: str) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
-from autopeft.tasks.columns import texts
+from autopeft.tasks.columns import filled_texts, texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.audio_classification import USUAL_RECORDINGS, configure_sound, decode_sound, n_samples, some_noise
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
@@ -97,13 +97,7 @@ class SpeechToText(Family):
         """Return recordings, each of which can be decoded, and transcripts."""
         from autopeft.tasks.task import Split
 
-        transcripts = [text.strip() for text in texts(table, self.task.target_column)]
-        for row, text in enumerate(transcripts):
-            if not text:
-                raise InvalidInputError(
-                    f"{table.where(row)}: the transcript in column {self.task.target_column!r} must not be empty",
-                    remedy="Fill the cell or remove the row.",
-                )
+        transcripts = [text.strip() for text in filled_texts(table, self.task.target_column)]
         return Split((readable_contents(table, self.task.input_columns[0], "a recording", decode_sound),), transcripts)
 
     def require_trainable(self, split: "Split", source: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from autopeft.errors import InvalidInputError, UnsupportedError
-from autopeft.tasks.columns import is_sequence, sequences
+from autopeft.tasks.columns import is_sequence, sequences, tag_names
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
 from autopeft.tasks.spans import OUTSIDE, is_bio, precision_recall_f1, spans
@@ -60,7 +60,7 @@ class TokenClassification(Family):
         from autopeft.tasks.task import Task
 
         assert columns.target is not None
-        found = {str(tag) for row in sequences(table, columns.target, "tags") for tag in row}
+        found = {tag for row in tag_names(table, columns.target) for tag in row}
         if not 2 <= len(found) <= MAX_TAGS:
             raise InvalidInputError(
                 f"{table.source}: the column {columns.target!r} must hold 2 to {MAX_TAGS:,} different tags", value=len(found)
@@ -88,7 +88,7 @@ class TokenClassification(Family):
         from autopeft.tasks.task import Split
 
         (column,), target = self.task.input_columns, self.task.target_column
-        words, tags = sequences(table, column, "words"), sequences(table, target, "tags")
+        words, tags = sequences(table, column, "words"), tag_names(table, target)
         for row, (some, theirs) in enumerate(zip(words, tags, strict=True)):
             if len(some) != len(theirs) or not some:
                 raise InvalidInputError(
@@ -99,13 +99,13 @@ class TokenClassification(Family):
                 if not isinstance(word, str):
                     raise InvalidInputError(f"{table.where(row)}: the column {column!r} must hold lists of words", value=word)
             for tag in theirs:
-                if str(tag) not in ids:
+                if tag not in ids:
                     raise InvalidInputError(
                         f"{table.where(row)}: the tags in column {target!r} must be ones of the training data",
                         value=tag,
                         remedy="Correct it, or add examples of it to the training data.",
                     )
-        return Split((words,), [[ids[str(tag)] for tag in row] for row in tags])
+        return Split((words,), [[ids[tag] for tag in row] for row in tags])
 
     def require_trainable(self, split: "Split", source: str) -> None:
         """Check that there is more than one tag."""

@@ -1,0 +1,274 @@
+"""What each reader makes of files that are not as they should be: one message with the file and the line, or the right reading."""
+
+import io
+import json
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import wavfile
+
+from autopeft.errors import InvalidInputError
+from autopeft.tasks import load_files
+from tests.tasks.test_other_families import png, wav
+
+N = 9
+TURNS = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+NO_TURNS = r"the column 'messages' must hold a list of messages"
+NO_ANSWERS = r"the column 'answers' must hold answers as SQuAD has them, or a text"
+NO_CHOICE = r"the column 'answer' must name one of 2 choices by number .from 0., letter or text"
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "prompts": [{"prompt": f"a{index}", "completion": f"b{index}"} for index in range(N)],
+    "messages": [{"messages": TURNS}] * N,
+    "texts": [{"text": f"a{index}"} for index in range(N)],
+    "tags": [{"tokens": ["a", "b"], "tags": ["O", "B-x"]}] * N,
+    "answers": [{"question": "q", "context": "a b c", "answers": {"text": ["b"], "answer_start": [2]}}] * N,
+    "choices": [{"question": "q", "choices": ["a", "b"], "answer": index % 2} for index in range(N)],
+    "labels": [{"text": f"a{index}", "labels": ["x", "y"][: 1 + index % 2]} for index in range(N)],
+    "summaries": [{"document": f"a{index}", "summary": f"b{index}"} for index in range(N)],
+    "pairs": [{"query": f"a{index}", "positive": f"b{index}"} for index in range(N)],
+}
+"""Good examples; a case is one more of them."""
+LAST: list[tuple[str, Any, str | None]] = [
+    ("prompts", '{"prompt": "a", "completion"', r"character 29: not valid JSON"),
+    ("prompts", ["a", "b"], r"must be an object"),
+    ("prompts", {"completion": ""}, r"the column 'completion' must not be empty .got ''"),
+    ("prompts", {"completion": " \n"}, r"the column 'completion' must not be empty"),
+    ("prompts", {"completion": None}, r"the text column 'completion' must hold text .got None"),
+    ("prompts", {"completion": 7}, r"the text column 'completion' must hold text .got 7"),
+    ("prompts", {"prompt": None}, r"the text column 'prompt' must hold text .got None"),
+    ("prompts", '{"prompt": NaN, "completion": "x"}', r"the text column 'prompt' must hold text .got nan"),
+    ("prompts", {"prompt": "x" * 100_000}, None),
+    ("prompts", {"completion": "y" * 100_000}, None),
+    ("messages", {"messages": []}, NO_TURNS),
+    ("messages", {"messages": "hello"}, NO_TURNS),
+    ("messages", {"messages": None}, NO_TURNS),
+    ("messages", {"messages": [{"content": "a"}, TURNS[1]]}, NO_TURNS),
+    ("messages", {"messages": [{"role": "user", "content": None}, TURNS[1]]}, NO_TURNS),
+    ("messages", {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}, TURNS[1]]}, NO_TURNS),
+    ("messages", {"messages": ["a", "b"]}, NO_TURNS),
+    ("messages", {"messages": TURNS[:1]}, r"a conversation must end with an answer of the assistant"),
+    ("messages", {"messages": [TURNS[0], {"role": "assistant", "content": " "}]}, r"must end with an answer of the assistant"),
+    ("texts", {"text": ""}, r"the column 'text' must not be empty"),
+    ("texts", {"text": 3.5}, r"the text column 'text' must hold text .got 3.5"),
+    ("tags", {"tags": ["O"]}, r"a tag for each word.*got '2 words, 1 tags'"),
+    ("tags", {"tokens": [], "tags": []}, r"at least one word"),
+    ("tags", {"tokens": ["a", 1]}, r"the column 'tokens' must hold lists of words .got 1"),
+    ("tags", {"tokens": ["a", None]}, r"the column 'tokens' must hold lists of words .got None"),
+    ("tags", {"tokens": "a b"}, r"the column 'tokens' must hold lists of words .got 'a b'"),
+    ("tags", {"tags": "OO"}, r"the column 'tags' must hold lists of tags .got 'OO'"),
+    ("tags", {"tags": None}, r"the column 'tags' must hold lists of tags .got None"),
+    ("tags", {"tags": ["O", None]}, r"the lists in column 'tags' must hold names .got None"),
+    ("tags", {"tags": ["O", " "]}, r"the lists in column 'tags' must hold names .got ' '"),
+    ("tags", {"tags": ["O", ["B-x"]]}, r"the lists in column 'tags' must hold names .got \['B-x'\]"),
+    ("tags", {"tokens": ["x" * 100_000, "b"]}, None),
+    ("answers", {"answers": {"text": ["b"], "answer_start": [1]}}, r"must stand in its text, at the character that answer_start says"),
+    ("answers", {"answers": {"text": ["c"], "answer_start": [-1]}}, r"must stand in its text"),
+    ("answers", {"answers": {"text": ["b", "c"], "answer_start": [2]}}, r"there must be an answer_start for each answer, or none"),
+    ("answers", {"answers": {"text": ["b"], "answer_start": ["two"]}}, r"answer_start must be the number of a character .got 'two'"),
+    ("answers", {"answers": {"text": ["b"], "answer_start": [True]}}, r"answer_start must be the number of a character .got True"),
+    ("answers", {"answers": {"text": ["b"], "answer_start": ["2"]}}, None),
+    ("answers", {"answers": {"text": ["b"], "answer_start": None}}, None),
+    ("answers", {"answers": {"text": "b", "answer_start": 2}}, NO_ANSWERS),
+    ("answers", {"answers": {"text": [7], "answer_start": [2]}}, NO_ANSWERS),
+    ("answers", {"answers": ["b"]}, NO_ANSWERS),
+    ("answers", {"answers": None}, NO_ANSWERS),
+    ("answers", {"answers": 5}, NO_ANSWERS),
+    ("answers", {"context": ""}, r"an answer must stand in its text"),
+    ("answers", {"question": None}, r"the text column 'question' must hold text .got None"),
+    ("answers", {"context": "x" * 100_000 + " b", "answers": {"text": ["b"], "answer_start": [100_001]}}, None),
+    ("choices", {"answer": 2}, NO_CHOICE),
+    ("choices", {"answer": -1}, NO_CHOICE),
+    ("choices", {"answer": None}, NO_CHOICE),
+    ("choices", {"answer": [0]}, NO_CHOICE),
+    ("choices", {"answer": True}, NO_CHOICE),
+    ("choices", {"answer": "²"}, NO_CHOICE),
+    ("choices", {"answer": "c"}, NO_CHOICE),
+    ("choices", {"answer": "B"}, None),
+    ("choices", {"choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answer": "A"}, None),
+    ("choices", {"choices": {"label": ["A"]}}, r"the column 'choices' must hold lists of choices"),
+    ("choices", {"choices": "a"}, r"the column 'choices' must hold lists of choices .got 'a'"),
+    ("choices", {"choices": []}, r"the column 'choices' must hold lists of choices .got \[\]"),
+    ("choices", {"choices": ["a", None]}, r"the column 'choices' must hold lists of choices"),
+    ("choices", {"choices": [1, 2]}, r"the column 'choices' must hold lists of choices"),
+    ("choices", {"question": None}, r"the text column 'question' must hold text"),
+    ("labels", {"labels": None}, r"the label column 'labels' must hold a list, or names with ; or . between them .got None"),
+    ("labels", {"labels": 3}, r"the label column 'labels' must hold a list"),
+    ("labels", {"labels": {"x": 1}}, r"the label column 'labels' must hold a list"),
+    ("labels", {"labels": ["x", None]}, r"the lists in column 'labels' must hold names .got None"),
+    ("labels", {"labels": [["x"]]}, r"the lists in column 'labels' must hold names"),
+    ("labels", {"labels": ["x", ""]}, r"the lists in column 'labels' must hold names .got ''"),
+    ("labels", {"labels": []}, None),
+    ("labels", {"labels": "x; y"}, None),
+    ("labels", {"text": None}, r"the text column 'text' must hold text .got None"),
+    ("summaries", {"summary": " "}, r"the column 'summary' must not be empty"),
+    ("summaries", {"document": None}, r"the text column 'document' must hold text"),
+    ("summaries", {"summary": ["b"]}, r"the text column 'summary' must hold text .got \['b'\]"),
+    ("pairs", {"positive": None}, r"the text column 'positive' must hold text"),
+    ("pairs", {"query": 1}, r"the text column 'query' must hold text .got 1"),
+]
+
+
+@pytest.mark.parametrize(("kind", "row", "message"), LAST, ids=[f"{kind}-{str(row)[:40]}" for kind, row, _ in LAST])
+def test_a_row_that_is_not_as_the_others_are(kind: str, row: Any, message: str | None, tmp_path: Path) -> None:
+    rows = ROWS[kind]
+    last = row if isinstance(row, str) else json.dumps(rows[0] | row if isinstance(row, dict) else row)
+    (tmp_path / "t.jsonl").write_text("\n".join([*map(json.dumps, rows), last]) + "\n", encoding="utf-8")
+    if message is None:
+        assert len(load_files(tmp_path / "t.jsonl").train) == N - 1  # of ten, one each is cut for validation and test
+        return
+    with pytest.raises(InvalidInputError, match=rf"^.*t\.jsonl, line {N + 1}[:,] {message}"):
+        load_files(tmp_path / "t.jsonl")
+
+
+@pytest.mark.parametrize("kind", ["prompts", "messages", "tags", "answers", "choices", "labels"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_an_encoding_is_recognised_whatever_the_kind(kind: str, encoding: str, tmp_path: Path) -> None:
+    rows = [row | {"remark": "größer"} for row in ROWS[kind]]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    (tmp_path / "t.jsonl").write_bytes("\r\n".join(lines).encode(encoding))
+    assert len(load_files(tmp_path / "t.jsonl").train) == N - 2
+
+
+@pytest.mark.parametrize("kind", ["prompts", "summaries", "pairs"])
+def test_semicolons_and_nested_keys(kind: str, tmp_path: Path) -> None:
+    rows, (first, second) = ROWS[kind], ROWS[kind][0]
+    (tmp_path / "t.csv").write_text("\n".join([f"{first};{second}", *(f"{row[first]};{row[second]}" for row in rows)]))
+    assert load_files(tmp_path / "t.csv").task.target_column == second
+    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps({"data": row}) for row in rows))
+    kinds = {"prompts": "causal_lm", "summaries": "seq2seq", "pairs": "embedding"}
+    data = load_files(tmp_path / "t.jsonl", text=f"data.{first}", label=f"data.{second}", kind=kinds[kind])
+    assert data.task.input_columns == (f"data.{first}",)
+    with pytest.raises(InvalidInputError, match=rf"which columns to read .*got 'data, data\.{first}, data\.{second}'"):
+        load_files(tmp_path / "t.jsonl")
+
+
+SENTENCES = "a O\nb B-x\n\n" * 6
+CONLL: dict[str, tuple[bytes, str | None]] = {
+    "one field": (f"{SENTENCES}lonely\n".encode(), r"line 19: a line must hold a word and a tag .got 'lonely'"),
+    "no tag": ((SENTENCES.replace(" ", "\t") + "a\t\n").encode(), r"line 19: a line must hold a word and a tag"),
+    "no word": ((SENTENCES.replace(" ", "\t") + "\tO\n").encode(), r"line 19: a line must hold a word and a tag"),
+    "blank lines": (b"\n\n \n", r"t\.conll has no rows"),
+    "one tag": (b"a O\n\n" * 9, r"the column 'tags' must hold 2 to 1,000 different tags"),
+    "bytes": (bytes(range(256)) * 4, r"line 2: the text must be UTF-8"),
+    "half of UTF-16": (b"\xff\xfe" + SENTENCES.encode("utf-16-le")[:-1], r"not the UTF-16 that its first bytes promise"),
+    "trailing tabs": (SENTENCES.replace(" ", "\t").replace("\n", "\t\n").encode(), None),
+    "line ends of Windows": (SENTENCES.replace("\n", "\r\n").encode(), None),
+    "byte order mark": (SENTENCES.encode("utf-8-sig"), None),
+    "UTF-16": (SENTENCES.encode("utf-16"), None),
+    "Latin-1": (SENTENCES.replace("a", "é").encode("latin-1"), None),
+    "start of a document": (f"-DOCSTART- -X- O\n\n{SENTENCES}".encode(), None),
+    "comments": (f"# text = a b\n{SENTENCES}".encode(), None),
+    "a long word": (SENTENCES.replace("a", "x" * 100_000).encode(), None),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), CONLL.values(), ids=CONLL)
+def test_words_and_tags_in_columns(content: bytes, message: str | None, tmp_path: Path) -> None:
+    (tmp_path / "t.conll").write_bytes(content)
+    if message is None:
+        data = load_files(tmp_path / "t.conll")
+        assert (data.task.labels, len(data.train)) == (("O", "B-x"), 4)
+        return
+    with pytest.raises(InvalidInputError, match=message):
+        load_files(tmp_path / "t.conll")
+
+
+SQUAD: dict[str, tuple[Any, str]] = {
+    "no questions": ({"data": [{"paragraphs": [{"context": "a"}]}]}, "must have paragraphs with context and qas"),
+    "no paragraphs": ({"data": [{"paragraphs": None}]}, "must have paragraphs with context and qas"),
+    "nothing": ({"version": "1.1", "data": []}, "has no rows"),
+    "no answers": ({"data": [{"paragraphs": [{"context": "a", "qas": [{"question": "q"}]}]}]}, "paragraphs with context and qas"),
+    "articles are texts": ({"data": ["a"]}, "row 1: must be an object"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), SQUAD.values(), ids=SQUAD)
+def test_articles_that_are_not_squad_s(content: Any, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(json.dumps(content))
+    with pytest.raises(InvalidInputError, match=rf"t\.json.*{message}"):
+        load_files(tmp_path / "t.json")
+
+
+def test_where_an_answer_starts_is_a_number_in_csv_too(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("question,context,answer,answer_start\n" + "q,a b c,b,2\n" * N + "q,a b c,b,x\n")
+    with pytest.raises(InvalidInputError, match=r"t\.csv, line 11: answer_start must be the number of a character .got 'x'"):
+        load_files(tmp_path / "t.csv")
+
+
+def bomb() -> bytes:
+    file = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(file, "PNG")
+    return file.getvalue()
+
+
+def not_numbers() -> bytes:
+    file = io.BytesIO()
+    wavfile.write(file, 8000, np.full(100, np.nan, dtype=np.float32))
+    return file.getvalue()
+
+
+def of_24_bits() -> bytes:
+    form = struct.pack("<IHHIIHH", 16, 1, 1, 8000, 24_000, 3, 24)
+    return b"RIFF" + struct.pack("<I", 66) + b"WAVEfmt " + form + b"data" + struct.pack("<I", 30) + bytes(30)
+
+
+def with_a_foreign_part() -> bytes:
+    data = wav(8000, 440.0)
+    return data[:36] + b"bext" + struct.pack("<I", 4) + bytes(4) + data[36:]
+
+
+def without_a_rate() -> bytes:
+    data = wav(8000, 440.0)
+    return data[:24] + struct.pack("<I", 0) + data[28:]
+
+
+FILES: dict[str, tuple[str, Callable[[], bytes], str | None]] = {
+    "image: cut off": (".png", lambda: png(0, 100)[:70], "an image can't be read"),
+    "image: header alone": (".png", lambda: png(0, 100)[:20], "an image can't be read"),
+    "image: a text": (".png", lambda: b"hello", "an image can't be read: the file is none .got b'hello'"),
+    "image: empty": (".png", lambda: b"", "an image must not be an empty file"),
+    "image: too large": (".png", bomb, "an image can't be read: Image size"),
+    "image: a recording": (".png", lambda: wav(8000, 440.0), "an image can't be read: the file is none"),
+    "sound: cut off": (".wav", lambda: wav(8000, 440.0)[:100], "a recording can't be read: Reached EOF"),
+    "sound: half a header": (".wav", lambda: wav(8000, 440.0)[:20], "a recording can't be read"),
+    "sound: MP3": (".wav", lambda: b"ID3\x03" + bytes(200), "a recording can't be read.*Save it as WAV"),
+    "sound: empty": (".wav", lambda: b"", "a recording must not be an empty file"),
+    "sound: no sample": (".wav", lambda: wav(8000, 440.0, 0.0), "a recording must have a sample"),
+    "sound: not numbers": (".wav", not_numbers, "a recording's samples must be finite numbers"),
+    "sound: no rate": (".wav", without_a_rate, "a recording can't be read"),
+    "sound: an image": (".wav", lambda: png(0, 100), "a recording can't be read"),
+    "sound: 24 bits": (".wav", of_24_bits, None),
+    "sound: a part that is none": (".wav", with_a_foreign_part, None),
+}
+
+
+def good_files(folder: Path, suffix: str) -> Iterator[Path]:
+    for index in range(N):
+        path = folder / ("x", "y")[index % 2] / f"{index}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(index, 100) if suffix == ".png" else wav(8000, 200.0 + index, 0.05))
+        yield path
+
+
+@pytest.mark.parametrize(("suffix", "content", "message"), FILES.values(), ids=FILES)
+def test_images_and_sounds(suffix: str, content: Callable[[], bytes], message: str | None, tmp_path: Path) -> None:
+    list(good_files(tmp_path / "own", suffix))
+    (tmp_path / "own" / "x" / f"bad{suffix}").write_bytes(content())
+    if message is None:
+        assert len(load_files(tmp_path / "own").train) == N - 1
+        return
+    with pytest.raises(InvalidInputError, match=rf"own, file 6.*{message}"):
+        load_files(tmp_path / "own")
+
+
+@pytest.mark.parametrize("cell", ["own/x/none.png", "", "own"])
+def test_a_path_of_no_file(cell: str, tmp_path: Path) -> None:
+    lines = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in good_files(tmp_path / "own", ".png")]
+    (tmp_path / "t.csv").write_text("\n".join(["image,label", *lines, f"{cell},x"]))
+    with pytest.raises(InvalidInputError, match=rf"t\.csv, line {N + 2}: .*an image"):
+        load_files(tmp_path / "t.csv")
