@@ -46,8 +46,8 @@ MIN_WORDS = 8
 KINDS = ("abbreviation", "entity", "description", "person", "place", "number")
 """TREC's coarse labels in words."""
 WORDS = {
-    "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima", "mike", "november", "oscar",
-    "papa", "quebec", "romeo", "sierra", "tango", "uniform", "victor", "whiskey", "xray", "yankee", "zulu",
+    "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima", "mike", "november",
+    "oscar", "papa", "quebec", "romeo", "sierra", "tango", "uniform", "victor", "whiskey", "xray", "yankee", "zulu",
 }  # fmt: skip
 """The phonetic alphabet."""
 Own = dict[str, Any]
