@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from scipy.io import wavfile
 from torch.nn import functional
 from transformers import AutoTokenizer, BertConfig, BertForMultipleChoice, BertForQuestionAnswering, BertModel
 
+from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
-from autopeft.tasks import family_of, load_files
+from autopeft.tasks import Encoded, Task, family_of, load_files
 from autopeft.tasks.families.question_answering import f1, normalised
 from autopeft.tasks.generated import agreement, rouge_l
 from autopeft.tasks.media import sound
@@ -105,6 +107,23 @@ def test_squad_s_own_file_is_read_and_some_questions_have_no_answer(tmp_path: Pa
     nothing = [(0.0, 0.0, 5, 5, 1.0)] * len(encoded)
     answered = [len(answers) > 0 for answers in data.train.targets]
     assert family.score(nothing, encoded)["exact_match"] == pytest.approx(1 - np.mean(answered))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_margin_of_no_answer_is_that_of_the_largest_f1(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    task = Task("t", "question_answering", ("q", "c"), "a", (), "f1", ("f1", "loss"), Budget(), {"unanswerable": True})
+    references = [
+        {"text": "a b", "answers": [["a"], ["a b"], []][number % 3], "windows": [(number, [(0, 1), (2, 3)])]} for number in range(12)
+    ]
+    ones = np.ones(12, dtype=np.int64)
+    encoded = Encoded(family_of(task), None, [{}] * 12, references, ones, ones)
+    predictions = [(0.0, float(score), 0, int(score > 0), 0.5) for score in np.round(rng.normal(size=12), 1)]
+    tuned = encoded.family.tuned(predictions, encoded)
+    found = family_of(tuned).score(predictions, encoded)["f1"]
+    others = [family_of(replace(task, settings={"unanswerable": True, "margin": margin})) for margin in np.arange(-4, 4, 0.05)]
+    assert found == pytest.approx(max(family.score(predictions, encoded)["f1"] for family in others))
+    assert encoded.family.score(predictions, encoded)["f1"] <= found
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """The part of a text that answers a question (SQuAD; Rajpurkar et al. 2016, arXiv 1606.05250; without an answer 2018, 1806.03822).
 
 Long texts are read in windows that overlap. A span's score is the sum of its start and end logits; of all windows the best span wins,
-unless the first token, which stands for "no answer", has a higher sum and some training question has no answer.
+unless some training question has no answer and the span's score isn't larger than that of the first token, which stands for "no answer",
+by a margin. The margin is the one of the largest F1 on validation examples, as in SQuAD's own script.
 """
 
 import re
@@ -36,7 +37,7 @@ _F1, _EXACT = Metric("f1"), Metric("exact_match")
 _TEXTS = ("context", "passage", "document", "paragraph")
 _TARGETS = ("answers", "answer")
 _START = "answer_start"
-_CAN_BE_UNANSWERED = "unanswerable"
+_CAN_BE_UNANSWERED, _MARGIN = "unanswerable", "margin"
 
 
 class QuestionAnswering(Family):
@@ -47,6 +48,7 @@ class QuestionAnswering(Family):
     columns_in_words: ClassVar[str] = "question, context, and answers as SQuAD has them, or an answer's text"
     auto_model: ClassVar[str] = "AutoModelForQuestionAnswering"
     low_cost: ClassVar[Budget] = Budget(train_examples=2000, epochs=2, evaluation_examples=300, batch_size=16, max_length=384)
+    is_tuned: ClassVar[bool] = True
     # peft 0.21 has a class for it, which drops token_type_ids; its plain one passes everything on.
     peft_task_type: ClassVar[str] = ""
     pipeline: ClassVar[str] = "question-answering"
@@ -203,14 +205,33 @@ class QuestionAnswering(Family):
         }
         return {name: scores[name] for name in self.task.metrics}
 
+    def tuned(self, predictions: Sequence[Any], encoded: Encoded) -> "Task":
+        """Return the task with the margin of the largest F1, below which a question has no answer, where some have none."""
+        if not self._can_be_unanswered or not np.isfinite([row[0] for row in predictions]).all():
+            return self.task
+        spans = [_best_span(one, predictions, beside_none=True) for one in encoded.references]
+        truths = [one["answers"] or [""] for one in encoded.references]
+        gains = [
+            max(f1(text, answer) for answer in answers) - max(f1("", answer) for answer in answers)
+            for (_, text), answers in zip(spans, truths, strict=True)
+        ]
+        margins = np.array([margin for margin, _ in spans])
+        order = np.argsort(-margins, kind="stable")
+        # What F1 gains, added up, if the questions of the largest margins are answered; none, one, two, ...
+        totals = np.concatenate([[0.0], np.cumsum(np.array(gains)[order])])
+        ranked = np.concatenate([[margins.max() + 2], margins[order], [margins.min() - 2]])
+        totals[1:-1][np.diff(ranked[1:-1]) == 0] = -np.inf  # equal margins are answered together
+        n_answered = int(totals.argmax())
+        middle = float(ranked[n_answered] + ranked[n_answered + 1]) / 2
+        return replace(self.task, settings={**self.task.settings, _MARGIN: middle})
+
+    @property
+    def _can_be_unanswered(self) -> bool:
+        return bool(self.task.settings.get(_CAN_BE_UNANSWERED))
+
     def _answer(self, one: Mapping[str, Any], predictions: Sequence[Any]) -> str:
-        best, text = -np.inf, ""
-        for window, offsets in one["windows"]:
-            _, score, start, end, none = predictions[window]
-            score -= none if self.task.settings.get(_CAN_BE_UNANSWERED) else 0.0
-            if score > best:
-                best, text = score, one["text"][offsets[int(start)][0] : offsets[int(end)][1]]
-        return "" if self.task.settings.get(_CAN_BE_UNANSWERED) and best < 0 else text
+        margin, text = _best_span(one, predictions, beside_none=self._can_be_unanswered)
+        return "" if self._can_be_unanswered and margin < self.task.settings.get(_MARGIN, 0.0) else text
 
     def of_examples(self, predictions: Sequence[Any], encoded: Encoded, examples: Sequence[int]) -> tuple[Sequence[Any], Encoded]:
         """Return the references of some questions, which say where their windows are; the rows stay as they are, and with them the loss."""
@@ -256,6 +277,17 @@ class QuestionAnswering(Family):
             "first, last = outputs.start_logits.argmax().item(), outputs.end_logits.argmax().item()\n"
             'print(tokenizer.decode(inputs["input_ids"][0, first : last + 1], skip_special_tokens=True))'
         )
+
+
+def _best_span(one: Mapping[str, Any], predictions: Sequence[Any], *, beside_none: bool) -> tuple[float, str]:
+    """Return the score and the text of the best span of a question's windows; each is compared with its window's "no answer" if asked."""
+    best, text = -np.inf, ""
+    for window, offsets in one["windows"]:
+        _, score, start, end, none = predictions[window]
+        score -= none if beside_none else 0.0
+        if score > best:
+            best, text = score, one["text"][offsets[int(start)][0] : offsets[int(end)][1]]
+    return best, text
 
 
 def _shortened(tokenizer: Any, question: str, n_tokens: int) -> str:
