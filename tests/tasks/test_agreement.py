@@ -106,7 +106,7 @@ def test_choices_are_those_that_lm_evaluation_harness_takes(tmp_path: Path, back
     data = load_files(write(tmp_path / "own.jsonl", rows))
     family = family_of(data.task)
     assert data.task.labels == (" blue cat", " old", " red")
-    tokenizer = AutoTokenizer.from_pretrained(backbone_folder)
+    tokenizer = AutoTokenizer.from_pretrained(backbone_folder, eos_token="[SEP]")
     tokenizer.backend_tokenizer.post_processor = None  # no special tokens around, as causal language models have none
     torch.manual_seed(0)
     model = model_of("causal_lm").eval()

@@ -40,9 +40,9 @@ class MultiLabel(SequenceFamily):
 
     @classmethod
     def claims(cls, table: "Table", columns: Columns) -> bool:
-        """Lists of labels say so; names with semicolons may be anything, and need the kind to be given."""
+        """Lists in most rows say so; names with semicolons may be anything, and need the kind to be given."""
         assert columns.target is not None
-        return any(is_sequence(cell) for cell in table.column(columns.target))
+        return 2 * sum(map(is_sequence, table.column(columns.target))) > len(table)
 
     @classmethod
     def make_task(cls, table: "Table", name: str, columns: Columns) -> "Task":
