@@ -340,6 +340,8 @@ def _answers(table: "Table", column: str, row: int) -> tuple[list[str], list[int
         InvalidInputError: The cell holds something else.
     """
     cell: Any = table.column(column)[row]
+    found: Any
+    starts: Any
     if isinstance(cell, str):
         found, starts = [cell] if cell.strip() else [], [table.columns[_START][row]] if _START in table.columns else []
     elif isinstance(cell, Mapping):
