@@ -28,10 +28,8 @@ import torch
 import transformers as hf
 
 import autopeft
-from autopeft.api import SilentSearch
 from autopeft.export.finished_trial import FinishedTrial, read_trial
 from autopeft.export.trained import load_trained
-from autopeft.loops.baselines import tune
 from autopeft.study.directory import RunDirectory
 from autopeft.tasks import family_of
 from autopeft.training.batches import draw
@@ -77,14 +75,15 @@ def main() -> None:
 
 def measure(own: Own, folder: Path, kind: str, n_trials: int, epochs: int) -> dict[str, Any]:
     path = folder / "run"
-    if (path / "study.db").exists():
-        result = autopeft.resume(path, trials=n_trials)
-    else:
-        result = autopeft.search(**own, kind=kind, trials=n_trials, workers=0, out=path, max_failed=1.0)
-    run, best = RunDirectory.open(path), result.best()
-    trial = read_trial(run, best.number)
+    result = searched(path, own, kind, n_trials)
+    best = result.best()
+    trial = read_trial(RunDirectory.open(path), best.number)
     has_fresh_head = family_of(trial.task).has_fresh_head
-    ours, theirs = measured(trial), measured(head_alone(run) if has_fresh_head else trial, untouched=not has_fresh_head)
+    plain = trial
+    if has_fresh_head:
+        heads = searched(folder / "head", own, kind, HEAD_TRIALS, space="head_only")
+        plain = read_trial(RunDirectory.open(heads.path), heads.best().number)
+    ours, theirs = measured(trial), measured(plain, untouched=not has_fresh_head)
     metric, data = trial.task.metric, trial.load_data()
     gains = [one - other for one, other in zip(ours[1][metric], theirs[1][metric], strict=True)]
     table = result.retrain([best.number], seeds=2, epochs=epochs, workers=0)
@@ -122,10 +121,11 @@ def measured(trial: FinishedTrial, *, untouched: bool = False) -> tuple[dict[str
     return encoded.family.score(found, encoded), resampled_scores(found, encoded)
 
 
-def head_alone(run: RunDirectory) -> FinishedTrial:
-    """Return the best head without PEFT modules."""
-    tuned = tune(run, lambda name: SilentSearch(), methods=["head_only"], trials=HEAD_TRIALS, workers=0)
-    return read_trial(RunDirectory.open(run.baselines_path / "head_only"), tuned.candidates[0].trial)
+def searched(path: Path, own: Own, kind: str, n_trials: int, **more: Any) -> autopeft.SearchResult:
+    """Return a search, which goes on if it was interrupted."""
+    if (path / "study.db").exists():
+        return autopeft.resume(path, trials=n_trials)
+    return autopeft.search(**own, kind=kind, trials=n_trials, workers=0, out=path, max_failed=1.0, **more)
 
 
 def answers_are_the_same(exported: Path, run: Path, trial: int, train: Path, folder: Path) -> bool:
