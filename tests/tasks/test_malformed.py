@@ -20,6 +20,8 @@ N = 9
 TURNS = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
 NO_TURNS = r"the column 'messages' must hold a list of messages"
 NO_ANSWERS = r"the column 'answers' must hold answers as SQuAD has them, or a text"
+NO_END = r"a conversation must end with an answer of the assistant"
+NO_PLACE = r"an answer must stand in its text"
 NO_CHOICE = r"the column 'answer' must name one of 2 choices by number .from 0., letter or text"
 ROWS: dict[str, list[dict[str, Any]]] = {
     "prompts": [{"prompt": f"a{index}", "completion": f"b{index}"} for index in range(N)],
@@ -51,7 +53,7 @@ LAST: list[tuple[str, Any, str | None]] = [
     ("messages", {"messages": [{"role": "user", "content": None}, TURNS[1]]}, NO_TURNS),
     ("messages", {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}, TURNS[1]]}, NO_TURNS),
     ("messages", {"messages": ["a", "b"]}, NO_TURNS),
-    ("messages", {"messages": TURNS[:1]}, r"a conversation must end with an answer of the assistant"),
+    ("messages", {"messages": TURNS[:1]}, NO_END),
     (
         "messages",
         {"messages": [TURNS[0], {"role": "assistant", "content": " "}]},
@@ -75,7 +77,7 @@ LAST: list[tuple[str, Any, str | None]] = [
         {"answers": {"text": ["b"], "answer_start": [1]}},
         r"an answer must stand in its text, at the character that answer_start says",
     ),
-    ("answers", {"answers": {"text": ["c"], "answer_start": [-1]}}, r"an answer must stand in its text"),
+    ("answers", {"answers": {"text": ["c"], "answer_start": [-1]}}, NO_PLACE),
     ("answers", {"answers": {"text": ["b", "c"], "answer_start": [2]}}, r"there must be an answer_start for each answer, or none"),
     ("answers", {"answers": {"text": ["b"], "answer_start": ["two"]}}, r"answer_start must be the number of a character .got 'two'"),
     ("answers", {"answers": {"text": ["b"], "answer_start": [True]}}, r"answer_start must be the number of a character .got True"),
@@ -86,7 +88,7 @@ LAST: list[tuple[str, Any, str | None]] = [
     ("answers", {"answers": ["b"]}, NO_ANSWERS),
     ("answers", {"answers": None}, NO_ANSWERS),
     ("answers", {"answers": 5}, NO_ANSWERS),
-    ("answers", {"context": ""}, r"an answer must stand in its text"),
+    ("answers", {"context": ""}, NO_PLACE),
     ("answers", {"question": None}, r"the text column 'question' must hold text .got None"),
     ("answers", {"context": "x" * 100_000 + " b", "answers": {"text": ["b"], "answer_start": [100_001]}}, None),
     ("choices", {"answer": 2}, NO_CHOICE),
