@@ -128,8 +128,7 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
 
 
 def _task_of(adapter: Path) -> Task:
-    """Return the task that an adapter was trained for, with the scale of its numbers or its threshold: a resumed
-    run may have found others since.
+    """Return the task that an adapter was trained for, with its own scale of numbers or threshold: a resumed run may have found others.
 
     Raises:
         InvalidInputError: The adapter's description is gone, damaged, or of another version.
