@@ -14,6 +14,7 @@ from autopeft.export.writing import export_trial
 from autopeft.loops import retrain as retraining
 from autopeft.loops import search as engine
 from autopeft.loops.baselines import tune
+from autopeft.loops.planning import SearchPlan
 from autopeft.loops.retrain import RetrainRequest
 from autopeft.loops.selection import choose
 from autopeft.paths import StrPath
@@ -46,7 +47,7 @@ Request = TypeVar("Request", SearchRequest, RetrainRequest)
 class SilentSearch:
     """A search's progress that nobody looks at."""
 
-    def started(self, plan: engine.SearchPlan, run: RunDirectory, n_done: int) -> None:
+    def started(self, plan: SearchPlan, run: RunDirectory, n_done: int) -> None:
         """Say nothing."""
 
     def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:

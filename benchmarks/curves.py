@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from autopeft.configuration import Configuration
-from autopeft.loops.search import SearchPlan, plan
+from autopeft.loops.planning import SearchPlan, plan
 from autopeft.request import SearchRequest
 from autopeft.training.measurement import Assignment, Outcome, RunnerSettings
 from autopeft.training.runner import TrialRunner

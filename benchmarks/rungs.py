@@ -24,7 +24,8 @@ from problems.tabulated import METRIC, MRPC, NOISE, Tabulated
 
 from autopeft.api import SilentSearch
 from autopeft.configuration import Configuration
-from autopeft.loops.search import _loop, _write_settings
+from autopeft.loops.planning import write_settings
+from autopeft.loops.search import run_trials
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
 from autopeft.study.study import Study
@@ -69,7 +70,7 @@ class ModelledWorkers:
             early_values = {name: float(np.interp(progress, self._problem.progress, course)) for name, course in early.items()}
             noisy = {name: value + NOISE * self._rng.normal() for name, value in {METRIC: metric, **early_values}.items()}
             points.append(CurvePoint(progress, progress, 1, 0.5, noisy))
-        earlier = assignment.paused.measurement.curve if assignment.paused and assignment.paused.measurement else ()
+        earlier = assignment.checkpoint.measurement.curve if assignment.checkpoint else ()
         size = self._problem.parameters(assignment.configuration)
         measured = Measurement(points[-1].metrics, (*earlier, *points), size, 0, 1.0, 1.0, 1, 1, progress=points[-1].progress)
         return Outcome(assignment, measured, state=b"" if measured.progress == 1 else b"state")
@@ -102,7 +103,7 @@ class Course(SilentSearch):
 
 
 def _done(assignment: Assignment) -> float:
-    return assignment.paused.measurement.progress if assignment.paused and assignment.paused.measurement else 0.0
+    return assignment.checkpoint.measurement.progress if assignment.checkpoint else 0.0
 
 
 def search(problem: Tabulated, sampler: str, seed: int, rungs: tuple[float, ...], reduction: float, n_trials: int, limit: float) -> Course:
@@ -114,9 +115,9 @@ def search(problem: Tabulated, sampler: str, seed: int, rungs: tuple[float, ...]
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory.create(Path(folder) / "run")
         study = Study.create(run, planned.problem, sampler, seed)
-        _write_settings(run, planned, {}, "")
+        write_settings(run, planned, {}, "")
         with suppress(SpentError):
-            _loop(planned, run, study, workers, course)
+            run_trials(planned, run, study, workers, course)
     return course
 
 

@@ -25,7 +25,8 @@ import numpy as np
 
 from autopeft.api import SilentSearch
 from autopeft.configuration import Configuration
-from autopeft.loops.search import BackboneCosts, SearchPlan, _loop, _write_settings, plan
+from autopeft.loops.planning import BackboneCosts, SearchPlan, plan, write_settings
+from autopeft.loops.search import run_trials
 from autopeft.methods.counting import ParameterCounter
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
@@ -66,9 +67,7 @@ class SimulatedWorkers:
         self._arrive()
         start = self._free_since.pop()
         self.idle += self._now - start if start else 0.0  # filling the cluster at the beginning is no idling between trials
-        share = assignment.measure_at[-1] - (
-            assignment.paused.measurement.progress if assignment.paused and assignment.paused.measurement else 0
-        )
+        share = assignment.measure_at[-1] - (assignment.checkpoint.measurement.progress if assignment.checkpoint else 0)
         lasts = self._seconds * share * self._rng.uniform(2 / 3, 4 / 3)
         self.busy += lasts
         heapq.heappush(self._running, (self._now + lasts, assignment.trial, assignment))
@@ -98,7 +97,7 @@ class SimulatedWorkers:
             CurvePoint(progress, progress, int(1000 * progress), 0.5, {"accuracy": accuracy * progress**0.1, "loss": 1 - accuracy})
             for progress in assignment.measure_at
         ]
-        curve = (*(assignment.paused.measurement.curve if assignment.paused and assignment.paused.measurement else ()), *points)
+        curve = (*(assignment.checkpoint.measurement.curve if assignment.checkpoint else ()), *points)
         progress = points[-1].progress
         measurement = Measurement(points[-1].metrics, curve, size, 0, 1.0, 1.0, 1, 1, progress=progress)
         return Outcome(assignment, measurement, {}, state=b"" if progress == 1 else b"state")
@@ -114,10 +113,10 @@ def simulate(found: SearchPlan, n_workers: int, n_trials: int, minutes: float, f
     planned = replace(found, request=request)
     run = RunDirectory.create(folder)
     study = Study.create(run, planned.problem, request.sampler, request.seed)
-    _write_settings(run, planned, {}, "")
+    write_settings(run, planned, {}, "")
     workers = SimulatedWorkers(found.facts, n_workers, 60 * minutes)
     began = time.perf_counter()
-    _loop(planned, run, study, workers, SilentSearch())
+    run_trials(planned, run, study, workers, SilentSearch())
     seconds = time.perf_counter() - began
     suggestions = [one.suggestion_seconds for one in study.times() if one.suggestion_seconds is not None]
     files = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]

@@ -22,7 +22,7 @@ from problems.tabulated import EARLY, METRIC, MRPC
 from scipy.stats import chi2
 
 from autopeft.configuration import Configuration
-from autopeft.loops.search import plan
+from autopeft.loops.planning import plan
 from autopeft.request import SearchRequest
 from autopeft.training.measurement import Assignment
 

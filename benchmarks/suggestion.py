@@ -24,7 +24,7 @@ import numpy as np
 import optuna
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from autopeft.loops.search import plan
+from autopeft.loops.planning import plan
 from autopeft.request import SearchRequest
 from autopeft.samplers.problem import SearchProblem
 from autopeft.samplers.registry import make_sampler

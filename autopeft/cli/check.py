@@ -34,7 +34,7 @@ def check(
 
     Example: autopeft check --train train.csv
     """
-    from autopeft.loops.search import load_data
+    from autopeft.loops.data import load_data
     from autopeft.request import SearchRequest
     from autopeft.tasks.checks import findings
 

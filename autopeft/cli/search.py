@@ -200,6 +200,7 @@ def search(
     """
     say_first("finding task and model" if resume is None else f"going on with {resume}")
     from autopeft.loops import search as engine
+    from autopeft.loops.planning import plan
     from autopeft.report.progress import ConsoleProgress
 
     progress = ConsoleProgress()
@@ -207,7 +208,7 @@ def search(
     if resume is not None:
         _until_stopped(lambda: engine.resume(resume, progress, _changes(context), command), progress)
     elif dry_run:
-        progress.planned(engine.plan(_request(context)))
+        progress.planned(plan(_request(context)))
     else:
         _until_stopped(lambda: engine.search(_request(context), progress, _sources(context), command), progress)
 

@@ -9,7 +9,7 @@ from autopeft.cli import completion
 from autopeft.cli.formats import Format, split_names
 
 if TYPE_CHECKING:
-    from autopeft.loops.search import SearchPlan
+    from autopeft.loops.planning import SearchPlan
 
 
 def suggest(
@@ -42,7 +42,7 @@ def suggest(
 
       autopeft suggest --task mrpc --model roberta-base --max-params 0.5% --format json
     """
-    from autopeft.loops.search import plan
+    from autopeft.loops.planning import plan
     from autopeft.request import SearchRequest
 
     request = SearchRequest(

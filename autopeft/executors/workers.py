@@ -159,7 +159,7 @@ class WorkersExecutor:
     def _collect(self, answer: Any) -> Outcome:
         running = self._busy.pop(answer)
         try:
-            outcome: Outcome = self._ray.get(answer)
+            outcome: Outcome = replace(self._ray.get(answer), assignment=running.assignment)
         except self._ray.exceptions.RayTaskError as error:
             self._ready.append(running.worker)
             raise error.cause from None
@@ -238,4 +238,5 @@ class _Worker:
         return self._runner.describe()
 
     def run(self, assignment: Assignment) -> Outcome:
-        return self._runner.run(assignment)
+        outcome = self._runner.run(assignment)
+        return replace(outcome, assignment=replace(assignment, checkpoint=None))  # the driver has it, and it may be large

@@ -8,14 +8,16 @@ from typing import Any
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.errors import AutopeftError, InvalidInputError
+from autopeft.loops.data import load_data
 from autopeft.methods.adapter_files import DESCRIPTION, read_description
 from autopeft.paths import command
 from autopeft.plugins import import_plugin
+from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
 from autopeft.study.retrained import RetrainedFolder, searched_metric
 from autopeft.study.study import Study
-from autopeft.tasks import Task, TaskData, load, load_dataset, load_files
+from autopeft.tasks import Task, TaskData
 from autopeft.training.backbone import BackboneSource, find_backbone
 
 
@@ -41,6 +43,8 @@ class FinishedTrial:
     """Where each split came from, one sentence each."""
     plugins: tuple[str, ...] = ()
     """The user's own Python files that register methods or tasks."""
+    offline: bool = False
+    """Whether the search never asked the hub."""
     test_metrics: Mapping[str, float] = field(default_factory=dict)
     """Test metrics by name of a trial that was retrained; empty of one that was only searched."""
 
@@ -65,9 +69,7 @@ class FinishedTrial:
         Raises:
             AutopeftError: They are not there any more.
         """
-        if "task" in self.data:
-            return load(self.data["task"], data_dir=self.data["data_dir"])
-        return load_dataset(**self.data) if "dataset" in self.data else load_files(**self.data)
+        return load_data(SearchRequest(**self.data, offline=self.offline))
 
 
 def read_retrained(run: RunDirectory, number: int) -> FinishedTrial:
@@ -120,6 +122,7 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
         backbone=_found_again(BackboneSource(**settings["model"]), offline=bool(asked.get("offline"))),
         budget=Budget.from_dict(settings["budget"]),
         data=_data(asked),
+        offline=bool(asked.get("offline")),
         threads=None if asked.get("workers") == 0 else 1,
         versions=settings.get("versions", {}),
         data_notes=tuple(settings.get("data_notes", ())),

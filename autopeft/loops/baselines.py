@@ -11,6 +11,7 @@ from pathlib import Path
 
 from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.loops import search as engine
+from autopeft.loops.planning import SearchPlan
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, best, front
@@ -146,7 +147,7 @@ class _WithoutAdapters:
         self._inner = inner
         self._run: RunDirectory | None = None
 
-    def started(self, plan: engine.SearchPlan, run: RunDirectory, n_done: int) -> None:
+    def started(self, plan: SearchPlan, run: RunDirectory, n_done: int) -> None:
         self._run = run
         self._inner.started(plan, run, n_done)
 

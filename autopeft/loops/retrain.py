@@ -5,7 +5,7 @@ This is the only loop that loads test examples. Which epoch is kept is decided o
 
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from os import PathLike, fspath
@@ -15,8 +15,9 @@ from typing import Any, Protocol
 from autopeft.budget import Budget
 from autopeft.errors import AutopeftError, InvalidInputError
 from autopeft.executors.base import Executor
+from autopeft.loops.data import load_data
 from autopeft.loops.lengths import fit_length
-from autopeft.loops.search import load_data
+from autopeft.loops.pool import Pool
 from autopeft.loops.transfer import transfer
 from autopeft.loops.workers import count_workers, start_executor
 from autopeft.methods.registry import positions_taken
@@ -168,7 +169,7 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
             plan = replace(plan, budget=budget, data=data)
             folder.require_same(_identity(plan))
         folder.prepare(_describe(plan, executor, settings.threads), candidates)
-        _loop(plan, candidates, request.seeds, executor, progress)
+        _train(plan, candidates, request.seeds, executor, progress)
     _require_results(folder, candidates)
     return folder
 
@@ -178,20 +179,31 @@ def of_trials(records: Sequence[TrialRecord]) -> list[Candidate]:
     return [Candidate(record.configuration, f"trial {record.number}", "trial", record.number) for record in records]
 
 
-def _loop(plan: RetrainPlan, candidates: Sequence[Candidate], n_seeds: int, executor: Executor, progress: Progress) -> None:
-    """Keep every worker busy. Seed by seed: if it is stopped, every candidate has some."""
-    waiting = deque(_waiting(plan.folder, candidates, n_seeds))
+class _Seeds:
+    """Hands out trainings seed by seed: if retraining is stopped, every candidate has some."""
+
+    def __init__(self, plan: RetrainPlan, waiting: Iterable[tuple[Candidate, int]]) -> None:
+        self._plan, self._waiting = plan, deque(waiting)
+
+    def next_assignment(self) -> Assignment | None:
+        if not self._waiting:
+            return None
+        candidate, seed = self._waiting.popleft()
+        budget = self._plan.budget
+        return Assignment(candidate.trial, candidate.configuration, budget, seed, budget.epoch_ends)
+
+    def put_back(self, assignment: Assignment) -> None:
+        """Do nothing: what has no result on disk is trained by the next call."""
+
+
+def _train(plan: RetrainPlan, candidates: Sequence[Candidate], n_seeds: int, executor: Executor, progress: Progress) -> None:
+    waiting = _waiting(plan.folder, candidates, n_seeds)
     by_id = {candidate.id: candidate for candidate in candidates}
     n_total = n_seeds * len(by_id)
-    n_done, n_running = n_total - len(waiting), 0
+    n_done = n_total - len(waiting)
     progress.started(plan, n_done, n_total)
-    while waiting or n_running:
-        while waiting and n_running < executor.capacity:
-            candidate, seed = waiting.popleft()
-            executor.submit(Assignment(candidate.trial, candidate.configuration, plan.budget, seed, plan.budget.epoch_ends))
-            n_running += 1
-        outcome = executor.next_outcome()
-        n_done, n_running = n_done + 1, n_running - 1
+    for outcome in Pool(executor, _Seeds(plan, waiting)).outcomes():
+        n_done += 1
         candidate = by_id[outcome.assignment.configuration.id]
         progress.seed_finished(candidate, outcome.assignment.seed, _record(plan.folder, outcome), n_done, n_total)
 

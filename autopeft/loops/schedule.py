@@ -1,7 +1,7 @@
 """What a free worker does next: goes on with a paused trial that has earned it, or starts a new one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,11 +37,15 @@ class Schedule:
             number = self.halving.best_waiting(standings)  # of too few to choose from none has earned it, and a search needs one
         return None if number is None else self._continued(next(record for record in records if record.number == number))
 
+    def put_back(self, assignment: Assignment) -> None:
+        """Record that a trial which was handed out has not begun."""
+        self.study.put_back(assignment.trial)
+
     def _continued(self, record: TrialRecord) -> Assignment:
-        assignment = Assignment(record.number, record.configuration, self.budget, record.seed, self._stops(len(record.rungs)))
-        paused = pauses.read(self.run, assignment, record.progress)
+        checkpoint = pauses.read(self.run, record.number, record.progress)
         self.study.go_on(record.number)
-        return replace(assignment, paused=paused)
+        stops = self._stops(len(record.rungs))
+        return Assignment(record.number, record.configuration, self.budget, record.seed, stops, checkpoint)
 
     def _stops(self, n_rungs: int) -> tuple[float, ...]:
         """Return where to measure next. Without rungs that is every epoch; with them every measurement has a purpose already."""

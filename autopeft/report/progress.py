@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 from rich.console import Console
 
-from autopeft.loops.search import SearchPlan
+from autopeft.loops.planning import SearchPlan
 from autopeft.methods.counting import count_parameters
 from autopeft.paths import command
 from autopeft.report.costs import SearchCosts

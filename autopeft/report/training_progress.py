@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from autopeft.loops.planning import SearchPlan
 from autopeft.loops.retrain import RetrainPlan
-from autopeft.loops.search import SearchPlan
 from autopeft.report.formatting import count, duration, score
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord

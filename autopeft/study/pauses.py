@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from autopeft.errors import InvalidInputError
 from autopeft.study.directory import RunDirectory
-from autopeft.training.measurement import Assignment, Measurement, Outcome
+from autopeft.training.measurement import Checkpoint, Measurement, Outcome
 
 
 def keep(run: RunDirectory, outcome: Outcome) -> None:
@@ -22,18 +22,18 @@ def keep(run: RunDirectory, outcome: Outcome) -> None:
     run.write_trial(number, {f"{name}.safetensors": outcome.state, f"{name}.json": json.dumps(asdict(measurement)).encode()})
 
 
-def read(run: RunDirectory, assignment: Assignment, progress: float) -> Outcome:
-    """Return how a trial paused after a share of its budget.
+def read(run: RunDirectory, number: int, progress: float) -> Checkpoint:
+    """Return where a trial paused after a share of its budget.
 
     Raises:
         InvalidInputError: The files are missing or broken.
     """
-    folder, name = run.trial_path(assignment.trial), _name(progress)
+    folder, name = run.trial_path(number), _name(progress)
     try:
         measurement = Measurement.from_dict(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
-        return Outcome(assignment, measurement, state=(folder / f"{name}.safetensors").read_bytes())
+        return Checkpoint(measurement, (folder / f"{name}.safetensors").read_bytes())
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InvalidInputError(f"trial {assignment.trial} can't go on from its last rung: {error}", value=str(folder)) from None
+        raise InvalidInputError(f"trial {number} can't go on from its last rung: {error}", value=str(folder)) from None
 
 
 def drop(run: RunDirectory, number: int) -> None:

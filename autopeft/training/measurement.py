@@ -34,22 +34,6 @@ class RunnerSettings:
 
 
 @dataclass(frozen=True)
-class Assignment:
-    """One trial to run: everything that decides its outcome on a given backbone and task."""
-
-    trial: int
-    """The trial's number in its study."""
-    configuration: Configuration
-    budget: Budget
-    seed: int
-    """Seeds the head's and the modules' initial values, the order of batches and dropout."""
-    measure_at: tuple[float, ...] = (1.0,)
-    """Shares of the budget's steps after which to measure, rising. The trial pauses after the last of them, unless that is 1."""
-    paused: "Outcome | None" = None
-    """How an earlier assignment of the same trial paused; this one goes on from there."""
-
-
-@dataclass(frozen=True)
 class BackboneFacts:
     """What a worker knows once it has loaded the backbone, and the driver needs without loading it."""
 
@@ -141,6 +125,32 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """Where a trial paused: all that another worker needs to go on with it."""
+
+    measurement: Measurement
+    """What it has measured and cost so far."""
+    state: bytes
+    """Trained tensors, optimiser and random state."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One trial to run: everything that decides its outcome on a given backbone and task."""
+
+    trial: int
+    """The trial's number in its study."""
+    configuration: Configuration
+    budget: Budget
+    seed: int
+    """Seeds the head's and the modules' initial values, the order of batches and dropout."""
+    measure_at: tuple[float, ...] = (1.0,)
+    """Shares of the budget's steps after which to measure, rising. The trial pauses after the last of them, unless that is 1."""
+    checkpoint: Checkpoint | None = None
+    """Where an earlier assignment of the same trial paused; this one goes on from there."""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How an assignment ended: with a measurement and what training left, or with an error."""
 
@@ -158,3 +168,8 @@ class Outcome:
     """Whether the worker died of it: that may say nothing of the configuration, and the trial is worth another try."""
     out_of_memory: bool = False
     """Whether there was no room for it, not even for one example at a time."""
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """Where the trial paused; None if it ended."""
+        return Checkpoint(self.measurement, self.state) if self.measurement is not None and self.state else None

@@ -33,7 +33,16 @@ from autopeft.training.hidden_states import FrozenPart, HiddenStates
 from autopeft.training.hooks import TrainingHooks
 from autopeft.training.latency import latency_seconds
 from autopeft.training.loop import Training
-from autopeft.training.measurement import Assignment, BackboneFacts, CurvePoint, FinalMeasurement, Measurement, Outcome, RunnerSettings
+from autopeft.training.measurement import (
+    Assignment,
+    BackboneFacts,
+    Checkpoint,
+    CurvePoint,
+    FinalMeasurement,
+    Measurement,
+    Outcome,
+    RunnerSettings,
+)
 from autopeft.training.model import example_inputs, load_model, start_head
 
 
@@ -120,8 +129,8 @@ class TrialRunner:
                     frozen=frozen,
                     micro_batch=micro_batch,
                 )
-                if assignment.paused is not None:
-                    training.restore(assignment.paused.state)
+                if assignment.checkpoint is not None:
+                    training.restore(assignment.checkpoint.state)
                 best = None if self._settings.test is None else BestEpoch(tensors_of(applied), self._family)
                 curve, train_seconds = self._train(training, assignment, validation, frozen, best)
                 done = curve[-1].progress == 1
@@ -150,7 +159,7 @@ class TrialRunner:
             progress=curve[-1].progress,
             final=final,
         )
-        return Outcome(assignment, _joined(assignment.paused, measurement), adapter, state=state)
+        return Outcome(assignment, _joined(assignment.checkpoint, measurement), adapter, state=state)
 
     def _train(
         self, training: Training, assignment: Assignment, validation: Encoded, frozen: FrozenPart, best: BestEpoch | None
@@ -217,10 +226,11 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _joined(paused: Outcome | None, later: Measurement) -> Measurement:
+def _joined(checkpoint: Checkpoint | None, later: Measurement) -> Measurement:
     """Return what all assignments of a trial measured and cost together."""
-    if paused is None or (earlier := paused.measurement) is None:
+    if checkpoint is None:
         return later
+    earlier = checkpoint.measurement
     return replace(
         later,
         curve=earlier.curve + later.curve,

@@ -26,7 +26,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from autopeft.configuration import Configuration
-from autopeft.loops.search import BackboneCosts, SearchPlan, plan
+from autopeft.loops.planning import BackboneCosts, SearchPlan, plan
 from autopeft.methods.counting import ParameterCounter
 from autopeft.pareto import hypervolume, non_dominated
 from autopeft.request import SearchRequest

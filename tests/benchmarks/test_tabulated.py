@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autopeft.configuration import Configuration
-from autopeft.loops.search import plan
+from autopeft.loops.planning import plan
 from autopeft.request import SearchRequest
 from tests.benchmarks.conftest import Benchmark
 

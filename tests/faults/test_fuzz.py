@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from autopeft.configuration import Configuration
 from autopeft.errors import AutopeftError
-from autopeft.loops.search import _traits
+from autopeft.loops.planning import _traits
 from autopeft.methods.registry import all_methods
 from autopeft.request import SearchRequest
 from autopeft.space.reader import builtin_folder, parse_space

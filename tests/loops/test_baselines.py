@@ -5,6 +5,7 @@ import pytest
 
 from autopeft.api import SilentSearch
 from autopeft.errors import AutopeftError, InvalidInputError
+from autopeft.loops import planning
 from autopeft.loops import search as engine
 from autopeft.loops.baselines import BASELINES, tune
 from autopeft.loops.retrain import RetrainRequest, retrain
@@ -22,7 +23,7 @@ def silent(name: str) -> SilentSearch:
 
 def never(name: str) -> SilentSearch:
     class Never(SilentSearch):
-        def started(self, plan: engine.SearchPlan, run: RunDirectory, n_done: int) -> None:
+        def started(self, plan: planning.SearchPlan, run: RunDirectory, n_done: int) -> None:
             raise AssertionError(f"{name} was tuned already")
 
     return Never()

@@ -8,8 +8,9 @@ from autopeft.api import SilentSearch
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
 from autopeft.loops.lengths import fit_length
+from autopeft.loops.planning import plan
 from autopeft.loops.retrain import RetrainRequest, of_trials, retrain
-from autopeft.loops.search import plan, search
+from autopeft.loops.search import search
 from autopeft.methods.topology import Topology
 from autopeft.request import SearchRequest
 from autopeft.study.study import Study

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from autopeft.api import SilentSearch
+from autopeft.loops import planning
 from autopeft.loops import search as engine
 from autopeft.loops.portfolio import portfolio_points
 from autopeft.methods.counting import count_parameters
@@ -17,8 +18,8 @@ def request_(small_request: SearchRequest) -> SearchRequest:
     return replace(small_request, space="default", start=("portfolio",))
 
 
-def portfolio(request: SearchRequest) -> tuple[engine.SearchPlan, dict]:
-    plan = engine.plan(request)
+def portfolio(request: SearchRequest) -> tuple[planning.SearchPlan, dict]:
+    plan = planning.plan(request)
     return plan, {name: plan.space.configuration(point) for name, point in portfolio_points(plan.problem, plan.facts.topology).items()}
 
 
@@ -70,12 +71,12 @@ def test_without_it_a_search_begins_with_what_its_sampler_proposes(request_: Sea
     request = replace(request_, start=start, trials=2, out=str(tmp_path / "run"))
     run = engine.search(request, SilentSearch())
     assert run.settings()["settings"]["start"]["value"] == []
-    plan = engine.plan(request)
+    plan = planning.plan(request)
     assert not plan.start
     known = {plan.space.configuration(point) for point in portfolio_points(plan.problem, plan.facts.topology).values()}
     assert not known & {record.configuration for record in Study.open(run).records()}
 
 
 def test_presets_come_before_it(request_: SearchRequest) -> None:
-    plan = engine.plan(replace(request_, start=("lora", "portfolio"), trials=6))
+    plan = planning.plan(replace(request_, start=("lora", "portfolio"), trials=6))
     assert [name.removeprefix("portfolio: ") for name in plan.start] == ["lora", *(entry.name for entry in entries()[:3])]

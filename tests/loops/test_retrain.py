@@ -12,6 +12,7 @@ from autopeft.api import SilentSearch
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import AutopeftError, InvalidInputError
 from autopeft.executors.base import Executor
+from autopeft.loops import planning
 from autopeft.loops import retrain as retraining
 from autopeft.loops import search as engine
 from autopeft.loops.retrain import RetrainRequest, of_trials, retrain
@@ -155,7 +156,7 @@ def test_neither_search_nor_the_choice_of_an_epoch_reads_test_rows(small_request
     ]
     one, other = ([_without_clock(record) for record in Study.open(run).records()] for run in runs)
     assert one == other
-    assert engine.plan(clean).data.test is engine.plan(dirty).data.test is None
+    assert planning.plan(clean).data.test is planning.plan(dirty).data.test is None
 
     before, after = (retrain(run, candidates(run)[:2], RetrainRequest(seeds=1, epochs=3), Ear()) for run in runs)
     assert what_was_found(before, "validation") == what_was_found(after, "validation")

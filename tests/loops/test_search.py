@@ -13,7 +13,9 @@ import pytest
 
 from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.executors.base import Executor
+from autopeft.loops import planning
 from autopeft.loops import search as engine
+from autopeft.loops.pool import MAX_RETRIES
 from autopeft.loops.workers import start_executor
 from autopeft.methods.method import Method
 from autopeft.methods.registry import get_method
@@ -33,7 +35,7 @@ class Log:
         self.n_done_at_start = -1
         self._stop_after = stop_after
 
-    def started(self, plan: engine.SearchPlan, run: RunDirectory, n_done: int) -> None:
+    def started(self, plan: planning.SearchPlan, run: RunDirectory, n_done: int) -> None:
         self.n_done_at_start = n_done
 
     def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
@@ -139,7 +141,7 @@ def test_a_trial_that_ran_goes_on_from_its_last_rung(request_: SearchRequest) ->
     with pytest.raises(KeyboardInterrupt):
         engine.search(request_, Log(stop_after=3))
     run = RunDirectory.open(Path(str(request_.out)))
-    plan = engine.plan(request_)
+    plan = planning.plan(request_)
     study = Study.create(run, plan.problem, "random", 0)
     study.go_on(1)  # and the process dies
     assert [record.state for record in study.records()] == ["paused", "running", "paused"]
@@ -211,22 +213,22 @@ def test_workers_train_the_same_trials(request_: SearchRequest, tmp_path: Path, 
 
 
 def test_a_plan_trains_nothing(request_: SearchRequest) -> None:
-    plan = engine.plan(request_)
+    plan = planning.plan(request_)
     assert plan.facts.topology.n_layers == 3
     assert plan.space.n_layers == 3
     assert not Path(str(request_.out)).exists()
 
 
 def test_the_trivial_score_is_of_the_examples_that_trials_measure_on(request_: SearchRequest) -> None:
-    plan = engine.plan(replace(request_, evaluation_examples=7))
+    plan = planning.plan(replace(request_, evaluation_examples=7))
     measured = draw(plan.data.validation, 7).targets
     assert plan.problem.trivial == {0: pytest.approx(np.bincount(measured).max() / 7)}
-    assert plan.problem.trivial != engine.plan(request_).problem.trivial
+    assert plan.problem.trivial != planning.plan(request_).problem.trivial
 
 
 def test_presets_become_the_nearest_points_of_the_space(request_: SearchRequest) -> None:
     request = replace(request_, start=("mam", "lora"), trials=3)
-    started = {name: dict(point) for name, point in engine.plan(request).start.items()}
+    started = {name: dict(point) for name, point in planning.plan(request).start.items()}
     run = engine.search(request, Log())
     mam, lora, _ = (record.configuration for record in records(run))
     assert {(module.method, module.size, module.layers) for module in mam.modules} == {
@@ -258,7 +260,7 @@ def test_presets_become_the_nearest_points_of_the_space(request_: SearchRequest)
 )
 def test_what_no_search_can_meet_is_said_at_once(request_: SearchRequest, changes: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        engine.plan(replace(request_, **changes))  # type: ignore[arg-type]
+        planning.plan(replace(request_, **changes))  # type: ignore[arg-type]
 
 
 def test_four_objectives_and_bounds(request_: SearchRequest) -> None:
@@ -330,10 +332,10 @@ def test_a_trial_whose_worker_dies_is_tried_again_but_not_for_ever(request_: Sea
         started.append(Lossy(start_executor(*arguments)))
         return started[-1]
 
-    monkeypatch.setattr(engine, "start_executor", start)
+    monkeypatch.setattr(planning, "start_executor", start)
     run = engine.search(replace(request_, trials=4), Log())
     assert [record.state for record in records(run)] == ["complete", "complete", "failed", "complete"]
-    assert started[0].attempts == {0: 1, 1: 2, 2: 1 + engine.MAX_RETRIES, 3: 1}
+    assert started[0].attempts == {0: 1, 1: 2, 2: 1 + MAX_RETRIES, 3: 1}
 
 
 class Apart:
@@ -371,7 +373,7 @@ def test_the_next_trial_is_thought_of_while_workers_train(request_: SearchReques
         return asked
 
     monkeypatch.setattr(Study, "ask", noted)
-    monkeypatch.setattr(engine, "start_executor", lambda *arguments: Apart(start_executor(*arguments), events))
+    monkeypatch.setattr(planning, "start_executor", lambda *arguments: Apart(start_executor(*arguments), events))
     whole = engine.search(replace(request_, trials=4), Log())
     expected = ["ask 0", "start 0", "ask 1", "end 0", "start 1", "ask 2", "end 1", "start 2", "ask 3", "end 2", "start 3", "end 3"]
     assert events == expected
@@ -396,7 +398,7 @@ def test_a_trial_held_ready_when_the_time_is_up_has_not_begun(
             now += 100
         return handed_out
 
-    monkeypatch.setattr(engine, "start_executor", lambda *arguments: Apart(start_executor(*arguments), []))
+    monkeypatch.setattr(planning, "start_executor", lambda *arguments: Apart(start_executor(*arguments), []))
     request = replace(request_, trials=8, rungs=rungs, sampler="random")
     whole = engine.search(replace(request, out=f"{request.out}-whole"), Log())
     with monkeypatch.context() as patch:
@@ -464,7 +466,7 @@ def test_unknown_names(request_: SearchRequest) -> None:
     with pytest.raises(UnknownNameError, match="preset"):
         replace(request_, start=("mamm",))
     with pytest.raises(UnknownNameError, match="objective"):
-        engine.plan(replace(request_, objectives=("accuracy", "parameters")))
+        planning.plan(replace(request_, objectives=("accuracy", "parameters")))
     with pytest.raises(UnknownNameError, match="kind of task"):
         replace(request_, kind="ranking")
 
@@ -477,7 +479,7 @@ def test_settings_round_trip(request_: SearchRequest) -> None:
 
 
 def test_the_space_of_every_method_gives_buildable_configurations(request_: SearchRequest) -> None:
-    plan = engine.plan(replace(request_, space="all"))
+    plan = planning.plan(replace(request_, space="all"))
     assert plan.left_out == ()
     run = engine.search(replace(request_, space="all", sampler="random", trials=20), Log())
     assert {record.state for record in records(run)} == {"complete"}

@@ -5,6 +5,7 @@ import pytest
 
 from autopeft.api import SilentSearch
 from autopeft.errors import InvalidInputError
+from autopeft.loops import planning
 from autopeft.loops import search as engine
 from autopeft.loops.transfer import map_layers
 from autopeft.request import SearchRequest
@@ -41,7 +42,7 @@ def test_points_are_the_nearest_that_the_space_has(small_request: SearchRequest,
     space = write_space(
         tmp_path / "narrow.yaml", "  - {method: parallel_adapter, size: [0, 3]}\n  - {method: bitfit, size: [0, 1]}\n", "2.0e-4"
     )
-    plan = engine.plan(replace(small_request, space=space, warm_start=(str(small_run.path),)))
+    plan = planning.plan(replace(small_request, space=space, warm_start=(str(small_run.path),)))
     study = Study.open(small_run)
     earlier = {record.number: record.configuration for record in front(study.records(), study.objectives)}
     assert plan.start
@@ -58,6 +59,6 @@ def test_points_are_the_nearest_that_the_space_has(small_request: SearchRequest,
 def test_a_run_that_says_nothing_about_the_space_is_an_error(small_request: SearchRequest, small_run: RunDirectory, tmp_path: Path) -> None:
     space = write_space(tmp_path / "other.yaml", "  - {method: bitfit, size: [0, 1]}\n")
     with pytest.raises(InvalidInputError, match=r"nothing on the front of .* can be tried in the space"):
-        engine.plan(replace(small_request, space=space, warm_start=(str(small_run.path),)))
+        planning.plan(replace(small_request, space=space, warm_start=(str(small_run.path),)))
     with pytest.raises(InvalidInputError, match="a run is a folder"):
         engine.search(replace(small_request, warm_start=(str(tmp_path),), out=str(tmp_path / "new")), SilentSearch())

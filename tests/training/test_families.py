@@ -43,7 +43,7 @@ def test_a_trial_learns_pauses_and_is_saved(runner: TrialRunner) -> None:
     assert found.metrics.keys() == set(runner._settings.task.metrics)
     assert found.curve[1].train_loss < found.curve[0].train_loss
     paused: Outcome = runner.run(replace(assignment, measure_at=(0.2,)))
-    later = runner.run(replace(assignment, measure_at=(1.0,), paused=paused))
+    later = runner.run(replace(assignment, measure_at=(1.0,), checkpoint=paused.checkpoint))
     assert later.measurement is not None, later.traceback
     assert later.measurement.curve == found.curve
     family = family_of(runner._settings.task)

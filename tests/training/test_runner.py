@@ -115,7 +115,7 @@ def test_pausing_changes_nothing(runner: TrialRunner, configuration: Configurati
     whole = runner.run(assignment)
     outcome: Outcome | None = None
     for point in points:
-        outcome = runner.run(replace(assignment, measure_at=(point,), paused=outcome))
+        outcome = runner.run(replace(assignment, measure_at=(point,), checkpoint=outcome.checkpoint))
         assert bool(outcome.state) == (point < 1)
         run(runner, CONFIGURATIONS["lora"], seed=9)  # another trial comes in between
     assert whole.measurement is not None
@@ -144,7 +144,7 @@ def test_pausing_changes_nothing_in_a_schedule(runner: TrialRunner, module: Peft
 def test_a_paused_trial_goes_on_only_with_its_own_parameters(runner: TrialRunner) -> None:
     first = Assignment(0, CONFIGURATIONS["lora"], BUDGET, 0, (0.5,))
     paused = runner.run(first)
-    outcome = runner.run(replace(first, configuration=CONFIGURATIONS["composite"], measure_at=(1.0,), paused=paused))
+    outcome = runner.run(replace(first, configuration=CONFIGURATIONS["composite"], measure_at=(1.0,), checkpoint=paused.checkpoint))
     assert "must go on with the parameters it had" in outcome.error
 
 

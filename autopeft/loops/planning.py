@@ -1,0 +1,222 @@
+"""From a request to a plan: finds all that it names, binds the space to the backbone, and says what is tried first."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from autopeft.budget import Budget
+from autopeft.configuration import Configuration, PeftModule
+from autopeft.errors import AutopeftError, UnsupportedError
+from autopeft.executors.base import Executor
+from autopeft.loops.data import load_data
+from autopeft.loops.lengths import fit_length
+from autopeft.loops.portfolio import LARGEST_SHARE, portfolio_points
+from autopeft.loops.start import start_points
+from autopeft.loops.warm_start import warm_points
+from autopeft.loops.workers import count_workers, start_executor
+from autopeft.methods.counting import ParameterCounter
+from autopeft.methods.method import Method
+from autopeft.methods.registry import all_methods, get_method
+from autopeft.methods.topology import Topology
+from autopeft.objectives import ADAPTER_BYTES, LATENCY_SECONDS, TRAINABLE_PARAMETERS, Objective, adapter_bytes, choose_objectives
+from autopeft.paths import absolute
+from autopeft.plugins import import_plugin
+from autopeft.provenance import hardware, versions
+from autopeft.request import PORTFOLIO, SearchRequest
+from autopeft.space.definition import MethodTraits, SpaceDefinition
+from autopeft.space.reader import read_space, stored_space
+from autopeft.space.space import MethodChoice, Point, SearchSpace
+from autopeft.study.directory import RunDirectory
+from autopeft.study.problem import SpaceProblem
+from autopeft.tasks import TaskData, family_of
+from autopeft.tasks.checks import findings
+from autopeft.training.backbone import BackboneSource, find_backbone
+from autopeft.training.batches import draw
+from autopeft.training.measurement import BackboneFacts, RunnerSettings
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """A request with everything found that it names, before any training."""
+
+    request: SearchRequest
+    data: TaskData
+    backbone: BackboneSource
+    budget: Budget
+    facts: BackboneFacts
+    problem: SpaceProblem
+    """The space bound to the backbone, the objectives and the constraints."""
+    start: Mapping[str, Point]
+    """Points to try first, by preset, then by trial of an earlier run, then by entry of the portfolio."""
+    definition: SpaceDefinition
+    """The space as written."""
+    left_out: tuple[str, ...] = ()
+    """Why the backbone can't take methods that the space as written has, one sentence each."""
+
+    @property
+    def space(self) -> SearchSpace:
+        """What to choose from."""
+        return self.problem.space
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What is traded off."""
+        return self.problem.objectives
+
+
+def plan(request: SearchRequest) -> SearchPlan:
+    """Return what a search would do, without training anything or writing a file; errors as in `search`."""
+    with prepared(replace(request, workers=0)) as (found, _):
+        return found
+
+
+@contextmanager
+def prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) -> Iterator[tuple[SearchPlan, Executor]]:
+    """Find all that a request names, cheapest first, and start what will run its trials.
+
+    Args:
+        request: What is asked for.
+        stored: The content of run.json where the run is there already.
+    """
+    for path in request.plugins:
+        import_plugin(path)
+    methods = all_methods()
+    # A run goes on in the space that it began in, whatever its name or file stands for by now.
+    known = None if stored is None else stored.get("space_definition")
+    names = [method.name for method in methods]
+    definition = read_space(request.space, names) if known is None else stored_space(known, names, request.space)
+    data = load_data(request)
+    data = replace(data, notes=(*data.notes, *findings(data, request.budget(data.task.low_cost))))
+    directions = {name: metric.direction for name, metric in family_of(data.task).metrics.items()}
+    objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), directions)
+    backbone = find_backbone(request.model, offline=request.offline, trust_remote_code=request.trust_remote_code)
+    with closing(_start(request, backbone, data)) as executor:
+        facts = executor.describe()
+        topology = facts.topology
+        traits = {method.name: _traits(method) for method in methods}
+        bound = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, traits=traits)
+        space, left_out = supported_part(bound, topology)
+        constraints = request.constraints(facts.backbone_parameters)
+        budget = request.budget(data.task.low_cost)
+        trivial = replace(data, validation=draw(data.validation, budget.evaluation_examples)).trivial_scores()  # of what trials measure on
+        counter = ParameterCounter(topology)
+        problem = SpaceProblem(space, objectives, BackboneCosts(counter, facts.head_parameters), constraints, trivial, counter.resolve)
+        start = start_points(request.presets, problem, topology)
+        if stored is None:  # the runs may be gone or have grown when this one is resumed, and its queue holds what they had
+            start |= warm_points(request.warm_start, problem)
+            if PORTFOLIO in request.start:
+                n_most = max(0, math.ceil(LARGEST_SHARE * request.trials) - len(start))
+                start |= {f"portfolio: {name}": point for name, point in portfolio_points(problem, topology, n_most).items()}
+        if facts.n_cut:
+            note = f"{facts.n_cut:,} training examples of a trial have more than {budget.max_length:,} tokens and are cut, or read in parts"
+            data = replace(data, notes=(*data.notes, note))
+        budget, data = fit_length(budget, data, facts, _most_positions(space))
+        yield SearchPlan(request, data, backbone, budget, facts, problem, start, definition, left_out), executor
+
+
+def write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, str], command: str) -> None:
+    """Write run.json, which makes a folder a run."""
+    facts = plan.facts
+    earlier = run.settings() if run.settings_path.exists() else {}
+    run.write_settings(
+        {
+            "name": run.path.resolve().name,
+            "created": earlier.get("created", datetime.now(UTC).isoformat(timespec="seconds")),
+            "command": earlier.get("command", command),
+            "settings": replace(plan.request, out=absolute(run.path)).to_settings(sources),  # it may have been moved
+            "task": plan.data.task.to_dict(),
+            "examples": {"train": len(plan.data.train), "validation": len(plan.data.validation)},
+            "data_notes": list(plan.data.notes),
+            "model": asdict(plan.backbone),
+            "budget": plan.budget.to_dict(),
+            "objectives": [asdict(objective) for objective in plan.objectives],
+            "trivial_scores": {plan.objectives[index].name: value for index, value in plan.problem.trivial.items()},
+            "constraints": [{"name": one.objective.name, "upper": one.upper} for one in plan.problem.constraints],
+            "n_layers": facts.topology.n_layers,
+            "hidden_size": facts.topology.hidden_size,
+            "space_definition": plan.definition.model_dump(mode="json", exclude_defaults=True),
+            "space_points": plan.space.size,
+            "left_out": list(plan.left_out),
+            "backbone_parameters": facts.backbone_parameters,
+            "head_parameters": facts.head_parameters,
+            "precision": facts.precision,
+            "device": facts.device,
+            "versions": versions(),
+            "hardware": hardware(),
+        }
+    )
+
+
+def supported_part(space: SearchSpace, topology: Topology) -> tuple[SearchSpace, tuple[str, ...]]:
+    """Return the space without the methods that the backbone can't take, and why each was left out.
+
+    Raises:
+        UnsupportedError: It can take none of them.
+    """
+    reasons = {
+        choice.method: reason
+        for slot in space.slots
+        for choice in slot.choices
+        if (reason := get_method(choice.method).objection(topology))
+    }
+    slots = [
+        replace(slot, choices=tuple(_where_it_can(choice, topology) for choice in slot.choices if choice.method not in reasons))
+        for slot in space.slots
+    ]
+    left_out = tuple(f"{method} is left out: {reason}" for method, reason in sorted(reasons.items()))
+    if slots and not any(slot.choices for slot in slots):
+        raise UnsupportedError(f"{topology.model_class} can take no method of the space {space.name}; {'; '.join(left_out)}")
+    return replace(space, slots=tuple(slot for slot in slots if slot.choices)), left_out
+
+
+@dataclass(frozen=True)
+class BackboneCosts:
+    """What a configuration costs on a backbone; a class, and not a closure, so that a problem can be pickled."""
+
+    count: ParameterCounter
+    head_parameters: int
+
+    def __call__(self, configuration: Configuration) -> dict[str, float] | None:
+        """Return the exact costs by name; None if the backbone can't take it: blocks may not divide its width."""
+        try:
+            parameters = self.count(configuration)
+        except AutopeftError:
+            return None
+        return {TRAINABLE_PARAMETERS.name: float(parameters), ADAPTER_BYTES.name: float(adapter_bytes(parameters, self.head_parameters))}
+
+
+def _start(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> Executor:
+    workers = count_workers(request.workers)
+    settings = RunnerSettings(
+        backbone,
+        data.task,
+        data.train,
+        data.validation,
+        request.plugins,
+        threads=1 if workers else None,
+        cache_bytes=request.n_cache_bytes,
+        latency=LATENCY_SECONDS.name in request.objectives,
+        budget=request.budget(data.task.low_cost),
+    )
+    return start_executor(settings, workers, request.address, request.trial_timeout)
+
+
+def _traits(method: Method) -> MethodTraits:
+    return MethodTraits(method.sizes, bool(method.size_name), method.placed_in_layers, bool(method.default_targets))
+
+
+def _most_positions(space: SearchSpace) -> int:
+    """Return how many positions the modules of a configuration may take from the text."""
+    return sum(
+        max(get_method(choice.method).positions(PeftModule(choice.method, size)) for choice in slot.choices for size in choice.sizes)
+        for slot in space.slots
+    )
+
+
+def _where_it_can(choice: MethodChoice, topology: Topology) -> MethodChoice:
+    """Return a choice that leaves out those of its layers that a hybrid model can't take it in."""
+    layers = get_method(choice.method).layers_of(topology)
+    return choice if layers == topology.layers else replace(choice, layers=layers)
