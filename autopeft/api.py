@@ -53,6 +53,9 @@ class SilentSearch:
     def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
         """Say nothing."""
 
+    def trial_confirmed(self, record: TrialRecord, on_front: bool, n_done: int, n_total: int) -> None:
+        """Say nothing."""
+
 
 class Silent:
     """A retraining's progress that nobody looks at."""
@@ -92,7 +95,10 @@ class SearchResult:
 
     @property
     def front(self) -> list[TrialRecord]:
-        """The trials within the bounds that no other dominates, in rising order of the last objective."""
+        """The trials within the bounds that no other dominates, in rising order of the last objective.
+
+        Where trials were confirmed these are confirmed ones, with what they measured at the full budget.
+        """
         study = self._study()
         return front(study.records(), study.objectives)
 
@@ -313,6 +319,7 @@ def search(
     max_failed: float = 0.5,
     rungs: Sequence[float] = (),
     reduction: float = 3.0,
+    confirm: int | None = None,
     train_examples: int | None = None,
     evaluation_examples: int | None = None,
     epochs: int | None = None,
@@ -359,6 +366,7 @@ def search(
         max_failed: Share of the trials that may fail.
         rungs: Shares of a trial's budget at which only the best go on, such as (0.17, 0.5); none: all do.
         reduction: One trial in so many goes on from each rung.
+        confirm: Trials to train at the full budget in the end; None: about a third of the search's cost.
         train_examples: Training examples of a trial; None: the task's, as in the four that follow.
         evaluation_examples: Validation examples.
         epochs: Passes over the training examples.
@@ -385,6 +393,7 @@ def resume(
     path: StrPath,
     *,
     trials: int | None = None,
+    confirm: int | None = None,
     time_limit: float | None = None,
     trial_timeout: float | None = None,
     max_failed: float | None = None,
@@ -402,6 +411,7 @@ def resume(
     Args:
         path: The run's directory.
         trials: A new total.
+        confirm: A new number of trials to train at the full budget.
         time_limit: Minutes from now after which no new trial starts.
         trial_timeout: Seconds after which a worker gives a trial up.
         max_failed: Share of the trials that may fail.

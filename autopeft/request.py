@@ -24,7 +24,7 @@ from autopeft.tasks import family_class
 PORTFOLIO, NONE = "portfolio", "none"
 """What `SearchRequest.start` takes beside the presets."""
 _TYPES = {int: "a whole number", float: "a number", str: "text", bool: "True or False", NoneType: "None"}
-CHANGEABLE = ("trials", "time_limit", "trial_timeout", "max_failed", "workers", "address", "cache_bytes", "offline")
+CHANGEABLE = ("trials", "confirm", "time_limit", "trial_timeout", "max_failed", "workers", "address", "cache_bytes", "offline")
 """What may be asked anew when a run is resumed: how long it goes on and where it runs, but nothing that decides what a trial measures."""
 
 
@@ -98,6 +98,8 @@ class SearchRequest:
     """Shares of a trial's budget at which it waits until it is among the best there; none: every trial is trained to the end."""
     reduction: float = 3.0
     """One trial in so many goes on from each rung."""
+    confirm: int | None = None
+    """Trials that are trained at the full budget in the end; None: as many as take about a third of the cost, 0: none."""
     train_examples: int | None = None
     evaluation_examples: int | None = None
     epochs: int | None = None
@@ -129,7 +131,7 @@ class SearchRequest:
         if self.kind is not None:
             family_class(self.kind)
         self._require_one_source()
-        for name, least in {"trials": 1, "workers": 0, "seed": 0}.items():
+        for name, least in {"trials": 1, "workers": 0, "seed": 0, "confirm": 0}.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InvalidInputError(f"--{name} must be a whole number of {least} or more", value=value)

@@ -19,7 +19,7 @@ OUT = Path("runs/walk-through")
 
 
 # %% [markdown]
-# Searches take minutes to hours. Whoever wants to watch passes an object with two methods.
+# Searches take minutes to hours. Whoever wants to watch passes an object with three methods.
 
 
 # %%
@@ -34,6 +34,11 @@ class Watch:
         """Say what came of a trial."""
         found = f"{record.metrics['accuracy']:.4f}" if record.state == "complete" else record.error or record.state
         print(f"[{n_done}/{n_trials}] {found}  {record.configuration.describe()}{'  (front)' if on_front else ''}")
+
+    def trial_confirmed(self, record, on_front, n_done, n_total):
+        """Say what the full budget made of a trial."""
+        found = f"{record.confirmation.metrics['accuracy']:.4f}" if record.confirmed else record.confirmation.error
+        print(f"confirmed [{n_done}/{n_total}] {found}  {record.configuration.describe()}{'  (front)' if on_front else ''}")
 
 
 # %%

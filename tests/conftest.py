@@ -153,6 +153,7 @@ def small_request(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path_fact
         epochs=1,
         batch_size=16,
         max_length=24,
+        confirm=0,
     )
 
 

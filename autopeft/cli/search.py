@@ -154,6 +154,10 @@ def search(
         _option("--rungs", panel=_SPENT, text="Shares of a trial's budget at which only the best go on, such as 0.17,0.5; none: all do."),
     ] = "none",
     reduction: Annotated[float, _option("--reduction", panel=_SPENT, text="One trial in so many goes on from each rung.")] = 3.0,
+    confirm: Annotated[
+        int | None,
+        _option("--confirm", panel=_SPENT, text="Trials to train at the full budget in the end.", show_default="about a third of the cost"),
+    ] = None,
     trials: Annotated[int, _option("--trials", panel=_RUN, text="Trials in total, those of a resumed run counted.")] = 64,
     time_limit: Annotated[float | None, _option("--time-limit", panel=_RUN, text="Minutes after which no new trial starts.")] = None,
     trial_timeout: Annotated[

@@ -131,7 +131,8 @@ class WorkersExecutor:
     def _hand_out(self) -> None:
         while self._waiting and self._ready:
             worker, assignment = self._ready.pop(), self._waiting.popleft()
-            self._busy[worker.actor.run.remote(assignment)] = _Running(worker, assignment, time.monotonic() + self._trial_timeout)
+            until = time.monotonic() + self._trial_timeout * assignment.patience
+            self._busy[worker.actor.run.remote(assignment)] = _Running(worker, assignment, until)
             worker.n_trials += 1
 
     def _wait(self) -> Any:
@@ -176,7 +177,8 @@ class WorkersExecutor:
         """Kill the worker whose trial has been running past its time, and put another in its place."""
         running = self._busy.pop(answer)
         self._replace(running.worker)
-        return Outcome(running.assignment, error=f"it ran longer than {self._trial_timeout:g} s (--trial-timeout)")
+        seconds = self._trial_timeout * running.assignment.patience
+        return Outcome(running.assignment, error=f"it ran longer than {seconds:g} s (--trial-timeout)")
 
     def _replace_one_that_died_loading(self, error: Exception) -> None:
         self._deaths_while_loading += 1
@@ -239,4 +241,4 @@ class _Worker:
 
     def run(self, assignment: Assignment) -> Outcome:
         outcome = self._runner.run(assignment)
-        return replace(outcome, assignment=replace(assignment, checkpoint=None))  # the driver has it, and it may be large
+        return replace(outcome, assignment=replace(assignment, checkpoint=None, trained=None))  # the driver has them, and they may be large

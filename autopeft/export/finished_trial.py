@@ -100,7 +100,7 @@ def read_retrained(run: RunDirectory, number: int) -> FinishedTrial:
 
 
 def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
-    """Collect a trial out of its run.
+    """Collect a trial out of its run; a confirmed one as it was trained at the full budget.
 
     Raises:
         InvalidInputError: The run has no such trial, or it is not complete, or its adapter or a plugin is gone.
@@ -110,8 +110,10 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
     plugins = tuple(asked.get("plugins") or ())
     for path in plugins:
         import_plugin(path)
-    record = _complete(Study.open(run).records(), number)
+    record, budget = _complete(Study.open(run).records(), number), Budget.from_dict(settings["budget"])
     adapter = run.adapter_path(number)
+    if record.confirmed:
+        record, budget, adapter = record.at_full_budget(), budget.full(), run.confirmed_path(number) / "adapter"
     if not adapter.is_dir():
         raise InvalidInputError(f"trial {number} has no saved adapter", value=str(adapter), remedy="Was its folder deleted or moved?")
     return FinishedTrial(
@@ -120,7 +122,7 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
         adapter=adapter,
         task=_task_of(adapter),
         backbone=_found_again(BackboneSource(**settings["model"]), offline=bool(asked.get("offline"))),
-        budget=Budget.from_dict(settings["budget"]),
+        budget=budget,
         data=_data(asked),
         offline=bool(asked.get("offline")),
         threads=None if asked.get("workers") == 0 else 1,

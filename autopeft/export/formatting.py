@@ -27,8 +27,9 @@ def circumstances(trial: FinishedTrial) -> str:
     """Say what the metrics were measured on and how far to trust them, test metrics in a table of their own."""
     measured = f"Measured {measured_on(trial)}, in float32."
     if not trial.test_metrics:
+        how = "at a search's low budget" if trial.record.low_cost is None else "at the full budget, and the validation data chose the epoch"
         return (
-            f"{measured} The trial was trained at a search's low budget: {trial.budget.describe()}. The validation data also chose this "
+            f"{measured} The trial was trained {how}: {trial.budget.describe()}. The validation data also chose this "
             "trial among others, so expect a little less on new data."
         )
     return (

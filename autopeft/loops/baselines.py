@@ -99,6 +99,7 @@ def _request(asked: SearchRequest, name: str, trials: int, out: Path, workers: i
         warm_start=(),
         time_limit=None,
         rungs=(),
+        confirm=0,
         max_params=None,
         max_adapter_bytes=None,
         max_train_seconds=None,
@@ -155,3 +156,6 @@ class _WithoutAdapters:
         assert self._run is not None, "a search starts before a trial of it ends"
         shutil.rmtree(self._run.adapter_path(record.number), ignore_errors=True)
         self._inner.trial_finished(record, on_front, n_done, n_trials)
+
+    def trial_confirmed(self, record: TrialRecord, on_front: bool, n_done: int, n_total: int) -> None:
+        self._inner.trial_confirmed(record, on_front, n_done, n_total)

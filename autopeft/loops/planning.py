@@ -11,6 +11,7 @@ from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import AutopeftError, UnsupportedError
 from autopeft.executors.base import Executor
+from autopeft.loops.confirm import default_number
 from autopeft.loops.data import load_data
 from autopeft.loops.lengths import fit_length
 from autopeft.loops.portfolio import LARGEST_SHARE, portfolio_points
@@ -55,6 +56,12 @@ class SearchPlan:
     """The space as written."""
     left_out: tuple[str, ...] = ()
     """Why the backbone can't take methods that the space as written has, one sentence each."""
+
+    @property
+    def n_confirmations(self) -> int:
+        """How many trials are confirmed at the full budget."""
+        asked = self.request.confirm
+        return default_number(self.request.trials, self.budget, len(self.data.train)) if asked is None else asked
 
     @property
     def space(self) -> SearchSpace:
@@ -132,6 +139,7 @@ def write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, st
             "data_notes": list(plan.data.notes),
             "model": asdict(plan.backbone),
             "budget": plan.budget.to_dict(),
+            "confirmations": {"number": plan.n_confirmations, "budget": plan.budget.full().to_dict()},
             "objectives": [asdict(objective) for objective in plan.objectives],
             "trivial_scores": {plan.objectives[index].name: value for index, value in plan.problem.trivial.items()},
             "constraints": [{"name": one.objective.name, "upper": one.upper} for one in plan.problem.constraints],

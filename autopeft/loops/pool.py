@@ -16,6 +16,10 @@ MAX_RETRIES = 2
 class Source(Protocol):
     """What says what to do next."""
 
+    @property
+    def thinks_ahead(self) -> bool:
+        """Whether an assignment may be asked for before the outcome is known that sets a worker free for it."""
+
     def next_assignment(self) -> Assignment | None:
         """Return what to do now; None if there is nothing until something that runs has ended, or at all."""
 
@@ -26,8 +30,8 @@ class Source(Protocol):
 class Pool:
     """Runs what a source hands out until it has nothing more and nothing runs, or the time is up.
 
-    While workers are busy, the next assignment is asked for and held ready: a worker that ends its own waits for nothing. It was chosen
-    without the outcome that set the worker free, as if there were one worker more.
+    Where the source thinks ahead, the next assignment is asked for while workers are busy, and held ready: a worker that ends its own
+    waits for nothing. It was chosen without the outcome that set the worker free, as if there were one worker more.
 
     Args:
         executor: Runs the assignments.
@@ -61,7 +65,7 @@ class Pool:
                 self._start(assignment)
             if not self._n_running:
                 break
-            if self._executor.works_apart and self._ready is None and self.has_time:
+            if self._executor.works_apart and self._source.thinks_ahead and self._ready is None and self.has_time:
                 self._ready = self._source.next_assignment()
             outcome = self._executor.next_outcome()
             if outcome.lost and self._may_try_again(outcome.assignment):

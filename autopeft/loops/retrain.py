@@ -25,14 +25,16 @@ from autopeft.paths import absolute_model
 from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
 from autopeft.request import SearchRequest, require_types
+from autopeft.study import confirmed
 from autopeft.study.directory import RunDirectory
 from autopeft.study.lock import driving
-from autopeft.study.record import TrialRecord
+from autopeft.study.record import CONFIRMATION_SEED, TrialRecord
 from autopeft.study.retrained import Candidate, RetrainedFolder, SeedResult
 from autopeft.study.rows import json_lines
+from autopeft.study.study import Study
 from autopeft.tasks import TaskData, family_of
 from autopeft.training.backbone import BackboneSource, find_backbone, require_weights
-from autopeft.training.measurement import Assignment, Measurement, Outcome, RunnerSettings
+from autopeft.training.measurement import Assignment, Measurement, Outcome, RunnerSettings, Trained
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,15 @@ class RetrainPlan:
     backbone: BackboneSource
     budget: Budget
     folder: RetrainedFolder
+    run: RunDirectory
+    confirmed: frozenset[int] = frozenset()
+    """Trials that the search trained on the same data with the same budget."""
+
+    def trained_by_search(self, candidate: Candidate, seed: int) -> Trained | None:
+        """Return a training that the search has done already; None if this one was not."""
+        if seed != CONFIRMATION_SEED or candidate.kind != "trial" or candidate.trial not in self.confirmed:
+            return None
+        return confirmed.read(self.run, candidate.trial)
 
 
 def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: RetrainRequest, progress: Progress) -> RetrainedFolder:
@@ -143,7 +154,8 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
     backbone = find_backbone(asked.model, offline=asked.offline, trust_remote_code=asked.trust_remote_code)
     if request.model is None:
         require_weights(backbone, run.settings()["model"])
-    plan = RetrainPlan(data, backbone, _budget(asked, data, request, folder, run), folder)
+    budget = _budget(asked, data, request, folder, run)
+    plan = RetrainPlan(data, backbone, budget, folder, run, frozenset() if request.is_transfer else _confirmed(run, budget))
     workers = count_workers(asked.workers)
     settings = RunnerSettings(
         backbone,
@@ -180,7 +192,12 @@ def of_trials(records: Sequence[TrialRecord]) -> list[Candidate]:
 
 
 class _Seeds:
-    """Hands out trainings seed by seed: if retraining is stopped, every candidate has some."""
+    """Hands out trainings seed by seed: if retraining is stopped, every candidate has some.
+
+    What the search has trained already, when it confirmed a trial, is measured on test data alone.
+    """
+
+    thinks_ahead = True
 
     def __init__(self, plan: RetrainPlan, waiting: Iterable[tuple[Candidate, int]]) -> None:
         self._plan, self._waiting = plan, deque(waiting)
@@ -190,7 +207,8 @@ class _Seeds:
             return None
         candidate, seed = self._waiting.popleft()
         budget = self._plan.budget
-        return Assignment(candidate.trial, candidate.configuration, budget, seed, budget.epoch_ends)
+        trained = self._plan.trained_by_search(candidate, seed)
+        return Assignment(candidate.trial, candidate.configuration, budget, seed, budget.epoch_ends, keeps_best=True, trained=trained)
 
     def put_back(self, assignment: Assignment) -> None:
         """Do nothing: what has no result on disk is trained by the next call."""
@@ -252,6 +270,14 @@ def _budget(asked: SearchRequest, data: TaskData, request: RetrainRequest, folde
     if not request.is_transfer:  # texts are as long as in the search, which may have had to cut them
         budget = replace(budget, max_length=run.settings()["budget"]["max_length"])
     return budget.full(request.epochs)
+
+
+def _confirmed(run: RunDirectory, budget: Budget) -> frozenset[int]:
+    """Return the trials that the search has trained with this budget."""
+    if Budget.from_dict(run.settings()["budget"]).full() != budget:
+        return frozenset()
+    records = Study.open(run).records()
+    return frozenset(one.number for one in records if one.confirmed and run.confirmed_path(one.number).is_dir())
 
 
 def _identity(plan: RetrainPlan) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from autopeft.training.measurement import Assignment
 class Schedule:
     """The order in which a search's trials are trained, and how far each."""
 
+    thinks_ahead: ClassVar[bool] = True
     run: RunDirectory
     study: Study
     budget: Budget
@@ -30,7 +32,7 @@ class Schedule:
         records = self.study.records()
         standings = [_standing(record, self.study.objectives) for record in records]
         number = self.halving.promotion(standings)
-        if number is None and len(records) - self.study.n_begun < self.n_trials:
+        if number is None and sum(not record.is_extra for record in records) - self.study.n_begun < self.n_trials:
             number, configuration, seed = self.study.ask()
             return Assignment(number, configuration, self.budget, seed, self._stops(0))
         if number is None and not any(record.state in ("complete", "running") for record in records):

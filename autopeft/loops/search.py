@@ -1,5 +1,6 @@
 """The search: asks the study for configurations, has an executor train them, tells the study what came of it."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,16 +12,17 @@ from typing import Any, Protocol
 
 from autopeft.errors import AutopeftError
 from autopeft.executors.base import Executor
+from autopeft.loops.confirm import SHARE, Confirmations
 from autopeft.loops.planning import SearchPlan, prepared, write_settings
 from autopeft.loops.pool import Pool
 from autopeft.loops.schedule import Schedule
 from autopeft.request import SearchRequest
 from autopeft.rungs.halving import SuccessiveHalving
-from autopeft.study import pauses
+from autopeft.study import confirmed, pauses
 from autopeft.study.directory import RunDirectory
 from autopeft.study.disk import writing
 from autopeft.study.lock import driving
-from autopeft.study.record import TrialRecord, is_on_front
+from autopeft.study.record import TrialRecord, front, is_on_front
 from autopeft.study.rows import json_lines
 from autopeft.study.study import Study
 from autopeft.tasks.dataset import task_name
@@ -36,6 +38,9 @@ class Progress(Protocol):
 
     def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
         """A trial ended, well or not, or has paused at a rung; so many of so many have been trained at all."""
+
+    def trial_confirmed(self, record: TrialRecord, on_front: bool, n_done: int, n_total: int) -> None:
+        """A trial's training at the full budget ended, well or not; so many of so many have."""
 
 
 def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str] | None = None, command: str = "") -> RunDirectory:
@@ -107,7 +112,10 @@ def _search(
         study.take_over()
         run.write_trial_lines(record.to_row() for record in study.records() if record.is_over)  # a crash may have torn the last
         progress.started(plan, run, len(study.records()) - study.n_begun)
-        run_trials(plan, run, study, executor, progress)
+        began, limit = time.monotonic(), 60 * plan.request.time_limit if plan.request.time_limit else math.inf
+        run_trials(plan, run, study, executor, progress, began + limit * (1 - SHARE if plan.n_confirmations else 1))
+        if plan.n_confirmations:
+            confirm_trials(plan, run, study, executor, progress, began + limit)
         study.expect()
     _require_enough(run, study.records(), request.max_failed)
     return run
@@ -127,9 +135,10 @@ def _require_enough(run: RunDirectory, records: Sequence[TrialRecord], max_faile
         )
 
 
-def run_trials(plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor, progress: Progress) -> None:
+def run_trials(
+    plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor, progress: Progress, deadline: float = math.inf
+) -> None:
     """Keep every worker busy until the number of trials is reached and none has earned to go on, or the time is up."""
-    deadline = time.monotonic() + 60 * plan.request.time_limit if plan.request.time_limit else float("inf")
     halving = SuccessiveHalving(plan.request.rungs, plan.request.reduction)
     pool = Pool(executor, Schedule(run, study, plan.budget, halving, plan.request.trials), deadline)
     for outcome in pool.outcomes():
@@ -140,6 +149,28 @@ def run_trials(plan: SearchPlan, run: RunDirectory, study: Study, executor: Exec
     study.put_back_begun()
     if pool.has_time:  # else a resumed run may go on with them
         _stop_paused(run, study)
+
+
+def confirm_trials(
+    plan: SearchPlan, run: RunDirectory, study: Study, executor: Executor, progress: Progress, deadline: float = math.inf
+) -> None:
+    """Train chosen trials at the full budget, and new points before them at low cost, until as many as planned have begun or time is up."""
+    source = Confirmations(study, plan.budget, len(plan.data.train), plan.n_confirmations)
+    for outcome in Pool(executor, source, deadline).outcomes():
+        if not outcome.assignment.keeps_best:
+            record = _record(run, study, outcome)
+            records = study.records()
+            n_over = sum(one.is_over for one in records)
+            progress.trial_finished(record, is_on_front(record, records, study.objectives), n_over, max(n_over, plan.request.trials))
+            continue
+        confirmed.keep(run, outcome)
+        number, measurement = outcome.assignment.trial, outcome.measurement
+        record = study.fail_confirmation(number, outcome.error) if measurement is None else study.confirm(number, measurement)
+        records = study.records()
+        run.write_trial_lines(one.to_row() for one in records if one.is_over)
+        on_front = any(one.number == number and one.low_cost is not None for one in front(records, study.objectives))
+        n_done = sum(one.confirmation is not None and one.confirmation.state != "running" for one in records)
+        progress.trial_confirmed(record, on_front, n_done, plan.n_confirmations)
 
 
 def _record(run: RunDirectory, study: Study, outcome: Outcome) -> TrialRecord:

@@ -13,7 +13,7 @@ from autopeft.loops.nearest import point_near
 from autopeft.loops.transfer import move
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
-from autopeft.study.record import front
+from autopeft.study.record import front, low_cost_front
 from autopeft.study.study import Study
 
 
@@ -29,7 +29,9 @@ def warm_points(paths: Sequence[str], problem: SpaceProblem) -> dict[str, dict[s
         run = RunDirectory.open(Path(path))
         study, n_layers = Study.open(run), run.settings()["n_layers"]
         usable = 0
-        for record in front(study.records(), study.objectives):
+        records = study.records()
+        both = {one.number: one for some in (front, low_cost_front) for one in some(records, study.objectives)}  # confirmed ones first
+        for record in both.values():
             point = point_near(move(record.configuration, n_layers, problem.space.n_layers), problem.space)
             if point is None or problem.objection(point):
                 continue

@@ -90,9 +90,10 @@ def cost(report: Report) -> list[Block]:
         return []
     rows = [
         ("trials with costs", str(costs.n_trials)),
+        *([("confirmed at the full budget", str(costs.n_confirmed))] if costs.n_confirmed else []),
         ("wall-clock time with a trial under way", duration(costs.wall_seconds)),
         ("time of all trials added up", duration(costs.trial_seconds)),
-        ("a trial, on average", duration(costs.trial_seconds / costs.n_trials)),
+        ("a training, on average", duration(costs.trial_seconds / (costs.n_trials + costs.n_confirmed))),
         ("processor time", duration(costs.cpu_seconds)),
         ("GPU time", duration(costs.gpu_seconds) if costs.gpu_seconds != 0 else "none used"),
         ("proposing, all trials together", duration(costs.suggestion_seconds)),

@@ -16,6 +16,8 @@ class SearchCosts:
 
     n_trials: int
     """Trials that have any costs."""
+    n_confirmed: int
+    """Trials that were trained at the full budget too; the sums hold both trainings."""
     wall_seconds: float | None
     """Time during which at least one trial was under way, so without the hours between a stop and a resume."""
     trial_seconds: float
@@ -36,10 +38,13 @@ class SearchCosts:
     @classmethod
     def of(cls, records: Sequence[TrialRecord], times: Sequence[TrialTime]) -> "SearchCosts":
         """Add up."""
-        measured = [record for record in records if record.seconds is not None]
+        cheap = [record for record in records if record.seconds is not None]
+        confirmed = [one.confirmation for one in records if one.confirmation is not None and one.confirmation.seconds is not None]
+        measured = [*cheap, *confirmed]
         suggestions = [time.suggestion_seconds for time in times if time.suggestion_seconds is not None]
         return cls(
-            n_trials=len(measured),
+            n_trials=len(cheap),
+            n_confirmed=len(confirmed),
             wall_seconds=_covered(times),
             trial_seconds=sum(record.seconds or 0.0 for record in measured),
             cpu_seconds=_sum(record.cpu_seconds for record in measured),

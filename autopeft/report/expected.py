@@ -9,7 +9,7 @@ from typing import Any
 from autopeft.inference import CONFIDENCE, variance_over_rows
 from autopeft.objectives import Objective
 from autopeft.report.formatting import plural, score
-from autopeft.study.record import Expectation, TrialRecord, front
+from autopeft.study.record import Expectation, TrialRecord, low_cost_front
 from autopeft.tasks.metrics import bounds
 
 QUANTILE = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
@@ -44,8 +44,8 @@ class ExpectedFront:
         leading = objectives[0]
         known = [record for record in records if record.number in expected]
         by_expectation = [replace(one, values={**one.values, leading.name: expected[one.number].mean}) for one in known]
-        better = [leading.sign * (expected[one.number].mean - one.values[leading.name]) for one in front(known, objectives)]
-        found = tuple(record.number for record in front(by_expectation, objectives))
+        better = [leading.sign * (expected[one.number].mean - one.values[leading.name]) for one in low_cost_front(known, objectives)]
+        found = tuple(record.number for record in low_cost_front(by_expectation, objectives))
         flatters = sum(better) / len(better) if better else math.nan
         is_metric = any(leading.name in record.metrics for record in records)
         return cls(dict(expected), found, flatters, n_rows, bounds(leading.name) if is_metric else cls.bounds)

@@ -95,8 +95,8 @@ def _front(report: Report) -> list[Element]:
     if picture is None:
         return []
     legend = [
-        ("circle", "front", f"Pareto front ({len(picture.front)}), with trial numbers"),
-        ("circle", "dominated", f"dominated ({len(picture.dominated)})"),
+        ("circle", "front", f"{picture.names[0]} ({len(picture.front)}), with trial numbers"),
+        ("circle", "dominated", f"{picture.names[1]} ({len(picture.dominated)})"),
     ]
     if report.expected.trials:
         legend.append(("bar", "expected", f"where its mean over seeds is expected ({CONFIDENCE:.0%})"))

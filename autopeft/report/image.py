@@ -41,7 +41,7 @@ def _draw_points(axes: Axes, picture: Picture) -> None:
         facecolor="none",
         edgecolor=DOMINATED,
         alpha=0.7,
-        label=f"dominated ({len(dim)})",
+        label=f"{picture.names[1]} ({len(dim)})",
         zorder=2,
     )
     axes.scatter(
@@ -50,7 +50,7 @@ def _draw_points(axes: Axes, picture: Picture) -> None:
         s=34,
         color=FRONT,
         edgecolor="white",
-        label=f"Pareto front ({len(bright)}), with trial numbers",
+        label=f"{picture.names[0]} ({len(bright)}), with trial numbers",
         zorder=4,
     )
 

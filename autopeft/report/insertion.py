@@ -48,7 +48,7 @@ class InsertionLayers:
     def of(cls, leaderboard: Leaderboard, n_layers: int | None) -> "InsertionLayers":
         """Read them off the configurations; without `n_layers` of the backbone, the last layer in use is taken for its last."""
         front = leaderboard.front
-        others = (*leaderboard.dominated, *leaderboard.infeasible, *leaderboard.stopped, *leaderboard.paused)
+        others = (*leaderboard.off_front, *leaderboard.infeasible, *leaderboard.stopped, *leaderboard.paused)
         used = [layer for record in (*front, *others) for layer in _layers(record)]
         n = max(1 + max(used), n_layers or 0) if used else 0
         occupied = tuple(cell for record in front for cell in _cells(record))

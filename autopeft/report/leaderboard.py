@@ -8,7 +8,7 @@ from typing import Any
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.report.formatting import better, count, in_unit, in_words, one_line, percentage, score, seconds
 from autopeft.report.header import RunHeader
-from autopeft.study.record import TrialRecord, front
+from autopeft.study.record import TrialRecord, front, low_cost_front
 from autopeft.study.rows import finite
 
 BRIEF_DOMINATED = 10
@@ -39,9 +39,14 @@ class Leaderboard:
 
     objectives: tuple[Objective, ...]
     front: tuple[TrialRecord, ...]
-    """In rising order of the last objective's loss, so by parameters in an ordinary run."""
+    """In rising order of the last objective's loss, so by parameters in an ordinary run. Of confirmed trials, where there are any, as they
+    were at the full budget."""
+    confirmed: tuple[TrialRecord, ...]
+    """The other confirmed trials as they were at the full budget, best first by the first objective."""
+    low_cost: tuple[TrialRecord, ...]
+    """Where the front is of confirmed trials: those that aren't, and that no other dominates at low cost."""
     dominated: tuple[TrialRecord, ...]
-    """Best first by the first objective."""
+    """The other trials at low cost, best first by the first objective."""
     infeasible: tuple[TrialRecord, ...]
     """Complete, but above a bound on what they cost; best first."""
     stopped: tuple[TrialRecord, ...]
@@ -56,16 +61,30 @@ class Leaderboard:
         """Sort trials."""
         on_front = front(records, objectives)
         numbers = {record.number for record in on_front}
-        others = [record for record in records if record.state == "complete" and record.number not in numbers]
-        others.sort(key=lambda record: _rank(record, objectives[0]))
-        dominated, infeasible = (tuple(one for one in others if bool(one.exceeds) == exceeds) for exceeds in (False, True))
+        complete = [record.at_full_budget() if record.confirmed else record for record in records if record.state == "complete"]
+        others = sorted((record for record in complete if record.number not in numbers), key=lambda record: _rank(record, objectives[0]))
+        within, infeasible = (tuple(one for one in others if bool(one.exceeds) == exceeds) for exceeds in (False, True))
+        confirmed = tuple(record for record in within if record.confirmed)
+        cheap = {one.number for one in low_cost_front(records, objectives)} if any(one.confirmed for one in on_front) else set()
+        unconfirmed = [record for record in within if not record.confirmed]
+        low_cost, dominated = (tuple(one for one in unconfirmed if (one.number in cheap) == is_on) for is_on in (True, False))
         rest = (tuple(record for record in records if record.state == state) for state in ("stopped", "paused", "failed", "running"))
-        return cls(tuple(objectives), tuple(on_front), dominated, infeasible, *rest)
+        return cls(tuple(objectives), tuple(on_front), confirmed, low_cost, dominated, infeasible, *rest)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the front is of trials at the full budget."""
+        return any(record.confirmed for record in self.front)
+
+    @property
+    def off_front(self) -> tuple[TrialRecord, ...]:
+        """The trials within the bounds that are not on the front."""
+        return (*self.confirmed, *self.low_cost, *self.dominated)
 
     @property
     def complete(self) -> tuple[TrialRecord, ...]:
         """All trials with a final result: the front, then the others by rank, then the infeasible."""
-        return (*self.front, *self.dominated, *self.infeasible)
+        return (*self.front, *self.off_front, *self.infeasible)
 
     @property
     def records(self) -> tuple[TrialRecord, ...]:
@@ -97,14 +116,14 @@ def _rank(record: TrialRecord, objective: Objective) -> tuple[bool, float, int]:
 def tables(
     leaderboard: Leaderboard, header: RunHeader, *, brief: bool = False, expected: Callable[[int], str] | None = None
 ) -> list[Table]:
-    """Return the tables that have rows: the front, the dominated, infeasible, stopped, paused and failed trials.
+    """Return the tables that have rows: the front, other confirmed trials, the unconfirmed front, the dominated and all others.
 
     Args:
         leaderboard: The trials.
         header: The run; says what percentages refer to.
         brief: Leave out all but the best dominated trials, so that the front stays in sight on a terminal, and the metrics that are
             no objectives, so that the configuration gets room.
-        expected: By trial of the front, what the first objective would be on average over seeds; a column of its own.
+        expected: By trial of the low-cost front, what the first objective would be on average over seeds; a column of its own.
     """
     objectives = {objective.name for objective in leaderboard.objectives}
     names = [name for name in leaderboard.metric_names if name in objectives or not brief]
@@ -117,9 +136,25 @@ def tables(
     title = f"Dominated trials, best first ({len(leaderboard.dominated)})"
     if len(dominated) < len(leaderboard.dominated):
         title = f"Dominated trials, the best {len(dominated)} of {len(leaderboard.dominated)} (--all shows the rest)"
-    front = Table(f"Pareto front ({len(leaderboard.front)})", columns, _result_rows(leaderboard.front, names, costs, header))
+    at_full_budget = ", confirmed at the full budget" if leaderboard.is_confirmed else ""
+    front, confirmed, low_cost = (
+        Table(f"{title} ({len(records)})", columns, _result_rows(records, names, costs, header))
+        for title, records in (
+            (f"Pareto front{at_full_budget}", leaderboard.front),
+            ("Confirmed at the full budget, and dominated", leaderboard.confirmed),
+            ("Front at low cost, not confirmed", leaderboard.low_cost),
+        )
+    )
+    if expected is not None:
+        name = leaderboard.objectives[0].name
+        if leaderboard.is_confirmed:
+            low_cost = _with_expected(low_cost, name, leaderboard.low_cost, expected)
+        else:
+            front = _with_expected(front, name, leaderboard.front, expected)
     found = [
-        front if expected is None else _with_expected(front, leaderboard, expected),
+        front,
+        confirmed,
+        low_cost,
         Table(title, columns, _result_rows(dominated, names, costs, header)),
         _infeasible_table(leaderboard.infeasible, columns, names, costs, header),
         _rung_table("Stopped at a rung", leaderboard.stopped, names, header),
@@ -136,6 +171,7 @@ def introduction(leaderboard: Leaderboard, header: RunHeader) -> list[str]:
     model = f", model {one_line(header.model)}{size}" if header.model else ""
     states = (
         ("complete", leaderboard.complete),
+        ("confirmed at the full budget", tuple(one for one in leaderboard.complete if one.confirmed)),
         ("infeasible", leaderboard.infeasible),
         ("stopped", leaderboard.stopped),
         ("paused", leaderboard.paused),
@@ -193,12 +229,11 @@ def _result_rows(
     )
 
 
-def _with_expected(table: Table, leaderboard: Leaderboard, expected: Callable[[int], str]) -> Table:
-    """Return the front's table with what is expected beside the first objective, or the trial's number if that is no metric."""
-    name = leaderboard.objectives[0].name
+def _with_expected(table: Table, name: str, records: Sequence[TrialRecord], expected: Callable[[int], str]) -> Table:
+    """Return a front's table with what is expected beside the first objective, or the trial's number if that is no metric."""
     place = 1 + next((index for index, column in enumerate(table.columns) if column.title == name), 0)
     columns = (*table.columns[:place], Column(f"expected {name}".replace("_", " ")), *table.columns[place:])
-    words = [expected(record.number) for record in leaderboard.front]
+    words = [expected(record.number) for record in records]
     return Table(table.title, columns, tuple((*row[:place], one, *row[place:]) for row, one in zip(table.rows, words, strict=True)))
 
 

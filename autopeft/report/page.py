@@ -44,10 +44,11 @@ def write_page(picture: Picture, path: Path) -> None:
 def make_figure(picture: Picture) -> go.Figure:
     """Return the plot, to be looked at in a notebook or written into a page."""
     figure = go.Figure()
-    figure.add_scatter(**_columns(picture.dominated), name=f"dominated ({len(picture.dominated)})", marker=_marker(DOMINATED, hollow=True))
+    front, others = picture.names
+    figure.add_scatter(**_columns(picture.dominated), name=f"{others} ({len(picture.dominated)})", marker=_marker(DOMINATED, hollow=True))
     stairs_x, stairs_y = zip(*picture.stairs, strict=True)
     figure.add_scatter(x=stairs_x, y=stairs_y, mode="lines", line={"color": FRONT, "width": 2}, hoverinfo="skip", showlegend=False)
-    figure.add_scatter(**_columns(picture.front), name=f"Pareto front ({len(picture.front)})", marker=_marker(FRONT, hollow=False))
+    figure.add_scatter(**_columns(picture.front), name=f"{front} ({len(picture.front)})", marker=_marker(FRONT, hollow=False))
     ticks = picture.axis.ticks
     line = {"gridcolor": GRID, "gridwidth": 1, "zeroline": False, "linecolor": SOFT_INK}
     figure.update_xaxes(

@@ -38,6 +38,8 @@ class Picture:
     y_limits: tuple[float, float]
     front: tuple[Point, ...]
     dominated: tuple[Point, ...]
+    names: tuple[str, str]
+    """What the front and the others are called."""
     stairs: tuple[tuple[float, float], ...]
     """Corners of the line between what the trials reached and what none reached."""
 
@@ -57,7 +59,7 @@ def draw(
     """
     objective = leaderboard.objectives[0]
     cost = next((one for one in leaderboard.objectives[1:] if one.name in COSTS), TRAINABLE_PARAMETERS)
-    front, dominated = (_drawable(trials, objective) for trials in (leaderboard.front, leaderboard.dominated))
+    front, dominated = (_drawable(trials, objective) for trials in (leaderboard.front, leaderboard.off_front))
     if not front:
         raise InvalidInputError(
             "a plot needs at least one complete trial within the bounds", remedy="See what happened: autopeft show RUN."
@@ -74,8 +76,12 @@ def draw(
         y_title=one_line(f"{_axis_name(objective)} on validation data ({objective.unit or 'score'}, {better(objective)} is better)"),
         axis=axis,
         y_limits=(min(scores) - margin, max(scores) + margin),
-        front=tuple(replace(_point(record, objective, cost, axis, header), interval=interval(record.number)) for record in front),
+        front=tuple(
+            replace(_point(record, objective, cost, axis, header), interval=None if record.confirmed else interval(record.number))
+            for record in front
+        ),
         dominated=tuple(_point(record, objective, cost, axis, header) for record in dominated),
+        names=("front at the full budget", "low cost or dominated") if leaderboard.is_confirmed else ("Pareto front", "dominated"),
         stairs=_stairs(front, objective, cost, axis),
     )
 
@@ -99,7 +105,7 @@ def _axis_name(objective: Objective) -> str:
 
 
 def _subtitle(leaderboard: Leaderboard, header: RunHeader, shown: tuple[Objective, Objective]) -> str:
-    n_complete = len(leaderboard.front) + len(leaderboard.dominated)
+    n_complete = len(leaderboard.front) + len(leaderboard.off_front)
     left_out = [f"{len(some)} {what}" for some, what in ((leaderboard.infeasible, "infeasible"), (leaderboard.failed, "failed")) if some]
     trials = f"{n_complete} trial{'' if n_complete == 1 else 's'}" + (f" ({', '.join(left_out)}, left out)" if left_out else "")
     others = [_axis_name(one) for one in leaderboard.objectives if one not in shown]
@@ -112,7 +118,7 @@ def _point(record: TrialRecord, objective: Objective, cost: Objective, axis: Cos
     share = f" ({percentage(parameters, header.backbone_parameters)} of the model)" if header.backbone_parameters else ""
     configuration = record.configuration
     lines = (
-        f"trial {record.number}",
+        f"trial {record.number}" + (", at the full budget" if record.low_cost is not None else ""),
         *(f"{name.replace('_', ' ')} {score(value)}" for name, value in record.metrics.items()),
         f"{count(parameters)} parameters{share}",
         *(

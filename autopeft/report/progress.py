@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 from rich.console import Console
 
+from autopeft.loops.confirm import cost_ratio
 from autopeft.loops.planning import SearchPlan
 from autopeft.methods.counting import count_parameters
 from autopeft.paths import command
@@ -82,6 +83,22 @@ class ConsoleProgress:
         if not self._console.is_terminal and n_here > 1 and n_here & (n_here - 1) == 0 and n_done < n_trials:  # 2, 4, 8, ...
             self._line(f"         {left}")
 
+    def trial_confirmed(self, record: TrialRecord, on_front: bool, n_done: int, n_total: int) -> None:
+        """Print what a trial came to at the full budget."""
+        found = record.confirmation
+        assert found is not None
+        head = f"[{n_done}/{n_total}] trial {record.number} at the full budget"
+        if found.state == "failed":
+            self._line(f"{head} failed: {found.error}")
+        else:
+            result = f"{self._metric} {score(found.metrics[self._metric])} (at low cost {score(record.metrics[self._metric])})"
+            place = "front" if on_front else "above the bounds" if found.exceeds else "     "
+            self._line(
+                f"{head}: {result}  {count(record.trainable_parameters)} parameters  {found.seconds:.1f} s  {place}  "
+                f"{record.configuration.describe()}"
+            )
+        self._status.update(f"{n_done} of {n_total} confirmations")
+
     def _left(self, n_done: int, n_trials: int) -> str:
         """Say how long the rest takes if it goes on like this, and when it will be done."""
         now = time.monotonic()
@@ -110,7 +127,7 @@ class ConsoleProgress:
         costs = SearchCosts.of(study.records(), study.times())
         amounts = [(costs.wall_seconds, ""), (costs.cpu_seconds, " of processor time"), (costs.gpu_seconds, " of GPU time")]
         parts = [f"{duration(seconds)}{what}" for seconds, what in amounts if seconds]
-        trials = plural(costs.n_trials, "trial")
+        trials = plural(costs.n_trials, "trial") + (f" and {plural(costs.n_confirmed, 'confirmation')}" if costs.n_confirmed else "")
         self._line(f"{trials} took {', '.join(parts) or 'no time'}; proposing them took {duration(costs.suggestion_seconds)}.")
 
     def end(self) -> None:
@@ -141,6 +158,12 @@ class ConsoleProgress:
         for name, point in plan.start.items():
             self._line(f"start    {name}: {plan.space.configuration(point).describe()}")
         self._line(f"trial    {plan.budget.describe()}, {facts.precision} on {facts.device}")
+        dearer = cost_ratio(plan.budget, len(data.train))
+        if plan.n_confirmations:
+            n = plural(plan.n_confirmations, "trial")
+            self._line(f"confirm  {n} at the full budget, each as much training as {dearer:.1f} others: {plan.budget.full().describe()}")
+        elif plan.request.confirm is None and dearer > plan.request.trials:
+            self._line(f"confirm  none: one would be as much training as {dearer:,.0f} trials; --confirm N asks for some")
 
     def _line(self, text: str) -> None:
         self._console.print(text, markup=False)

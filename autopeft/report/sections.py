@@ -48,7 +48,7 @@ def _summary(report: Report) -> list[Block]:
     is_worth = report.knee is not None and all(beats_trivial(report.knee, one, header) for one in board.objectives)
     if report.knee and is_worth and len(board.front) > 2 and report.knee != report.best:
         blocks.append(f"The best bargain, where the front bends most: {_trial(report.knee, report)}.")
-    blocks.append(_verdict(report.retrained) if report.retrained else _CAUTION)
+    blocks.append(_verdict(report.retrained) if report.retrained else _CAUTION_CONFIRMED if board.is_confirmed else _CAUTION)
     return blocks
 
 
@@ -56,6 +56,13 @@ _CAUTION = (
     "All figures are of one training each at a low budget, and the best of many measurements is too good on average. "
     "autopeft retrain trains the front at the full budget and measures it on test data, with intervals."
 )
+
+
+_CAUTION_CONFIRMED = (
+    "The front was trained at the full budget, each trial once, and chosen on validation data; the best of several is too good on "
+    "average. autopeft retrain adds seeds and measures it on test data, with intervals."
+)
+_OF_OTHERS = "Other trials stand as they were at low cost, which can't be compared with them."
 
 
 def _trial(record: TrialRecord, report: Report) -> str:
@@ -98,11 +105,13 @@ def _front(report: Report) -> list[Block]:
     expected = report.expected
     blocks: list[Block] = [
         "A trial is on the front if no other is better in one goal without being worse in another. "
-        f"{head_note(report.header)} {_uncertainty(report)}",
+        + (f"These trials were confirmed: trained at the full budget, and measured there. {_OF_OTHERS} " if board.is_confirmed else "")
+        + f"{head_note(report.header)} {_uncertainty(report)}",
         Drawing.FRONT,
         tables(board, report.header, expected=expected.words if expected.trials else None)[0],
     ]
-    verdict = expected.verdict([record.number for record in board.front])
+    measured = board.low_cost if board.is_confirmed else board.front
+    verdict = expected.verdict([record.number for record in measured]) if measured else ""
     return [*blocks, verdict] if verdict else blocks
 
 

@@ -78,3 +78,6 @@ class TuningProgress:
         """Print the trial's line."""
         result = f"failed: {record.error}" if record.state == "failed" else f"{self._metric} {score(record.metrics[self._metric])}"
         self._line(f"[{n_done}/{n_trials}] {self._name} {result}  {record.configuration.describe()}")
+
+    def trial_confirmed(self, record: TrialRecord, on_front: bool, n_done: int, n_total: int) -> None:
+        """Say nothing: the best of each baseline is retrained instead."""

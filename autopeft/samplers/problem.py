@@ -132,6 +132,10 @@ class SearchProblem:
             parts += [rows[:, [i]] + RATE_PER_SIZE * size / axis.decades for i, axis in enumerate(self._axes) if axis.decades]
         return np.concatenate(parts, axis=1)
 
+    def bias_coordinates(self, points: Sequence[Parameters]) -> Array:
+        """Return the few coordinates, n x q of about [0, 1], on which it may depend how far low cost misjudges a point."""
+        return self.features(points)
+
     def coverage(self, points: Sequence[Parameters]) -> Array:
         """Return the coordinates that an initial design should cover: all but single flags, of which it is the share that are on."""
         rows, flags = self._rows(points), {i for group in self._flags for i in group}

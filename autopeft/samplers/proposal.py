@@ -81,49 +81,49 @@ class Proposer:
 
     def initial_design(self) -> Parameters:
         """Return the point that leaves what was tried most evenly spread."""
-        pool, scales = self._random_points(), self._scales()
+        pool, scales = self.random_points(), self.scales()
         each = (self.history.tried, pool)
         covered = [np.concatenate([self.problem.coverage(points), self._exact_losses(points, scales)], axis=1) for points in each]
         return pool[most_even(*(np.nan_to_num(one).clip(0.0, 1.0) for one in covered))]
 
     def optimize_acquisition(self) -> Parameters:
         """Return the point that promises most; where nothing promises anything, the one that covers most."""
-        pool, scales, history = self._random_points(), self._scales(), self.history
-        losses = self._losses(scales, history.observed, history.values)
+        pool, scales, history = self.random_points(), self.scales(), self.history
+        losses = self.losses(scales, history.observed, history.values)
         complete = history.n_complete
         inputs = self._acquisition_inputs(scales, losses)
-        promise = acquisition(inputs, self._reference_losses(scales, losses[:complete]), self.model.fit)
-        log_chance = log_feasibility(self._inputs(history.ended, scales), history.excess, inputs.groups)
+        promise = acquisition(inputs, self.reference_losses(scales, losses[:complete]), self.model.fit)
+        log_chance = log_feasibility(self.inputs(history.ended, scales), history.excess, inputs.groups)
         leading = np.flatnonzero(history.feasible if history.feasible.any() else np.arange(len(losses)) < complete)
         best = [history.observed[i] for i in leading[non_dominated(losses[leading])]]
         pool = [*pool, *self.problem.mutate(best, N_MUTATED, self.rng)]
 
         def allowed_score(points: Sequence[Parameters]) -> Array:
-            allowed = self._allowed(points)
+            allowed = self.allowed(points)
             scores = np.full(len(points), -np.inf)
             if allowed.any():
-                found = self._inputs([point for point, may in zip(points, allowed, strict=True) if may], scales)
+                found = self.inputs([point for point, may in zip(points, allowed, strict=True) if may], scales)
                 scores[allowed] = promise(found) + log_chance(found)
             return np.where(np.isnan(scores), -np.inf, scores)
 
         point, height = local_search(pool, allowed_score, lambda point: self.problem.neighbours(point, self.rng))
         return point if np.isfinite(height) else self.initial_design()
 
-    def _random_points(self) -> list[Parameters]:
+    def random_points(self) -> list[Parameters]:
         """Return random points that may be proposed; repeats if nothing else may be, and any if nothing may be."""
         drawn = self.problem.sample(N_RANDOM, self.rng)
-        found = self._those(drawn, self._allowed(drawn))
+        found = self._those(drawn, self.allowed(drawn))
         for _ in range(N_TRIES):
             if len(found) >= N_RANDOM // 2:
                 return found
             more = self.problem.sample(N_RANDOM, self.rng)
-            found += self._those(more, self._allowed(more))
-        return found or self._those(drawn, self._allowed(drawn, repeats=True)) or drawn
+            found += self._those(more, self.allowed(more))
+        return found or self._those(drawn, self.allowed(drawn, repeats=True)) or drawn
 
     def _those(self, points: Sequence[Parameters], which: Mask) -> list[Parameters]:
         return [point for point, is_one in zip(points, which, strict=True) if is_one]
 
-    def _allowed(self, points: Sequence[Parameters], *, repeats: bool = False) -> Mask:
+    def allowed(self, points: Sequence[Parameters], *, repeats: bool = False) -> Mask:
         """Return which points may be proposed: of finite exact values and no violation, and, unless repeats may be, new."""
         keys = [self._look(point).key for point in points]
         return np.array([key is not None and (repeats or key not in self._taken) for key in keys], dtype=np.bool_)
@@ -143,14 +143,14 @@ class Proposer:
         """Return n x m exact values, NaN for what is measured or has none."""
         return np.array([self._look(point).values for point in points], dtype=np.float64).reshape(len(points), len(self.signs))
 
-    def _scales(self) -> list[Scale]:
+    def scales(self) -> list[Scale]:
         """Return the scale of each objective, of a measured one over what was observed, of an exact one over some points beside.
 
         These points are the same every time: what a surrogate learns is then on the same scale from one suggestion to the next.
         """
         points = self.problem.sample(N_RANDOM, np.random.default_rng(0))
         complete = self.history.observed[: self.history.n_complete]
-        exact = self._exact_values([*self._those(points, self._allowed(points, repeats=True)), *complete])
+        exact = self._exact_values([*self._those(points, self.allowed(points, repeats=True)), *complete])
         return [
             ObjectiveScale.over(exact[:, index], sign, is_cost=index in self.problem.costs or None)
             if index in self.problem.exact_objectives
@@ -172,11 +172,12 @@ class Proposer:
         found = np.array(columns, dtype=np.float64).reshape(len(indices), len(points)).T
         return np.nan_to_num(found, nan=1.0, posinf=1.0, neginf=1.0)
 
-    def _inputs(self, points: Sequence[Parameters], scales: Sequence[Scale]) -> Array:
+    def inputs(self, points: Sequence[Parameters], scales: Sequence[Scale]) -> Array:
+        """Return the inputs of points: coordinates, features, then exact losses."""
         coordinates = [self.problem.encode(points)] + ([self.problem.features(points)] if self.model.structured else [])
         return np.concatenate([*coordinates, self._exact_losses(points, scales)], axis=1)
 
-    def _losses(self, scales: Sequence[Scale], points: Sequence[Parameters], values: Array) -> Array:
+    def losses(self, scales: Sequence[Scale], points: Sequence[Parameters], values: Array) -> Array:
         """Return the losses of points with these values; exact ones are worked out, not read."""
         exact = self._exact_values(points)
         values = np.where(np.isfinite(exact), exact, values)
@@ -184,7 +185,7 @@ class Proposer:
 
     def _acquisition_inputs(self, scales: Sequence[Scale], losses: Array) -> AcquisitionInputs:
         history, exact = self.history, self.problem.exact_objectives
-        seen = self._inputs([*history.observed, *history.running], scales)  # at once: what runs may be none, and none has no width
+        seen = self.inputs([*history.observed, *history.running], scales)  # at once: what runs may be none, and none has no width
         observed, running = seen[: len(losses)], seen[len(losses) :]
         columns = {index: seen.shape[1] - len(exact) + at for at, index in enumerate(exact)}
         return AcquisitionInputs(
@@ -195,7 +196,8 @@ class Proposer:
             self.problem.flag_columns if self.model.structured else (),
         )
 
-    def _reference_losses(self, scales: Sequence[Scale], losses: Array) -> Array:
+    def reference_losses(self, scales: Sequence[Scale], losses: Array) -> Array:
+        """Return the losses from which on a point is worth nothing, given those that were observed."""
         reference: Array = losses.max(axis=0) + MARGIN * np.ptp(losses, axis=0)
         for index, value in self.reference.items():
             reference[index] = scales[index](np.array(value))

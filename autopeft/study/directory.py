@@ -4,7 +4,8 @@ run.json            every setting and where it came from, versions, hardware
 study.db            the record of trials (SQLite)
 trials.jsonl        one line per finished trial
 driver.json         which process drives the run now, and driver.lock that it does; see `lock`
-trials/0007/        configuration.json, curve.jsonl, adapter/, error.txt; see `pauses` for what a paused trial adds
+trials/0007/        configuration.json, curve.jsonl, adapter/, error.txt; see `pauses` for what a paused trial adds; confirmed/: see
+                    `confirmed`
 report/             plots and tables
 exports/            what was exported
 retrained/          what was retrained, the baselines' best among it: see autopeft.study.retrained
@@ -23,6 +24,8 @@ from autopeft.paths import command
 from autopeft.study.rows import json_line, json_lines
 
 FORMAT_VERSION = 1
+
+CONFIRMED = "confirmed"
 
 _OF_A_SETTING = {"value", "source"}
 _BEFORE_A_RUN = {"trials", "study.db", "study.db-journal", "driver.lock", "driver.json", ".driver.json.partial", ".run.json.partial"}
@@ -123,6 +126,10 @@ class RunDirectory:
     def adapter_path(self, number: int) -> Path:
         """Return the folder of a trial's trained adapter."""
         return self.trial_path(number) / "adapter"
+
+    def confirmed_path(self, number: int) -> Path:
+        """Return the folder of a trial's training at the full budget."""
+        return self.trial_path(number) / CONFIRMED
 
     def settings(self) -> dict[str, Any]:
         """Read run.json.

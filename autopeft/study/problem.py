@@ -189,6 +189,16 @@ class SpaceProblem(SearchProblem):
             rows.append(row)
         return np.array(rows, dtype=np.float64).reshape(len(points), -1)
 
+    def bias_coordinates(self, points: Sequence[Parameters]) -> NDArray[np.float64]:
+        """Return how many parameters there are, on a log scale, and the share of layers that have a module, n x 2.
+
+        Few modules in few layers learn sooner: they look better at low cost than they are at the full budget.
+        """
+        found = [self._info(params) for params in points]
+        sizes = [math.log10(max(1.0, (one.costs or {}).get(SIZE, 1.0))) / SIZE_DECADES for one in found]
+        shares = [one.n_layers / max(1, self.space.n_layers) for one in found]
+        return np.array([sizes, shares], dtype=np.float64).T.reshape(len(points), 2)
+
     def _find_allowed(self) -> Parameters:
         """Return the first point that may be proposed, by rising number of modules and layers, then by steps down from the smallest."""
         best: tuple[float, Parameters] | None = None

@@ -1,9 +1,9 @@
 """A trial as it is remembered, independent of what stores it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from autopeft.objectives import Objective, comparable_losses, losses
 
 State = Literal["complete", "failed", "running", "paused", "stopped"]
 """A paused trial waits at a rung, a stopped one was never let go on from it."""
+
+CONFIRMATION_SEED = 0
+"""Of a confirmation: the first seed of a retraining."""
 
 EARLY_METRICS = {"average_precision": -1.0, "loss": 1.0}
 """What may stand for the task's metric before the end, the first that the task reports, and the sign that makes it a loss: it tells trials
@@ -54,6 +57,46 @@ class RungResult:
 
 
 @dataclass(frozen=True)
+class Confirmation:
+    """A training of a trial's configuration at the full budget, as a retraining with the seed 0; it never saw test examples."""
+
+    state: Literal["running", "complete", "failed"]
+    values: Mapping[str, float] = field(default_factory=dict)
+    """Objective values by name; empty unless complete, as what follows."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """All validation metrics of the epoch that was kept."""
+    epoch: float | None = None
+    """The epoch that was kept: the best on validation data."""
+    seconds: float | None = None
+    peak_bytes: int | None = None
+    cpu_seconds: float | None = None
+    gpu_seconds: float | None = None
+    examples_seen: int | None = None
+    exceeds: tuple[str, ...] = ()
+    """The costs that lie above a bound of the search."""
+    error: str = ""
+    """Why it failed, in one line."""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**{**data, "exceeds": tuple(data.get("exceeds", ()))})
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the form that `show --format json` and trials.jsonl use."""
+        costs = {name: getattr(self, name) for name in ("seconds", "peak_bytes", "cpu_seconds", "gpu_seconds", "examples_seen")}
+        return {
+            "state": self.state,
+            **self.values,
+            **self.metrics,
+            "epoch": self.epoch,
+            **{name: round(value, 3) if isinstance(value, float) else value for name, value in costs.items()},
+            **({"exceeds": list(self.exceeds)} if self.exceeds else {}),
+            **({"error": self.error} if self.error else {}),
+        }
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """One trial of a study."""
 
@@ -81,6 +124,36 @@ class TrialRecord:
     """The costs that lie above a bound of the search; such a trial is complete but infeasible, and never on the front."""
     error: str = ""
     """Why it failed, in one line."""
+    is_extra: bool = False
+    """Whether it was proposed while trials were confirmed, beyond the number that was asked for."""
+    confirmation: Confirmation | None = None
+    """Its training at the full budget; None if there was none. All else in a record is of the low-cost trial."""
+    low_cost: "TrialRecord | None" = None
+    """The trial as it was searched, if this record shows it as it was confirmed; see `at_full_budget`."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether it was trained well at the full budget."""
+        return self.confirmation is not None and self.confirmation.state == "complete"
+
+    def at_full_budget(self) -> "TrialRecord":
+        """Return a confirmed trial with the metrics, values and costs of its training at the full budget in place of the low-cost ones."""
+        found = self.confirmation
+        assert found is not None, "only a confirmed trial has results at the full budget"
+        assert found.state == "complete"
+        return replace(
+            self,
+            seed=CONFIRMATION_SEED,
+            values=found.values,
+            metrics=found.metrics,
+            seconds=found.seconds,
+            peak_bytes=found.peak_bytes,
+            cpu_seconds=found.cpu_seconds,
+            gpu_seconds=found.gpu_seconds,
+            examples_seen=found.examples_seen,
+            exceeds=found.exceeds,
+            low_cost=self,
+        )
 
     @property
     def is_over(self) -> bool:
@@ -95,11 +168,17 @@ class TrialRecord:
         return self.rungs[-1].progress if self.rungs else 0.0
 
     def to_row(self, on_front: bool | None = None) -> dict[str, Any]:
-        """Return the flat form that tables, `show --format json` and trials.jsonl use; the last can't know who stays on the front."""
+        """Return the flat form that tables, `show --format json` and trials.jsonl use; the last can't know who stays on the front.
+
+        Metrics and costs are those of the low-cost trial; what it came to at the full budget stands under "full_budget".
+        """
+        if self.low_cost is not None:
+            return self.low_cost.to_row(on_front)
         return {
             "trial": self.number,
             "state": self.state,
             **({} if on_front is None else {"on_front": on_front}),
+            "confirmed": self.confirmed,
             "trainable_parameters": self.trainable_parameters,
             **{name: value for name, value in self.values.items() if name not in ("trainable_parameters", "peak_bytes")},
             **self.metrics,
@@ -108,6 +187,7 @@ class TrialRecord:
             "cpu_seconds": None if self.cpu_seconds is None else round(self.cpu_seconds, 3),
             "gpu_seconds": None if self.gpu_seconds is None else round(self.gpu_seconds, 3),
             "examples_seen": self.examples_seen,
+            **({} if self.confirmation is None else {"full_budget": self.confirmation.to_row()}),
             **({"rungs": [asdict(rung) for rung in self.rungs]} if self.rungs else {}),
             "configuration": self.configuration.to_dict(),
             "configuration_id": self.configuration.id,
@@ -149,7 +229,18 @@ def knee(front: Sequence[TrialRecord], objectives: Sequence[Objective]) -> Trial
 
 
 def front(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:
-    """Return the complete, feasible trials that no other such dominates, in rising order of the last objective's loss."""
+    """Return the trials that no other dominates, in rising order of the last objective's loss.
+
+    Where any trial is confirmed and within the bounds, these are confirmed ones, as they were at the full budget; else those of
+    `low_cost_front`.
+    """
+    return low_cost_front([record.at_full_budget() for record in records if record.confirmed], objectives) or low_cost_front(
+        records, objectives
+    )
+
+
+def low_cost_front(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:
+    """Return the complete, feasible trials that no other such dominates as they are given, in rising order of the last objective's loss."""
     complete = [record for record in records if record.state == "complete" and not record.exceeds]
     points = losses(objectives, [record.values for record in complete])
     order = np.lexsort(points.T)
@@ -158,7 +249,7 @@ def front(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> li
 
 
 def is_on_front(record: TrialRecord, records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> bool:
-    """Return whether a trial is one of the `front` of these."""
+    """Return whether a trial is one of the `low_cost_front` of these."""
     if record.state != "complete" or record.exceeds:
         return False
     others = losses(objectives, [other.values for other in records if other.state == "complete" and not other.exceeds])

@@ -3,7 +3,8 @@
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -14,14 +15,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError
-from autopeft.objectives import ADAPTER_BYTES, Objective, adapter_bytes
+from autopeft.objectives import ADAPTER_BYTES, TRAIN_SECONDS, Objective, adapter_bytes
 from autopeft.samplers.distinct import DistinctSampler, trial_seed
 from autopeft.samplers.partial import Early
+from autopeft.samplers.problem import Parameters
 from autopeft.samplers.registry import make_sampler, require_sampler
 from autopeft.space.space import Point
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
-from autopeft.study.record import Expectation, RungResult, State, TrialRecord, TrialTime
+from autopeft.study.record import Confirmation, Expectation, RungResult, State, TrialRecord, TrialTime
 from autopeft.study.storage import DriverStorage, database_url
 from autopeft.training.measurement import Assignment, Measurement
 
@@ -50,6 +52,10 @@ RUNGS = "rungs"
 """The attribute of a trial that paused: a list of what it had come to at each rung, as `RungResult`."""
 EXPECTED = "expected"
 """The attribute of a study that says, by trial, what the first objective would be on average over seeds: mean and deviation."""
+CONFIRMATION = "confirmation:"
+"""With a trial's number, the attribute of a study that holds the trial's confirmation: Optuna's finished trials can't change."""
+EXTRA = "extra"
+"""The attribute of a trial that was proposed while others were confirmed."""
 _GOES_ON = "goes_on_from_rung"
 _SUGGESTION_SECONDS = "suggestion_seconds"
 _BROKEN = (
@@ -82,6 +88,8 @@ class Study:
         self._over: dict[int, TrialRecord] = {}
         self._begun: list[int] = []
         """Numbers of trials that a dead process had begun."""
+        self._confirming: list[int] = []
+        """The same of trials that it had begun to confirm."""
 
     @classmethod
     def create(cls, run: RunDirectory, problem: SpaceProblem, sampler: str, seed: int) -> "Study":
@@ -146,24 +154,51 @@ class Study:
         """Return the number, configuration and seed of a running trial: one that a dead process had begun, or else a new one."""
         assert self._problem is not None, "a study opened for reading can't ask"
         assert self._storage is not None
-        if self._begun:
-            record = self._read(self._begun.pop(0))
-            return record.number, record.configuration, record.seed
+        if (begun := self._begun_again(extra=False)) is not None:
+            return begun
         began = time.perf_counter()
         trial = self._study.ask(self._problem.distributions)
         trial.set_user_attr(_SUGGESTION_SECONDS, round(time.perf_counter() - began, 4))
         configuration = self._problem.configuration(trial.params)
         seed = trial_seed(self._seed, trial.number)
-        for key, value in {"configuration": configuration.to_json(), "configuration_id": configuration.id, "seed": seed}.items():
+        for key, value in _identity(configuration, seed).items():
             trial.set_user_attr(key, value)
         self._storage.write_begun()  # a trial that is written has all that it needs to come again
         self._live[trial.number] = trial
         return trial.number, configuration, seed
 
+    def propose(self, params: Parameters | None = None) -> tuple[int, Configuration, int] | None:
+        """Begin a trial beyond the total, and return its number, configuration and seed.
+
+        Args:
+            params: Its parameters. None: one that a dead process had begun, if there is one.
+        """
+        if params is None:
+            return self._begun_again(extra=True)
+        assert self._problem is not None, "a study opened for reading can't propose"
+        assert self._storage is not None
+        number, configuration = len(self._study.get_trials(deepcopy=False)), self._problem.configuration(params)
+        found = number, configuration, trial_seed(self._seed, number)
+        attributes = {EXTRA: True, **_identity(configuration, found[2])}
+        trial = optuna.trial.create_trial(
+            state=TrialState.RUNNING, params=params, distributions=self._problem.distributions, user_attrs=attributes
+        )
+        self._study._storage.create_new_trial(self._study._study_id, trial)
+        return found
+
+    def _begun_again(self, *, extra: bool) -> tuple[int, Configuration, int] | None:
+        """Return a trial that a dead process had begun, one beyond the total or one of it."""
+        for number in self._begun:
+            record = self._read(number)
+            if record.is_extra == extra:
+                self._begun.remove(number)
+                return record.number, record.configuration, record.seed
+        return None
+
     @property
     def n_begun(self) -> int:
         """How many of `records` are trials that a dead process had begun, and that `ask` will hand out next."""
-        return len(self._begun)
+        return sum(not self._read(number).is_extra for number in self._begun)
 
     def tell(self, assignment: Assignment, measurement: Measurement) -> TrialRecord:
         """Record a trial that ended well; one whose objectives are not all finite is recorded as failed."""
@@ -211,8 +246,9 @@ class Study:
 
     def put_back_begun(self) -> None:
         """Record that the trials which a dead process had begun have not come again: a smaller total was reached without them."""
-        while self._begun:
-            self.put_back(self._begun.pop())
+        for number in [number for number in self._begun if not self._read(number).is_extra]:
+            self._begun.remove(number)
+            self.put_back(number)
 
     def stop(self, number: int) -> TrialRecord:
         """Record that a paused trial will not go on."""
@@ -226,6 +262,7 @@ class Study:
         It keeps its number and seed, so that a search that was interrupted proposes what it would have proposed.
         Must only be called when nothing is running: Optuna can't tell a live trial from a stranded one.
         """
+        self._confirming = sorted(number for number, one in self._confirmations().items() if one.state == "running")
         stale = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for trial in stale:
             if RUNGS in trial.user_attrs:
@@ -236,7 +273,64 @@ class Study:
 
     def records(self) -> list[TrialRecord]:
         """Return all trials in order that were handed out."""
-        return [self._record(trial) for trial in self._study.get_trials(deepcopy=False) if trial.state in _STATES]
+        found = self._confirmations()
+        records = [self._record(trial) for trial in self._study.get_trials(deepcopy=False) if trial.state in _STATES]
+        return [replace(one, confirmation=found[one.number]) if one.number in found else one for one in records]
+
+    def begin_confirmation(self, number: int) -> None:
+        """Record that a complete trial is being trained at the full budget: if the process dies, it comes again."""
+        self._confirm(number, Confirmation("running"))
+
+    def confirm_again(self) -> TrialRecord | None:
+        """Return a trial that a dead process had begun to confirm, if there is one."""
+        return self._read(self._confirming.pop(0)) if self._confirming else None
+
+    def confirm(self, number: int, measurement: Measurement) -> TrialRecord:
+        """Record what a trial came to at the full budget; if its objectives are not all finite, that it failed there.
+
+        Bounds count there too, but for that on seconds of training, which is one on a low-cost trial's.
+        """
+        values = {objective.name: _value(objective, measurement) for objective in self.objectives}
+        if missing := [name for name, value in values.items() if not np.isfinite(value)]:
+            return self.fail_confirmation(number, f"{missing[0]} is not a finite number: training diverged")
+        assert self._problem is not None, "a study opened for reading can't confirm"
+        bounds = [one for one in self._problem.constraints if not one.objective.known and one.objective != TRAIN_SECONDS]
+        assert measurement.final is not None, "a confirmation keeps its best epoch"
+        found = Confirmation(
+            "complete",
+            values,
+            {name: value for name, value in measurement.metrics.items() if np.isfinite(value)},
+            epoch=measurement.final.epoch,
+            exceeds=tuple(one.objective.name for one in bounds if one.excess(_value(one.objective, measurement)) > 0),
+            **{name: getattr(measurement, name) for name in ("seconds", "peak_bytes", "cpu_seconds", "gpu_seconds", "examples_seen")},
+        )
+        return self._confirm(number, found)
+
+    def fail_confirmation(self, number: int, reason: str) -> TrialRecord:
+        """Record that a trial's training at the full budget failed, with the reason in one line."""
+        return self._confirm(number, Confirmation("failed", error=reason))
+
+    def choose_to_confirm(self, *, may_be_new: bool) -> int | Parameters | None:
+        """Return the number of the trial to train at the full budget next, or parameters that promise more; None if there is neither."""
+        from autopeft.study.choosing import choose  # it needs torch, which whoever only reads a study must not wait for
+
+        assert self._problem is not None, "a study opened for reading can't choose"
+        read_early = partial(_read_early, self.objectives)
+        return choose(self._study.get_trials(deepcopy=False), self.records(), self._problem, read_early, self._seed, may_be_new=may_be_new)
+
+    def _confirm(self, number: int, found: Confirmation) -> TrialRecord:
+        name, now = f"{CONFIRMATION}{number}", datetime.now().isoformat()
+        began = now if found.state == "running" else self._study.user_attrs[name]["began"]
+        self._study.set_user_attr(name, {"began": began, "ended": now, "found": asdict(found)})
+        return replace(self._read(number), confirmation=found)
+
+    def _confirmations(self) -> dict[int, Confirmation]:
+        attributes = self._study.user_attrs
+        return {
+            int(name.removeprefix(CONFIRMATION)): Confirmation.from_dict(value["found"])
+            for name, value in attributes.items()
+            if name.startswith(CONFIRMATION)
+        }
 
     def expect(self) -> None:
         """Have a surrogate of the trials so far say what each would measure on average over seeds; `expectations` reads it."""
@@ -252,12 +346,19 @@ class Study:
         return {int(number): Expectation(*one) for number, one in self._study.user_attrs.get(EXPECTED, {}).items()}
 
     def times(self) -> list[TrialTime]:
-        """Return when the trials of `records` ran that are over."""
-        return [
+        """Return when the trials of `records` ran that are over, and their trainings at the full budget."""
+        attributes = self._study.user_attrs
+        confirmed = [
+            TrialTime(number, *(datetime.fromisoformat(attributes[f"{CONFIRMATION}{number}"][end]) for end in ("began", "ended")), None)
+            for number, found in self._confirmations().items()
+            if found.state != "running"
+        ]
+        trials = [
             TrialTime(trial.number, trial.datetime_start, trial.datetime_complete, trial.user_attrs.get(_SUGGESTION_SECONDS))
             for trial in self._study.get_trials(deepcopy=False)
             if trial.datetime_start and trial.datetime_complete
         ]
+        return trials + confirmed
 
     def _finish(self, assignment: Assignment, attributes: Mapping[str, Any], values: list[float] | None) -> TrialRecord:
         trial = self._trial(assignment.trial)
@@ -294,6 +395,7 @@ class Study:
             rungs=_rungs(trial),
             exceeds=tuple(name for name, excess in trial.constraints.items() if excess > 0),
             error=attributes.get("error", ""),
+            is_extra=attributes.get(EXTRA, False),
         )
 
     def _configuration(self, trial: FrozenTrial) -> Configuration:
@@ -325,6 +427,11 @@ def _state(trial: FrozenTrial) -> State:
     rungs = trial.user_attrs.get(RUNGS, ())
     waits = trial.state == TrialState.RUNNING and len(rungs) > trial.user_attrs.get(_GOES_ON, 0)
     return "paused" if waits else _STATES[trial.state]
+
+
+def _identity(configuration: Configuration, seed: int) -> dict[str, Any]:
+    """Return the attributes that every trial has from its beginning."""
+    return {"configuration": configuration.to_json(), "configuration_id": configuration.id, "seed": seed}
 
 
 def _costs(measurement: Measurement) -> dict[str, Any]:

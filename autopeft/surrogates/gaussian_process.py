@@ -16,6 +16,7 @@ Prediction at N points x (Rasmussen, Williams, 2006, equations 2.25, 2.26, 2.30)
     mean = m + k(x, X) w,        variance = 1 - |L^-1 k(X, x)|^2
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -92,6 +93,11 @@ class GaussianProcess:
         pending = torch.as_tensor(points, dtype=torch.double)
         mean, _ = self._predict(pending)
         return replace(self, inputs=torch.cat([self.inputs, pending]), targets=torch.cat([self.targets, mean]))
+
+    @property
+    def noise_deviation(self) -> float:
+        """Standard deviation of a measurement's noise, in the losses' own unit."""
+        return self.scale * math.sqrt(self.hyper["noise"].item())
 
     @cached_property
     def _solved(self) -> tuple[Tensor, Tensor]:

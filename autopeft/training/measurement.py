@@ -30,7 +30,7 @@ class RunnerSettings:
     budget: Budget | None = None
     """What trials will spend: their examples are encoded at once, so that ones that can't be are an error before any trial. None: later."""
     test: Split | None = None
-    """Examples to report on. With them training is at full budget: the best epoch is kept and measured on them. None while searching."""
+    """Examples to report on. None while searching."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class FinalMeasurement:
-    """What training at full budget adds to a measurement."""
+    """What training that keeps its best epoch adds to a measurement."""
 
     epoch: float
     """The epoch that was kept: the best on validation data."""
-    test_metrics: Mapping[str, float]
-    """Test metrics of that epoch by name."""
+    test_metrics: Mapping[str, float] = field(default_factory=dict)
+    """Test metrics of that epoch by name; empty where there are no test examples."""
     resampled: Mapping[str, list[float]] = field(default_factory=dict)
     """The same on test examples drawn with replacement, one value a draw."""
 
@@ -112,7 +112,7 @@ class Measurement:
     progress: float = 1.0
     """Share of the budget's steps done: 1 for a final measurement, less for a paused trial's."""
     final: FinalMeasurement | None = None
-    """Where `RunnerSettings.test` holds examples: which epoch was kept, and its metrics on them."""
+    """Where the best epoch was kept: which it was, and its metrics on test examples."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -121,7 +121,9 @@ class Measurement:
         Raises:
             TypeError: A field is missing or unknown.
         """
-        return cls(**{**data, "curve": tuple(CurvePoint(**point) for point in data["curve"])})
+        final = data.get("final")
+        curve = tuple(CurvePoint(**point) for point in data["curve"])
+        return cls(**{**data, "curve": curve, "final": None if final is None else FinalMeasurement(**final)})
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,15 @@ class Checkpoint:
     """What it has measured and cost so far."""
     state: bytes
     """Trained tensors, optimiser and random state."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that kept its best epoch and is done but for its measurement on test examples."""
+
+    measurement: Measurement
+    adapter: Mapping[str, bytes]
+    """The adapter's files by name, as `autopeft.methods.checkpoint` packs them."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +159,12 @@ class Assignment:
     """Shares of the budget's steps after which to measure, rising. The trial pauses after the last of them, unless that is 1."""
     checkpoint: Checkpoint | None = None
     """Where an earlier assignment of the same trial paused; this one goes on from there."""
+    keeps_best: bool = False
+    """Whether the best measurement on validation data is kept, and not the last, and measured on test examples where there are any."""
+    trained: Trained | None = None
+    """What such an assignment came to where there were no test examples: nothing is trained, and this is measured on them."""
+    patience: float = 1.0
+    """Times as long as other trials it may take before it is given up."""
 
 
 @dataclass(frozen=True)

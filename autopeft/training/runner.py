@@ -11,8 +11,8 @@ import torch
 
 from autopeft.budget import Budget
 from autopeft.errors import AutopeftError, hides_a_stop
-from autopeft.methods.adapter_files import tensors_of
-from autopeft.methods.checkpoint import pack
+from autopeft.methods.adapter_files import DESCRIPTION, read_description, tensors_of
+from autopeft.methods.checkpoint import pack, unpack
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
 from autopeft.methods.positions import n_positions
@@ -42,6 +42,7 @@ from autopeft.training.measurement import (
     Measurement,
     Outcome,
     RunnerSettings,
+    Trained,
 )
 from autopeft.training.model import example_inputs, load_model, start_head
 
@@ -93,7 +94,7 @@ class TrialRunner:
         micro_batch = assignment.budget.batch_size
         while True:
             try:
-                return self._run(assignment, micro_batch)
+                return self._run(assignment, micro_batch) if assignment.trained is None else self._measure(assignment, assignment.trained)
             except Exception as error:  # a method may be anybody's own, and raise anything
                 if hides_a_stop(error):
                     raise KeyboardInterrupt from error
@@ -131,7 +132,7 @@ class TrialRunner:
                 )
                 if assignment.checkpoint is not None:
                     training.restore(assignment.checkpoint.state)
-                best = None if self._settings.test is None else BestEpoch(tensors_of(applied), self._family)
+                best = BestEpoch(tensors_of(applied), self._family) if assignment.keeps_best else None
                 curve, train_seconds = self._train(training, assignment, validation, frozen, best)
                 done = curve[-1].progress == 1
                 kept = curve[-1] if best is None else best.restore()
@@ -190,8 +191,21 @@ class TrialRunner:
             return self._settings.task
         return self._family.tuned(predict(self._loaded.model, validation, frozen=frozen), validation)
 
+    def _measure(self, assignment: Assignment, trained: Trained) -> Outcome:
+        """Measure on test examples what was trained without them."""
+        assert trained.measurement.final is not None, "its best epoch was kept"
+        task = Task.from_dict(read_description(trained.adapter[DESCRIPTION])["metadata"]["task"])  # with what was tuned
+        with torch.random.fork_rng():
+            applied = unpack(self._loaded.model, trained.adapter, topology=self._topology)
+            try:
+                final = self._test(task, trained.measurement.final.epoch, assignment.budget)
+            finally:
+                applied.eject()
+        return Outcome(assignment, replace(trained.measurement, final=final), trained.adapter)
+
     def _test(self, task: Task, epoch: float, budget: Budget) -> FinalMeasurement:
-        assert self._settings.test is not None
+        if self._settings.test is None:
+            return FinalMeasurement(epoch)
         split = family_of(task).encode(self._loaded.processor, self._settings.test, budget.max_length)
         predictions = predict(self._loaded.model, split)
         scores = split.family.score(predictions, split) | score_generated(self._loaded.model, split)

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from autopeft.study.record import TrialRecord
 from tests.faults.driver import PATIENCE, Driver, kill, require_whole, wait_until, workers_of
 
 pytestmark = pytest.mark.faults
@@ -35,6 +36,30 @@ def test_the_driver_is_killed(settings: list[object], tmp_path: Path, rungs: tup
         announced |= {number: row for number, row in driver.ended().items() if row["state"] != "stopped"}
     driver.finish()
     require_whole(driver, 60, announced)
+
+
+def test_the_driver_is_killed_while_it_confirms(settings: list[object], tmp_path: Path) -> None:
+    rng = random.Random(2)
+    options = [*settings, "--trials", 5, "--workers", 0, "--confirm", 4]
+    whole, broken = Driver(options, tmp_path / "whole"), Driver(options, tmp_path / "broken")
+    whole.finish()
+    confirmed: dict[int, object] = {}
+    for kills in range(3):
+        process = broken.start()
+        assert wait_until(lambda n=kills + 1: sum(row["confirmed"] for row in broken.ended().values()) >= n, process)
+        time.sleep(rng.random() * 0.2)
+        kill(process)
+        now = {number: row["full_budget"] for number, row in broken.ended().items() if row["confirmed"]}
+        assert confirmed.items() <= now.items()
+        confirmed = now
+    broken.finish()
+    found = [[(one.configuration, dict(one.metrics), _at_full_budget(one)) for one in driver.records()] for driver in (whole, broken)]
+    assert found[0] == found[1]
+    assert sum(one.confirmed for one in broken.records()) == 4
+
+
+def _at_full_budget(record: TrialRecord) -> dict[str, float] | None:
+    return None if record.confirmation is None else dict(record.confirmation.metrics)
 
 
 def test_workers_are_killed_ten_times(settings: list[object], tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from autopeft.training.measurement import Assignment, Outcome
 class Source:
     """Hands out so many assignments, and notes what it takes back."""
 
+    thinks_ahead = True
+
     def __init__(self, n: int) -> None:
         self.waiting = deque(Assignment(number, Configuration(), Budget(), number) for number in range(n))
         self.back: list[int] = []

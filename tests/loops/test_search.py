@@ -13,7 +13,7 @@ import pytest
 
 from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.executors.base import Executor
-from autopeft.loops import planning
+from autopeft.loops import planning, pool
 from autopeft.loops import search as engine
 from autopeft.loops.pool import MAX_RETRIES
 from autopeft.loops.workers import start_executor
@@ -57,6 +57,7 @@ def request_(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path: Path) ->
         epochs=1,
         batch_size=16,
         max_length=24,
+        confirm=0,
         out=str(tmp_path / "run"),
     )
 
@@ -402,7 +403,8 @@ def test_a_trial_held_ready_when_the_time_is_up_has_not_begun(
     request = replace(request_, trials=8, rungs=rungs, sampler="random")
     whole = engine.search(replace(request, out=f"{request.out}-whole"), Log())
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: now))
+        for module in (engine, pool):
+            patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
         patch.setattr(Study, name, late)
         run = engine.search(replace(request, time_limit=1.0), Log())
     n_done = len(records(run))

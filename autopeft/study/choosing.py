@@ -1,0 +1,58 @@
+"""Which trial of a study is trained at the full budget next, or which new point may be worth more."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from autopeft.objectives import Objective
+from autopeft.samplers.full_budget import FullBudgetProposer, Tried
+from autopeft.samplers.history import read_history
+from autopeft.samplers.partial import ReadEarly
+from autopeft.samplers.problem import Parameters
+from autopeft.samplers.proposal import Proposer
+from autopeft.study.problem import SpaceProblem
+from autopeft.study.record import EARLY_METRICS, TrialRecord, early_metric
+
+
+def choose(
+    trials: Sequence[FrozenTrial],
+    records: Sequence[TrialRecord],
+    problem: SpaceProblem,
+    read_early: ReadEarly,
+    seed: int,
+    *,
+    may_be_new: bool,
+) -> int | Parameters | None:
+    """Return the number of a trial, or the parameters of a new point that promises more; None if there is neither.
+
+    Args:
+        trials: All of the study's.
+        records: The same as they are remembered, with their confirmations.
+        problem: What is known of points without training.
+        read_early: A trial's early measurements.
+        seed: The study's; with what was begun so far it decides which new points are looked at.
+        may_be_new: Whether a point may be returned.
+    """
+    known = {record.number: record for record in records}
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    n_begun = sum(record.confirmation is not None for record in records)
+    rng = np.random.default_rng([seed, len(records), n_begun])
+    signs = [objective.sign for objective in problem.objectives]
+    history = read_history(trials, problem.distributions, len(signs), read_early)
+    tried = [Tried(dict(trial.params), tuple(trial.values), **_more(known[trial.number], problem.objectives)) for trial in complete]
+    proposer = Proposer(problem, history, signs, problem.trivial, rng)
+    found = FullBudgetProposer(proposer, tried).choose(may_be_new=may_be_new)
+    return complete[found].number if isinstance(found, int) else found
+
+
+def _more(record: TrialRecord, objectives: Sequence[Objective]) -> dict[str, Any]:
+    """Return what a choice must know of a complete trial beside its parameters and values."""
+    found, early = record.confirmation, early_metric(record.metrics)
+    return {
+        "early": EARLY_METRICS[early] * record.metrics[early] if early else float("nan"),
+        "full": tuple(found.values[one.name] for one in objectives) if found is not None and found.values else None,
+        "runs": found is not None and found.state == "running",
+        "is_open": found is None and not record.exceeds,
+    }

@@ -1,0 +1,184 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autopeft.api import SearchResult, SilentSearch
+from autopeft.budget import Budget
+from autopeft.executors.base import Executor
+from autopeft.export.finished_trial import read_trial
+from autopeft.loops import planning
+from autopeft.loops import search as engine
+from autopeft.loops.confirm import cost_ratio, default_number
+from autopeft.loops.retrain import RetrainRequest, of_trials, retrain
+from autopeft.loops.workers import start_executor
+from autopeft.report.header import RunHeader
+from autopeft.report.leaderboard import Leaderboard, tables
+from autopeft.request import SearchRequest
+from autopeft.study.directory import RunDirectory
+from autopeft.study.record import TrialRecord
+from autopeft.study.study import Study
+from autopeft.training.measurement import Outcome
+from tests.loops.retraining import Ear
+
+
+class Log(SilentSearch):
+    """Remembers what was confirmed, and can stop the search after so many confirmations."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.confirmed: list[tuple[int, int, int]] = []
+        self._stop_after = stop_after
+
+    def trial_confirmed(self, record: TrialRecord, on_front: bool, n_done: int, n_total: int) -> None:
+        self.confirmed.append((record.number, n_done, n_total))
+        if len(self.confirmed) == self._stop_after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def request_(small_request: SearchRequest, tmp_path: Path) -> SearchRequest:
+    return replace(small_request, trials=5, confirm=3, out=str(tmp_path / "run"))
+
+
+def records(run: RunDirectory) -> list[TrialRecord]:
+    """Return what is deterministic of a run's trials."""
+    costs = {"seconds": None, "peak_bytes": None, "cpu_seconds": None}
+    return [
+        replace(one, **costs, confirmation=one.confirmation and replace(one.confirmation, **costs)) for one in Study.open(run).records()
+    ]
+
+
+@pytest.fixture(scope="module")
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture(scope="module")
+def whole(small_request: SearchRequest, log: Log, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A search of five trials and three confirmations."""
+    return engine.search(replace(small_request, trials=5, confirm=3, out=str(tmp_path_factory.mktemp("confirm") / "run")), log)
+
+
+def test_a_search_ends_with_confirmations_which_are_the_first_trainings_of_retrain(
+    request_: SearchRequest, whole: RunDirectory, log: Log, tmp_path: Path
+) -> None:
+    run = RunDirectory.open(Path(shutil.copytree(whole.path, tmp_path / "run")))
+    found = records(run)
+    confirmed = [one for one in found if one.confirmed]
+    assert [(n_done, n_total) for _, n_done, n_total in log.confirmed] == [(1, 3), (2, 3), (3, 3)]
+    assert sorted(number for number, _, _ in log.confirmed) == [one.number for one in confirmed]
+    assert 5 <= len(found) <= 5 + 2  # a new point each for the second and the third
+    assert [one.is_extra for one in found] == [False] * 5 + [True] * (len(found) - 5)
+    assert run.settings()["confirmations"] == {"number": 3, "budget": Budget(None, 6, None, 16, 24).to_dict()}
+
+    folder = retrain(run, of_trials(found), RetrainRequest(seeds=1), Ear())
+    other = engine.search(replace(request_, confirm=0, out=str(tmp_path / "other")), SilentSearch())
+    assert records(other) == [replace(one, confirmation=None) for one in found[:5]]
+    anew = {one.candidate.id: one.results[0] for one in retrain(other, of_trials(found), RetrainRequest(seeds=1), Ear()).read()}
+    for one in folder.read():
+        (result,), same = one.results, anew[one.candidate.id]
+        assert (result.epoch, result.validation, result.test) == (same.epoch, same.validation, same.test)
+        assert result.resampled == same.resampled
+        adapters = [
+            place.adapter_path(one.candidate.id, 0) / "adapter.safetensors" for place in (folder, type(folder)(other.retrained_path))
+        ]
+        assert adapters[0].read_bytes() == adapters[1].read_bytes()
+    for one in confirmed:
+        assert one.confirmation is not None
+        assert anew[one.configuration.id].validation == one.confirmation.metrics
+        seconds = Study.open(run).records()[one.number].confirmation.seconds  # type: ignore[union-attr]
+        (result,) = next(two.results for two in folder.read() if two.candidate.id == one.configuration.id)
+        assert result.seconds == seconds  # it was not trained again
+
+
+def test_what_is_handed_out_are_confirmed_trials(whole: RunDirectory) -> None:
+    run = whole
+    result = SearchResult(run.path)
+    confirmed = {one.number: one for one in result.trials if one.confirmed}
+    assert {one.number for one in result.front} <= set(confirmed)
+    for one in (*result.front, result.best(), result.knee()):
+        assert one.metrics == confirmed[one.number].confirmation.metrics  # type: ignore[union-attr]
+        assert one.values["accuracy"] == one.metrics["accuracy"]
+    exported = read_trial(run, result.best().number)
+    assert exported.budget.epochs == 6
+    assert exported.adapter == run.confirmed_path(result.best().number) / "adapter"
+    board = Leaderboard.of(result.trials, Study.open(run).objectives)
+    rows = board.rows()
+    assert {row["trial"] for row in rows if row["confirmed"]} == set(confirmed)
+    assert [row["accuracy"] for row in rows] == [
+        next(one for one in result.trials if one.number == row["trial"]).metrics["accuracy"] for row in rows
+    ]
+    titles = [table.title for table in tables(board, RunHeader("run"))]
+    assert titles[0] == f"Pareto front, confirmed at the full budget ({len(result.front)})"
+    assert sorted(row["trial"] for row in rows) == list(range(len(rows)))
+    lines = [json.loads(line) for line in (run.path / "trials.jsonl").read_text().splitlines()]
+    assert {line["trial"]: line["confirmed"] for line in lines} == {row["trial"]: row["confirmed"] for row in rows}
+    assert len(lines) == len(rows)
+
+
+class Watched:
+    """An executor that is stopped during the second training at the full budget, or on which the odd ones fail."""
+
+    def __init__(self, inner: Executor, *, stops: bool) -> None:
+        self._inner, self._stops, self._n = inner, stops, 0
+        self.capacity, self.works_apart = inner.capacity, inner.works_apart
+        self.describe, self.submit, self.close = inner.describe, inner.submit, inner.close
+
+    def next_outcome(self) -> Outcome:
+        outcome = self._inner.next_outcome()
+        self._n += outcome.assignment.keeps_best
+        if self._stops and self._n == 2:
+            raise KeyboardInterrupt
+        fails = not self._stops and outcome.assignment.keeps_best and self._n % 2
+        return Outcome(outcome.assignment, error="no room") if fails else outcome
+
+
+def test_interrupted_among_confirmations_it_resumes_to_the_same(
+    request_: SearchRequest, whole: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(planning, "start_executor", lambda *arguments: Watched(start_executor(*arguments), stops=True))
+        with pytest.raises(KeyboardInterrupt):
+            engine.search(request_, Log())
+    run = RunDirectory.open(Path(str(request_.out)))
+    assert [one.confirmation.state for one in records(run) if one.confirmation is not None].count("running") == 1
+    with pytest.raises(KeyboardInterrupt):
+        engine.resume(run.path, Log(stop_after=1))
+    assert records(engine.resume(run.path, Log())) == records(whole)
+
+
+def test_a_failed_confirmation_is_recorded_and_not_tried_again(request_: SearchRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "start_executor", lambda *arguments: Watched(start_executor(*arguments), stops=False))
+    run = engine.search(request_, Log())
+    found = [one.confirmation for one in records(run) if one.confirmation is not None]
+    assert sorted(one.state for one in found) == ["complete", "failed", "failed"]
+    assert {one.error for one in found if one.state == "failed"} == {"no room"}
+    assert {one.state for one in records(run)} == {"complete"}
+    assert len(SearchResult(run.path).front) == 1
+
+
+def test_a_resumed_run_confirms_more(request_: SearchRequest) -> None:
+    run = engine.search(replace(request_, confirm=1), Log())
+    log = Log()
+    engine.resume(run.path, log, {"trials": 6, "confirm": 2})
+    assert [(n_done, n_total) for _, n_done, n_total in log.confirmed] == [(2, 2)]
+    assert sum(not one.is_extra for one in records(run)) == 6
+
+
+@pytest.mark.parametrize(
+    ("trials", "low_cost", "n_train", "expected"),
+    [
+        (64, Budget(2000, 2), 3668, 5),  # MRPC: each costs 5.5 trials
+        (12, Budget(2000, 2), 3668, 2),
+        (6, Budget(2000, 2), 3668, 0),
+        (64, Budget(2000, 2), 67349, 0),  # SST-2: one would cost more than all trials
+        (64, Budget(None, 6), 3668, 0),  # trials have the full budget already
+        (64, Budget(None, 9), 3668, 0),
+        (128, Budget(2000, 2), 40000, 2),
+    ],
+)
+def test_the_default_takes_about_a_third_of_the_cost(trials: int, low_cost: Budget, n_train: int, expected: int) -> None:
+    assert default_number(trials, low_cost, n_train) == expected
+    assert expected * cost_ratio(low_cost, n_train) <= 2 * trials
