@@ -198,18 +198,23 @@ class BackboneCosts:
 
 def _start(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> Executor:
     workers = count_workers(request.workers)
-    settings = RunnerSettings(
+    settings = runner_settings(request, backbone, data, threads=1 if workers else None)
+    return start_executor(settings, workers, request.address, request.trial_timeout)
+
+
+def runner_settings(request: SearchRequest, backbone: BackboneSource, data: TaskData, threads: int | None) -> RunnerSettings:
+    """Return what whoever runs a search's trials loads."""
+    return RunnerSettings(
         backbone,
         data.task,
         data.train,
         data.validation,
         request.plugins,
-        threads=1 if workers else None,
+        threads=threads,
         cache_bytes=request.n_cache_bytes,
         latency=LATENCY_SECONDS.name in request.objectives,
         budget=request.budget(data.task.low_cost),
     )
-    return start_executor(settings, workers, request.address, request.trial_timeout)
 
 
 def _traits(method: Method) -> MethodTraits:

@@ -7,7 +7,7 @@ import numpy as np
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from autopeft.loops.search import SearchPlan
+from autopeft.loops.planning import SearchPlan
 from autopeft.objectives import Objective
 from autopeft.ray_tune.results import PROGRESS, early_losses, share_done
 from autopeft.rungs.halving import Standing, SuccessiveHalving

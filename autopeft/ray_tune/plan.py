@@ -4,8 +4,8 @@ from dataclasses import fields
 from typing import Any
 
 from autopeft.errors import InvalidInputError, UnknownNameError
-from autopeft.loops import search as engine
-from autopeft.loops.search import SearchPlan
+from autopeft.loops import planning
+from autopeft.loops.planning import SearchPlan
 from autopeft.request import SearchRequest
 
 _TUNES = {
@@ -37,4 +37,4 @@ def plan(**settings: Any) -> SearchPlan:
             raise InvalidInputError(f"Tune decides {name}", remedy=f"Leave it out; in Tune that is {_TUNES[name]}.")
         if name not in (known := {entry.name for entry in fields(SearchRequest)} - _TUNES.keys()):
             raise UnknownNameError("setting", name, known)
-    return engine.plan(SearchRequest(**settings))
+    return planning.plan(SearchRequest(**settings))

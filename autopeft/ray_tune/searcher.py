@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ray.tune.search import Searcher
 
 from autopeft.errors import InvalidInputError
-from autopeft.loops.search import SearchPlan
+from autopeft.loops.planning import SearchPlan
 from autopeft.objectives import Objective
 from autopeft.ray_tune.results import early_losses, share_done, values_of
 from autopeft.samplers.distinct import DistinctSampler, trial_seed

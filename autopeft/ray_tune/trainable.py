@@ -11,7 +11,7 @@ from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
 from autopeft.budget import Budget
 from autopeft.errors import AutopeftError
-from autopeft.loops.search import SearchPlan, runner_settings
+from autopeft.loops.planning import SearchPlan, runner_settings
 from autopeft.loops.workers import make_runner
 from autopeft.objectives import COSTS
 from autopeft.ray_tune.results import PROGRESS
@@ -86,7 +86,7 @@ class PeftTrainable(tune.Trainable):  # type: ignore[misc]
             error = AutopeftError(outcome.error)
             error.add_note(outcome.traceback)
             raise error
-        self._outcome = replace(outcome, assignment=replace(assignment, paused=None))
+        self._outcome = replace(outcome, assignment=replace(assignment, checkpoint=None))
         done = outcome.measurement.progress == 1
         costs = {name: value_of(cost, outcome.measurement) for name, cost in COSTS.items()}
         return {**outcome.measurement.metrics, **costs, PROGRESS: outcome.measurement.progress, DONE: done, SHOULD_CHECKPOINT: done}
@@ -117,4 +117,4 @@ class PeftTrainable(tune.Trainable):  # type: ignore[misc]
         stop = next((stop for stop in self._work.stops if stop > progress + 1e-9), 1.0)
         configuration = self._work.space.configuration(self._config)
         seed = int(self._config.get(SEED, self._work.seed))
-        return Assignment(0, configuration, self._work.budget, seed, (stop,), self._outcome)
+        return Assignment(0, configuration, self._work.budget, seed, (stop,), None if self._outcome is None else self._outcome.checkpoint)

@@ -290,7 +290,7 @@ class Study:
 
         Bounds count there too, but for that on seconds of training, which is one on a low-cost trial's.
         """
-        values = {objective.name: _value(objective, measurement) for objective in self.objectives}
+        values = {objective.name: value_of(objective, measurement) for objective in self.objectives}
         if missing := [name for name, value in values.items() if not np.isfinite(value)]:
             return self.fail_confirmation(number, f"{missing[0]} is not a finite number: training diverged")
         assert self._problem is not None, "a study opened for reading can't confirm"
@@ -301,7 +301,7 @@ class Study:
             values,
             {name: value for name, value in measurement.metrics.items() if np.isfinite(value)},
             epoch=measurement.final.epoch,
-            exceeds=tuple(one.objective.name for one in bounds if one.excess(_value(one.objective, measurement)) > 0),
+            exceeds=tuple(one.objective.name for one in bounds if one.excess(value_of(one.objective, measurement)) > 0),
             **{name: getattr(measurement, name) for name in ("seconds", "peak_bytes", "cpu_seconds", "gpu_seconds", "examples_seen")},
         )
         return self._confirm(number, found)
