@@ -22,7 +22,16 @@ from autopeft.methods.counting import ParameterCounter
 from autopeft.methods.method import Method
 from autopeft.methods.registry import all_methods, get_method
 from autopeft.methods.topology import Topology
-from autopeft.objectives import ADAPTER_BYTES, LATENCY_SECONDS, TRAINABLE_PARAMETERS, Objective, adapter_bytes, choose_objectives
+from autopeft.objectives import (
+    ADAPTER_BYTES,
+    LATENCY_SECONDS,
+    PEAK_BYTES,
+    TRAIN_SECONDS,
+    TRAINABLE_PARAMETERS,
+    Objective,
+    adapter_bytes,
+    choose_objectives,
+)
 from autopeft.paths import absolute
 from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
@@ -204,6 +213,7 @@ def _start(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> 
 
 def runner_settings(request: SearchRequest, backbone: BackboneSource, data: TaskData, threads: int | None) -> RunnerSettings:
     """Return what whoever runs a search's trials loads."""
+    compared = {TRAIN_SECONDS.name, PEAK_BYTES.name} & {*request.objectives} or {request.max_train_seconds, request.max_memory} - {None}
     return RunnerSettings(
         backbone,
         data.task,
@@ -211,7 +221,8 @@ def runner_settings(request: SearchRequest, backbone: BackboneSource, data: Task
         data.validation,
         request.plugins,
         threads=threads,
-        cache_bytes=request.n_cache_bytes,
+        # The first to see an example pays for what the others reuse: where time or memory is compared, nobody reuses anything.
+        cache_bytes=0 if compared else request.n_cache_bytes,
         latency=LATENCY_SECONDS.name in request.objectives,
         budget=request.budget(data.task.low_cost),
     )
