@@ -158,12 +158,12 @@ class ConsoleProgress:
         for name, point in plan.start.items():
             self._line(f"start    {name}: {plan.space.configuration(point).describe()}")
         self._line(f"trial    {plan.budget.describe()}, {facts.precision} on {facts.device}")
-        dearer = cost_ratio(plan.budget, len(data.train))
+        ratio = cost_ratio(plan.budget, len(data.train))
         if plan.n_confirmations:
             n = plural(plan.n_confirmations, "trial")
-            self._line(f"confirm  {n} at the full budget, each as much training as {dearer:.1f} others: {plan.budget.full().describe()}")
-        elif plan.request.confirm is None and dearer > plan.request.trials:
-            self._line(f"confirm  none: one would be as much training as {dearer:,.0f} trials; --confirm N asks for some")
+            self._line(f"confirm  {n} at the full budget, each as much training as {ratio:.1f} others: {plan.budget.full().describe()}")
+        elif plan.request.confirm is None and ratio > plan.request.trials:
+            self._line(f"confirm  none: one would be as much training as {ratio:,.0f} trials; --confirm N asks for some")
 
     def _line(self, text: str) -> None:
         self._console.print(text, markup=False)
