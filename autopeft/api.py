@@ -311,6 +311,7 @@ def search(
     start: str | Sequence[str] = (PORTFOLIO,),
     warm_start: StrPath | Sequence[StrPath] = (),
     cache_bytes: str | int = "1G",
+    pack: str | int = "auto",
     sampler: str = "autopeft",
     seed: int = 0,
     out: StrPath | None = None,
@@ -324,6 +325,7 @@ def search(
     evaluation_examples: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
+    batch_tokens: int | None = None,
     max_length: int | None = None,
     offline: bool = False,
     progress: bool | engine.Progress = True,
@@ -358,6 +360,7 @@ def search(
         start: What to try first: "portfolio", "none", or presets.
         warm_start: Earlier runs whose fronts are tried first.
         cache_bytes: Memory in which each worker may keep hidden states below the modules; 0: none.
+        pack: Trials at once in a worker, over one copy of the model: a number, or "auto": on a GPU as many as fit, else one.
         sampler: What proposes configurations; see `autopeft list samplers`.
         seed: Seeds proposals and trials.
         out: The run's folder; None: runs/<task>.
@@ -367,10 +370,11 @@ def search(
         rungs: Shares of a trial's budget at which only the best go on, such as (0.17, 0.5); none: all do.
         reduction: One trial in so many goes on from each rung.
         confirm: Trials to train at the full budget in the end; None: about a third of the search's cost.
-        train_examples: Training examples of a trial; None: the task's, as in the four that follow.
+        train_examples: Training examples of a trial; None: the task's, as in those that follow.
         evaluation_examples: Validation examples.
         epochs: Passes over the training examples.
         batch_size: Examples a step.
+        batch_tokens: Most tokens a step, padding counted, in place of `batch_size`.
         max_length: Tokens an example.
         offline: Never ask the hub.
         progress: Whether to print how it goes, on standard error; or what hears of every trial.
@@ -400,6 +404,7 @@ def resume(
     workers: int | None = None,
     address: str | None = None,
     cache_bytes: str | int | None = None,
+    pack: str | int | None = None,
     offline: bool | None = None,
     progress: bool | engine.Progress = True,
     **unknown: Never,
@@ -418,6 +423,7 @@ def resume(
         workers: Worker processes; 0 runs trials in this process.
         address: Address of a Ray cluster; "local": this machine.
         cache_bytes: Memory in which each worker may keep hidden states below the modules.
+        pack: Trials at once in a worker; as in `search`.
         offline: Never ask the hub.
         progress: As in `search`.
         unknown: As in `search`; no other setting can change.

@@ -19,7 +19,7 @@ class Budget:
     """How much data a trial trains and evaluates on, and for how long.
 
     Raises:
-        InvalidInputError: A value is not a whole number of 1 or more.
+        InvalidInputError: A value is not a whole number of 1 or more, or a text has no room in a batch.
     """
 
     train_examples: int | None = None
@@ -32,13 +32,21 @@ class Budget:
     """Examples in one optimiser step."""
     max_length: int = 128
     """Tokens after which a text is cut."""
+    batch_tokens: int | None = None
+    """Most tokens in one optimiser step, padding counted, whatever number of examples that is. None: `batch_size` examples."""
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if value is None and name in ("train_examples", "evaluation_examples"):
+            if value is None and name in ("train_examples", "evaluation_examples", "batch_tokens"):
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InvalidInputError(f"the budget's {name} must be a whole number of 1 or more", value=value)
+        if self.batch_tokens is not None and self.batch_tokens < self.max_length:
+            raise InvalidInputError(
+                f"a batch must have room for the longest text, which may have {self.max_length} tokens",
+                value=self.batch_tokens,
+                remedy="Give more --batch-tokens, or a smaller --max-length.",
+            )
 
     @property
     def epoch_ends(self) -> tuple[float, ...]:
@@ -54,8 +62,8 @@ class Budget:
         return replace(self, train_examples=None, evaluation_examples=None, epochs=epochs or max(FULL_EPOCHS, self.epochs))
 
     def to_dict(self) -> dict[str, int | None]:
-        """Return the JSON form."""
-        return asdict(self)
+        """Return the JSON form. `batch_tokens` is only there if it is given: records from before it was known stay equal."""
+        return {name: value for name, value in asdict(self).items() if name != "batch_tokens" or value is not None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -73,6 +81,5 @@ class Budget:
         """Say it in words: "1,000 training examples x 3 epochs, batch 32, at most 128 tokens, all validation examples"."""
         train = "all training examples" if self.train_examples is None else f"{self.train_examples:,} training examples"
         evaluation = "all" if self.evaluation_examples is None else f"{self.evaluation_examples:,}"
-        return (
-            f"{train} x {self.epochs} epochs, batch {self.batch_size}, at most {self.max_length} tokens, {evaluation} validation examples"
-        )
+        batch = f"batch {self.batch_size}" if self.batch_tokens is None else f"batches of {self.batch_tokens:,} tokens"
+        return f"{train} x {self.epochs} epochs, {batch}, at most {self.max_length} tokens, {evaluation} validation examples"

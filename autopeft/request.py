@@ -14,7 +14,7 @@ from autopeft.amounts import parse_amount
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.methods.presets import PRESETS
-from autopeft.objectives import ADAPTER_BYTES, PEAK_BYTES, TRAIN_SECONDS, TRAINABLE_PARAMETERS, Constraint
+from autopeft.objectives import ADAPTER_BYTES, LATENCY_SECONDS, PEAK_BYTES, TRAIN_SECONDS, TRAINABLE_PARAMETERS, Constraint
 from autopeft.paths import absolute, absolute_model
 from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.samplers.registry import require_sampler
@@ -23,8 +23,12 @@ from autopeft.tasks import family_class
 
 PORTFOLIO, NONE = "portfolio", "none"
 """What `SearchRequest.start` takes beside the presets."""
+AUTO = "auto"
+"""What `SearchRequest.pack` takes beside numbers."""
+_MEASURED_ALONE = (TRAIN_SECONDS, PEAK_BYTES, LATENCY_SECONDS)
+"""Costs that a trial must have a worker to itself for."""
 _TYPES = {int: "a whole number", float: "a number", str: "text", bool: "True or False", NoneType: "None"}
-CHANGEABLE = ("trials", "confirm", "time_limit", "trial_timeout", "max_failed", "workers", "address", "cache_bytes", "offline")
+CHANGEABLE = ("trials", "confirm", "time_limit", "trial_timeout", "max_failed", "workers", "address", "cache_bytes", "pack", "offline")
 """What may be asked anew when a run is resumed: how long it goes on and where it runs, but nothing that decides what a trial measures."""
 
 
@@ -85,6 +89,8 @@ class SearchRequest:
     """Earlier runs whose fronts are tried after the presets and before the portfolio."""
     cache_bytes: str | int = "1G"
     """Memory in which each worker may keep hidden states below the modules; 0: none are kept."""
+    pack: str | int = AUTO
+    """Trials that may be under way at once in a worker, over one backbone: a number, or "auto": on a GPU as many as fit, else one."""
     sampler: str = "autopeft"
     seed: int = 0
     out: str | None = None
@@ -104,6 +110,7 @@ class SearchRequest:
     evaluation_examples: int | None = None
     epochs: int | None = None
     batch_size: int | None = None
+    batch_tokens: int | None = None
     max_length: int | None = None
     offline: bool = False
 
@@ -144,8 +151,10 @@ class SearchRequest:
             raise InvalidInputError("--trial-timeout needs worker processes, which can be killed", value=self.trial_timeout, remedy=remedy)
         if not 0 <= self.max_failed <= 1:
             raise InvalidInputError("--max-failed must be a share between 0 and 1", value=self.max_failed)
-        self.budget(Budget())
+        self.budget(Budget(max_length=1))  # what a task's texts are cut at isn't known yet
         _ = self.n_cache_bytes
+        if self.pack != AUTO and not (str(self.pack).isdecimal() and int(self.pack) >= 1):
+            raise InvalidInputError("--pack must be a whole number of 1 or more, or auto", value=self.pack)
         self.constraints(backbone_parameters=1)
         for name in self.presets:
             if name not in PRESETS:
@@ -189,6 +198,19 @@ class SearchRequest:
         """The bytes that `cache_bytes` stands for."""
         text = str(self.cache_bytes)
         return 0 if text == "0" else int(parse_amount("--cache-bytes", text))
+
+    @property
+    def unpacked_for(self) -> str:
+        """The cost, if there is one, for which trials run alone whatever `pack` says, since it is measured."""
+        bounds = {one.objective for one in self.constraints(backbone_parameters=1)}
+        return next((one.name for one in _MEASURED_ALONE if one.name in self.objectives or one in bounds), "")
+
+    @property
+    def n_packed(self) -> int | None:
+        """Trials that may be under way at once in a worker; None: as many as are of use."""
+        if self.unpacked_for:
+            return 1
+        return None if self.pack == AUTO else int(self.pack)
 
     def constraints(self, backbone_parameters: int) -> tuple[Constraint, ...]:
         """Return what the search keeps to.

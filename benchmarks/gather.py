@@ -17,7 +17,7 @@ from curves import rounded
 
 from autopeft.study.directory import RunDirectory
 
-ALIKE = ("task", "train", "model", "space", "train_examples", "evaluation_examples", "epochs", "batch_size", "max_length")
+ALIKE = ("task", "train", "model", "space", "train_examples", "evaluation_examples", "epochs", "batch_size", "batch_tokens", "max_length")
 """Settings in which the runs must agree."""
 COPIED = ("seed", "trainable_parameters", "seconds", "cpu_seconds", "peak_bytes")
 

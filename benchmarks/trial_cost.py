@@ -8,6 +8,10 @@ the same examples, in float32 as the kept numbers of a search are. MRPC, default
 in batches of 16; the two alternate. Half of the six configurations stand in the upper half of the layers. Without the data the demo
 task takes MRPC's place. Neither trains backwards below its lowest module: autograd sees to that by itself.
 
+Beside it stands what many would use: a `transformers.Trainer` on the same modules and examples, with batches padded to their longest, drawn
+at random or grouped by length. It is given its process, imports, model and tokens for nothing: of it and of ours the processor seconds
+of training and evaluation count.
+
 The levers are switched on one after another, in the order of the table, on a configuration in all layers and one in the upper half:
 seconds of training alone, but for the first, which is what a process costs before it trains.
 """
@@ -17,9 +21,10 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -36,7 +41,7 @@ from autopeft.methods.compose import apply
 from autopeft.tasks import Batch, Encoded, TaskData, family_of, load
 from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.backbone import find_backbone
-from autopeft.training.batches import draw, training_batches
+from autopeft.training.batches import EVALUATION_BATCH, draw, training_batches
 from autopeft.training.hidden_states import FrozenPart
 from autopeft.training.measurement import Assignment, RunnerSettings
 from autopeft.training.model import load_model, start_head
@@ -78,10 +83,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two configurations instead of six")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--reference", help=argparse.SUPPRESS)
+    parser.add_argument("--trainer", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.reference is not None:
         reference_trial(arguments.reference)
+        return
+    if arguments.trainer is not None:
+        trainer_trial(*arguments.trainer)
         return
     data = find_data()
     runner = TrialRunner(RunnerSettings(find_backbone(), data.task, data.train, data.validation, threads=1))
@@ -101,7 +110,7 @@ def find_data() -> TaskData:
     try:
         return load("mrpc", offline=True)
     except UnavailableError:
-        print("no MRPC in AUTOPEFT_DATA: the demo task takes its place")
+        print("no MRPC in AUTOPEFT_DATA: the demo task takes its place", file=sys.stderr)
         return load("demo")
 
 
@@ -113,6 +122,8 @@ def chosen(quick: bool) -> Iterator[tuple[str, Configuration]]:
 
 _REFERENCE = [sys.executable, __file__, "--reference"]
 """Runs one trial of the reference recipe; with no configuration it stops before the first step."""
+_TRAINER = [sys.executable, __file__, "--trainer"]
+"""Runs one trial by a Trainer, given a configuration and how batches are drawn; prints its processor seconds."""
 
 
 def compare(runner: TrialRunner, name: str, configuration: Configuration) -> dict[str, Any]:
@@ -127,7 +138,19 @@ def compare(runner: TrialRunner, name: str, configuration: Configuration) -> dic
     theirs = time.perf_counter() - began
     lowest = min(layer for module in configuration.modules for layer in module.layers or ())
     print(f"{name:<40} reference {theirs:6.1f} s, ours {ours:5.1f} s, ratio {theirs / ours:5.1f}", flush=True)
-    return {"name": name, "reference_seconds": theirs, "seconds": ours, "ratio": theirs / ours, "upper_half": lowest >= len(ALL) // 2}
+    processor = {"ours": outcome.measurement.cpu_seconds} | {
+        f"Trainer, {sampling}": float(subprocess.check_output([*_TRAINER, configuration.to_json(), sampling], env=environment))
+        for sampling in ("random", "group_by_length")
+    }
+    print(f"{'':<40} processor seconds: " + ", ".join(f"{who} {seconds:.1f}" for who, seconds in processor.items()), flush=True)
+    return {
+        "name": name,
+        "reference_seconds": theirs,
+        "seconds": ours,
+        "ratio": theirs / ours,
+        "processor_seconds": processor,
+        "upper_half": lowest >= len(ALL) // 2,
+    }
 
 
 def reference_trial(text: str) -> None:
@@ -146,6 +169,49 @@ def reference_trial(text: str) -> None:
     with torch.inference_mode():
         for start in range(0, len(validation), BUDGET.batch_size):
             loaded.model(**padded(validation, range(start, min(start + BUDGET.batch_size, len(validation)))).inputs)
+
+
+def trainer_trial(text: str, sampling: str) -> None:
+    """Train and evaluate a configuration in JSON by a Trainer, and print the processor seconds of that alone."""
+    from transformers import DataCollatorWithPadding, Trainer, TrainingArguments
+
+    data = find_data()
+    family = family_of(data.task)
+    loaded = load_model(find_backbone(), family)
+    train = family.encode(loaded.processor, draw(data.train, BUDGET.train_examples), LENGTH, training=True)
+    validation = family.encode(loaded.processor, data.validation, LENGTH)
+    configuration = Configuration.from_json(text)
+    applied = apply(loaded.model, configuration, train.batch([0, 1]).inputs, extra_trainable=loaded.fresh)
+    start_head(loaded.model, applied.topology.head, 0, train)
+    rows, others = (
+        [{**row, "labels": int(label)} for row, label in zip(split.rows, split.references, strict=True)] for split in (train, validation)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(
+            loaded.model,
+            TrainingArguments(
+                output_dir=folder,
+                num_train_epochs=BUDGET.epochs,
+                per_device_train_batch_size=BUDGET.batch_size,
+                per_device_eval_batch_size=EVALUATION_BATCH,
+                learning_rate=RATE["learning_rate"],
+                train_sampling_strategy=sampling,
+                eval_strategy="epoch",
+                save_strategy="no",
+                logging_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+                use_cpu=True,
+            ),
+            data_collator=DataCollatorWithPadding(loaded.processor),
+            train_dataset=rows,  # type: ignore[arg-type]
+            eval_dataset=others,  # type: ignore[arg-type]
+            compute_metrics=lambda found: {"accuracy": float((found.predictions.argmax(-1) == found.label_ids).mean())},
+        )
+        began = time.process_time()
+        with redirect_stdout(sys.stderr):
+            trainer.train()
+        print(time.process_time() - began)
 
 
 def lever_factors(runner: TrialRunner) -> dict[str, dict[str, float]]:

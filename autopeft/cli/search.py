@@ -148,6 +148,10 @@ def search(
     ] = None,
     epochs: Annotated[int | None, _option("--epochs", panel=_SPENT, text="Passes over them.", show_default="the task's")] = None,
     batch_size: Annotated[int | None, _option("--batch-size", panel=_SPENT, text="Examples a step.", show_default="the task's")] = None,
+    batch_tokens: Annotated[
+        int | None,
+        _option("--batch-tokens", panel=_SPENT, text="Most tokens a step, padding counted.", show_default="so many examples instead"),
+    ] = None,
     max_length: Annotated[int | None, _option("--max-length", panel=_SPENT, text="Tokens an example.", show_default="the task's")] = None,
     rungs: Annotated[
         str,
@@ -182,6 +186,10 @@ def search(
     address: Annotated[
         str | None, _option("--address", panel=_WHERE, text="A running Ray cluster: auto, or ray://host:port; local: this machine.")
     ] = None,
+    pack: Annotated[
+        str,
+        _option("--pack", panel=_WHERE, text="Trials at once in a worker, over one copy of the model; auto: 1 on a CPU."),
+    ] = "auto",
     offline: Annotated[bool, _option("--offline", panel=_WHERE, text="Never ask the hub.")] = False,
     config: Annotated[
         Path | None, _option("--config", panel=_RUN, is_eager=True, callback=_read_config, text="A YAML file of these settings.")

@@ -1,19 +1,29 @@
 """What runs trials, somewhere, one or several at a time."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 
+if TYPE_CHECKING:
+    from autopeft.training.turns import Turns  # and with it torch, which the driver can do without
+
 
 class Runner(Protocol):
-    """Runs trials in the process it was made in."""
+    """Runs trials in the process it was made in; as many threads may do so at once as `describe().pack` says."""
+
+    @property
+    def turns(self) -> "Turns":
+        """How threads that run trials share what belongs to the process; others that touch it meanwhile must take part."""
 
     def describe(self) -> BackboneFacts:
         """Return what the driver needs to know of the backbone."""
 
     def run(self, assignment: Assignment) -> Outcome:
         """Run one trial; what goes wrong in it is part of the outcome."""
+
+    def stop(self) -> None:
+        """End what runs in other threads."""
 
 
 MakeRunner = Callable[[], Runner]
@@ -25,7 +35,7 @@ class Executor(Protocol):
 
     @property
     def capacity(self) -> int:
-        """How many assignments run at once."""
+        """How many assignments run at once; known when `describe` has returned."""
 
     @property
     def works_apart(self) -> bool:

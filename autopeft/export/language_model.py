@@ -117,10 +117,12 @@ def _require_causal(trained: TrainedModel, trial: FinishedTrial, trainer: Traine
 
 
 def _learnt(trial: FinishedTrial, trainer: Trainer) -> list[str]:
-    family = family_of(trial.task)
+    family, budget = family_of(trial.task), trial.budget
+    batches = f"batches of {budget.batch_tokens} tokens: they have {budget.batch_size} examples instead"
     head = f"the task head, which {family.head_in_words}: {trainer.name} trains the language model to write the label"
     return [
         *([head] if family.has_fresh_head else []),
+        *([batches] if budget.batch_tokens is not None else []),
         f"what the trial learnt: {trainer.name} trains anew, and the trial's metrics don't carry over",
     ]
 

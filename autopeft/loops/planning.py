@@ -161,6 +161,7 @@ def write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, st
             "head_parameters": facts.head_parameters,
             "precision": facts.precision,
             "device": facts.device,
+            "pack": facts.pack,
             "versions": versions(),
             "hardware": hardware(),
         }
@@ -223,6 +224,7 @@ def runner_settings(request: SearchRequest, backbone: BackboneSource, data: Task
         threads=threads,
         # The first to see an example pays for what the others reuse: where time or memory is compared, nobody reuses anything.
         cache_bytes=0 if compared else request.n_cache_bytes,
+        pack=request.n_packed,
         latency=LATENCY_SECONDS.name in request.objectives,
         budget=request.budget(data.task.low_cost),
     )

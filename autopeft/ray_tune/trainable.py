@@ -56,7 +56,7 @@ class PeftTrainable(tune.Trainable):  # type: ignore[misc]
             threads: Threads of torch on the CPU, as many as `tune.with_resources` gives a trial. None: torch's choice.
         """
         stops = (*plan.request.rungs, 1.0) if plan.request.rungs else plan.budget.epoch_ends
-        settings = runner_settings(plan.request, plan.backbone, plan.data, threads)
+        settings = replace(runner_settings(plan.request, plan.backbone, plan.data, threads), pack=1)  # Ray Tune counts trials itself
         made: type[PeftTrainable] = tune.with_parameters(
             cls, work=Work(settings, plan.space, plan.budget, plan.request.seed, stops)
         )  # fmt: skip

@@ -18,6 +18,7 @@ from autopeft.report.formatting import better, count, duration, plural, score
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.table import show_tables
+from autopeft.request import AUTO
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, best, early_metric
 from autopeft.study.study import Study
@@ -158,6 +159,10 @@ class ConsoleProgress:
         for name, point in plan.start.items():
             self._line(f"start    {name}: {plan.space.configuration(point).describe()}")
         self._line(f"trial    {plan.budget.describe()}, {facts.precision} on {facts.device}")
+        if facts.pack > 1:
+            self._line(f"         {facts.pack} at once in a worker where memory allows, over one copy of the model (--pack)")
+        elif plan.request.pack != AUTO and plan.request.unpacked_for:
+            self._line(f"         one at a time in a worker, whatever --pack says: {plan.request.unpacked_for} is measured")
         ratio = cost_ratio(plan.budget, len(data.train))
         if plan.n_confirmations:
             n = plural(plan.n_confirmations, "trial")

@@ -120,6 +120,8 @@ class TrialRecord:
     gpu_seconds: float | None = None
     examples_seen: int | None = None
     """Training examples processed, repeats counted."""
+    n_packed: int | None = None
+    """Most trials that were under way in its worker at once, itself counted: it has its share of each second."""
     exceeds: tuple[str, ...] = ()
     """The costs that lie above a bound of the search; such a trial is complete but infeasible, and never on the front."""
     error: str = ""
@@ -187,6 +189,7 @@ class TrialRecord:
             "cpu_seconds": None if self.cpu_seconds is None else round(self.cpu_seconds, 3),
             "gpu_seconds": None if self.gpu_seconds is None else round(self.gpu_seconds, 3),
             "examples_seen": self.examples_seen,
+            "n_packed": self.n_packed,
             **({} if self.confirmation is None else {"full_budget": self.confirmation.to_row()}),
             **({"rungs": [asdict(rung) for rung in self.rungs]} if self.rungs else {}),
             "configuration": self.configuration.to_dict(),

@@ -44,6 +44,7 @@ MEASURED = (
     "peak_bytes",
     "examples_seen",
     "latency_seconds",
+    "n_packed",
 )
 """What of a measurement, besides metrics, a trial is stored with."""
 START = "start"
@@ -392,6 +393,7 @@ class Study:
             cpu_seconds=attributes.get("cpu_seconds"),
             gpu_seconds=attributes.get("gpu_seconds"),
             examples_seen=attributes.get("examples_seen"),
+            n_packed=attributes.get("n_packed"),
             rungs=_rungs(trial),
             exceeds=tuple(name for name, excess in trial.constraints.items() if excess > 0),
             error=attributes.get("error", ""),

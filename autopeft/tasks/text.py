@@ -73,8 +73,14 @@ def lengths(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
     return np.array([len(row["input_ids"]) for row in rows], dtype=np.int64)
 
 
+def padded_lengths(encoded: Encoded) -> NDArray[np.int64]:
+    """Return the positions of each row in a batch where none is longer: rounded up to `LENGTH_STEP`, but never more than any row has."""
+    rounded: NDArray[np.int64] = encoded.lengths + -encoded.lengths % LENGTH_STEP
+    return rounded.clip(max=encoded.longest)
+
+
 def padded_length(encoded: Encoded, indices: Sequence[int]) -> int:
-    """Return the positions of a batch: its longest row's, rounded up to `LENGTH_STEP`, but never more than any row of the split has."""
+    """Return the positions of a batch: those of its longest row."""
     longest = int(encoded.lengths[list(indices)].max())
     return min(longest + -longest % LENGTH_STEP, encoded.longest)
 

@@ -1,14 +1,16 @@
 """What this machine trains on, how precisely, and how much memory that takes."""
 
 import ctypes
+import os
 import sys
-import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
+_MEMORY = Path("/proc/meminfo")
 
 
 def pick_device() -> torch.device:
@@ -30,27 +32,17 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
-class Clock:
-    """What a stretch of work has cost since the clock was made."""
+def new_stream(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which this thread's work on a GPU waits for no other thread's; elsewhere it changes nothing."""
+    if device.type == "cuda":
+        return torch.cuda.stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
+    return nullcontext()
 
-    def __init__(self, device: torch.device) -> None:
-        self._has_gpu = device.type == "cuda"
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
 
-    @property
-    def seconds(self) -> float:
-        """Wall-clock seconds."""
-        return time.perf_counter() - self._wall
-
-    @property
-    def cpu_seconds(self) -> float:
-        """Processor seconds of all threads of this process."""
-        return time.process_time() - self._cpu
-
-    @property
-    def gpu_seconds(self) -> float:
-        """Wall-clock seconds with a GPU at hand; 0 without one."""
-        return self.seconds if self._has_gpu else 0.0
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what this thread has asked of it."""
+    if device.type == "cuda":
+        torch.cuda.current_stream(device).synchronize()
 
 
 def release_memory(device: torch.device) -> None:
@@ -79,9 +71,28 @@ def peak_memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     if _STATUS.exists():
-        fields = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines() if ":" in line)
-        return int(fields["VmHWM"].split()[0]) * 1024
+        return int(_fields(_STATUS)["VmHWM"].split()[0]) * 1024
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def used_bytes(device: torch.device) -> int:
+    """Return the memory in use now: kept by this process on the GPU, or resident in it."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_reserved(device))
+    return int(_fields(_STATUS)["VmRSS"].split()[0]) * 1024 if _STATUS.exists() else 0
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the memory that nobody uses yet, on the GPU or in the machine; without Linux on the latter, as much as it has."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if _MEMORY.exists():
+        return int(_fields(_MEMORY)["MemAvailable"].split()[0]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _fields(path: Path) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)

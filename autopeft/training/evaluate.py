@@ -12,7 +12,9 @@ from torch import nn
 from autopeft.tasks import Encoded, family_of
 from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.batches import EVALUATION_BATCH, evaluation_batches
+from autopeft.training.device import synchronize
 from autopeft.training.hidden_states import FrozenPart
+from autopeft.training.turns import ALONE, Turn
 
 N_DRAWS = 200
 """Times that the examples of a split are drawn with replacement."""
@@ -22,7 +24,7 @@ DRAW_SEED = 0
 """The same draws for every training on the same examples: their common part cancels out of a difference."""
 
 
-def predict(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen: FrozenPart | None = None) -> list[Any]:
+def predict(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen: FrozenPart | None = None, turn: Turn = ALONE) -> list[Any]:
     """Return what the split's family keeps of the outputs for each of its rows, such as logits.
 
     Args:
@@ -31,6 +33,7 @@ def predict(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen:
         bfloat16: Multiply in bfloat16: three times faster where the processor can, but results differ between machines and
             batch shapes. Numbers that are kept are computed without.
         frozen: What need not be computed where it is known already; the predictions are the same to the last bit.
+        turn: Lets other trials of the process go on between batches.
     """
     device = next(model.parameters()).device
     found: list[Any] = [None] * len(split)
@@ -41,7 +44,10 @@ def predict(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen:
             for indices in evaluation_batches(split, EVALUATION_BATCH):
                 batch = split.batch(indices).to(device)
                 with frozen.reused(split, indices) if frozen else nullcontext():
-                    reduced = split.family.reduce(split.family.forward(model, batch), batch)
+                    outputs = split.family.forward(model, batch)
+                with turn.away():
+                    synchronize(device)
+                reduced = split.family.reduce(outputs, batch)
                 for index, prediction in zip(indices, reduced, strict=True):
                     found[index] = prediction
     finally:
@@ -49,12 +55,14 @@ def predict(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen:
     return found
 
 
-def evaluate(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen: FrozenPart | None = None) -> dict[str, float]:
+def evaluate(
+    model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen: FrozenPart | None = None, turn: Turn = ALONE
+) -> dict[str, float]:
     """Return the task's metrics of the model on validation examples; arguments as in `predict`.
 
     What a family tunes by such examples is tuned first, as it is for the model that is kept.
     """
-    predictions = predict(model, split, bfloat16=bfloat16, frozen=frozen)
+    predictions = predict(model, split, bfloat16=bfloat16, frozen=frozen, turn=turn)
     return family_of(split.family.tuned(predictions, split)).score(predictions, split)
 
 

@@ -16,6 +16,7 @@ Recordings stay in main memory. One that does not fit is not made, and its trial
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from typing import Any, NamedTuple
 
 import torch
@@ -84,7 +85,13 @@ class FrozenPart:
         key = Key(id(split), len(self._blocks), torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None)
         if key not in self._used:
             self._used[key] = self._shelf.get(key) or self._record(key, split)
+            self._shelf.pins[key] += 1
         return self._used[key]
+
+    def release(self) -> None:
+        """Say that the trial is over: what it used may go."""
+        self._shelf.pins.subtract(self._used.keys())
+        self._used.clear()
 
     def _record(self, key: Key, split: Encoded) -> Recording | None:
         """Return a new recording, or None with `reason` set."""
@@ -180,6 +187,15 @@ class HiddenStates:
         self._before = _called_before(self._blocks, model, example_batch)
         self._shelf = Shelf(cache_bytes)
         self._verdicts: dict[tuple[int, frozenset[str]], _Verdict] = {}
+
+    def on(self, skeleton: nn.Module) -> "HiddenStates":
+        """Return the same for another model over the same weights: what one has recorded, the other plays."""
+        names = {module: name for name, module in self._model.named_modules()}
+        other = copy(self)
+        other._model = skeleton
+        other._blocks = [skeleton.get_submodule(names[block]) for block in self._blocks]
+        other._before = tuple(skeleton.get_submodule(names[module]) for module in self._before)
+        return other
 
     @property
     def held_bytes(self) -> int:

@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from autopeft.budget import Budget
 from autopeft.errors import AutopeftError, VerificationError
 from autopeft.tasks import Encoded
 from autopeft.training.arithmetic import CpuArithmetic
-from autopeft.training.batches import training_batches
+from autopeft.training.batches import batch_sizes, epoch_batches
 from autopeft.training.hidden_states import FrozenPart
 from autopeft.training.hooks import FACTOR, TrainingHooks
 from autopeft.training.tree import pack_tree, unpack_tree
+from autopeft.training.turns import ALONE, Turn, random_state, set_random_state
 
 MAX_GRADIENT_NORM = 1.0
 DEFAULTS: Mapping[str, float] = {"learning_rate": 1e-3, "weight_decay": 0.0, "warmup_fraction": 0.06}
@@ -34,7 +36,7 @@ class Stretch:
     examples_seen: int
     """Training examples done since the start of training, repeats counted."""
     train_loss: float
-    """Mean loss per example over the stretch, in the unit of the metric "loss"; NaN if it had no step."""
+    """Mean over the stretch of the terms of the loss, examples or tokens, in the unit of the metric "loss"; NaN without a step."""
 
 
 class Training:
@@ -48,12 +50,12 @@ class Training:
         hooks: What the modules do to the training.
         split: Training examples; their family computes the loss.
         hyper_parameters: Any of `DEFAULTS`'s keys.
-        epochs: Passes over the examples.
-        batch_size: Examples in one step.
+        budget: Passes over the examples, and what a step holds.
         seed: Orders the batches.
         bfloat16: Multiply in bfloat16 (autocast); parameters and optimiser stay in float32.
         frozen: What lies below the modules; it is neither trained nor, where it is known already, computed.
         micro_batch: Examples that go through the model at once; a step adds up the gradients of as many as it needs. None: all.
+        turn: Lets other trials of the process go on between steps and during backward passes.
     """
 
     def __init__(
@@ -64,24 +66,26 @@ class Training:
         split: Encoded,
         *,
         hyper_parameters: Mapping[str, float],
-        epochs: int,
-        batch_size: int,
+        budget: Budget,
         seed: int,
         bfloat16: bool,
         frozen: FrozenPart,
         micro_batch: int | None = None,
+        turn: Turn = ALONE,
     ) -> None:
-        self._model, self._split = model, split
+        self.model, self._split = model, split
         self._trainable = {name: parameter for name, parameter in trainable.items() if parameter.requires_grad}
         self._settings = {**DEFAULTS, **hyper_parameters}
         self._hooks = hooks
         self._optimizer = torch.optim.AdamW(hooks.parameter_groups(self._settings["weight_decay"]))
         self._bfloat16, self._frozen = bfloat16, frozen
-        self._micro_batch = micro_batch or batch_size
+        self._micro_batch, self._turn = micro_batch or len(split), turn
         self._device = next(model.parameters()).device
-        self._batches = _batches(split, batch_size, seed)
+        # Checkpointed layers are computed once more in the backward pass, and draw again what they drew from the process's generator.
+        self._draws_backwards = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
+        self._batches = _batches(split, budget, seed)
         self._examples_seen = 0
-        self.n_steps = epochs * math.ceil(len(split) / batch_size)
+        self.n_steps = budget.epochs * len(batch_sizes(split, budget))
         """Steps of the whole training."""
         hooks.start(self.n_steps, self._optimizer)
         self.step = 0
@@ -93,16 +97,18 @@ class Training:
         Raises:
             DivergedError: The loss became NaN or infinite.
         """
-        self._model.train()
+        self.model.train()
         self._frozen.eval()
-        before, total = self._examples_seen, 0.0
+        n_terms, total = 0, 0.0
         while self.step < step:
             indices = next(self._batches)
-            total += self._update(indices) * len(indices)
+            terms = int(self._split.weights[indices].sum())
+            total += self._update(indices, terms) * terms
+            n_terms += terms
             self._examples_seen += len(indices)
             self.step += 1
-        seen = self._examples_seen - before
-        mean = self._split.family.loss_unit * total / seen if seen else math.nan
+            self._turn.pass_on()
+        mean = self._split.family.loss_unit * total / n_terms if n_terms else math.nan
         return Stretch(self.step, self._examples_seen, mean)
 
     @property
@@ -112,16 +118,13 @@ class Training:
 
     def state(self) -> bytes:
         """Return all that `restore` needs to go on: trained tensors, the optimiser's and the hooks' state, steps done, random state."""
-        random = {"cpu": torch.get_rng_state()}
-        if self._device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self._device)
         return pack_tree(
             {
                 "step": self.step,
                 "parameters": dict(self._trainable),
                 "optimizer": self._optimizer.state_dict(),
                 "hooks": self._hooks.state_dict(),
-                "random": random,
+                "random": random_state(self._device),
             }
         )
 
@@ -142,17 +145,14 @@ class Training:
         while self.step < saved["step"]:
             self._examples_seen += len(next(self._batches))
             self.step += 1
-        torch.set_rng_state(saved["random"]["cpu"])
-        if "cuda" in saved["random"] and self._device.type == "cuda":
-            torch.cuda.set_rng_state(saved["random"]["cuda"], self._device)
+        set_random_state(saved["random"], self._device)
 
-    def _update(self, indices: list[int]) -> float:
-        """Take one optimiser step and return the batch's mean loss."""
+    def _update(self, indices: list[int], n_terms: int) -> float:
+        """Take one optimiser step over so many terms of the loss, and return their mean."""
         rate = self._settings["learning_rate"] * linear_schedule(self.step, self.n_steps, self._settings["warmup_fraction"])
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group[FACTOR]
         self._hooks.before_step(self.step)
-        n_terms = int(self._split.weights[indices].sum())
         value = sum(
             self._add_gradients(indices[first : first + self._micro_batch], n_terms) for first in range(0, len(indices), self._micro_batch)
         )
@@ -169,10 +169,14 @@ class Training:
     def _add_gradients(self, indices: list[int], n_terms: int) -> float:
         """Add some rows' part to the gradients of a step over so many terms of the loss; return their part of its mean."""
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bfloat16), self._frozen.reused(self._split, indices):
-            loss = summed_loss(self._model, self._split, indices) / n_terms
-        value = float(loss.detach())
+            loss = summed_loss(self.model, self._split, indices) / n_terms
+        with self._turn.away():
+            value = float(loss.detach())
+            if not self._draws_backwards and math.isfinite(value):
+                loss.backward()  # type: ignore[no-untyped-call]
         self._require_finite(value)
-        loss.backward()  # type: ignore[no-untyped-call]
+        if self._draws_backwards:
+            loss.backward()  # type: ignore[no-untyped-call]
         return value
 
     def _require_finite(self, loss: float) -> None:
@@ -184,11 +188,11 @@ class Training:
             )
 
 
-def _batches(split: Encoded, batch_size: int, seed: int) -> Iterator[list[int]]:
+def _batches(split: Encoded, budget: Budget, seed: int) -> Iterator[list[int]]:
     """Yield the batches of one epoch after another."""
     rng = np.random.default_rng(seed)
     while True:
-        yield from training_batches(split, batch_size, rng)
+        yield from epoch_batches(split, budget, rng)
 
 
 def summed_loss(model: nn.Module, split: Encoded, indices: list[int]) -> torch.Tensor:

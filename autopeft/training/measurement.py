@@ -25,6 +25,8 @@ class RunnerSettings:
     """CPU threads for torch; None leaves torch's own choice."""
     cache_bytes: int = 2**30
     """Memory in which a worker may keep the hidden states of frozen layers."""
+    pack: int | None = 1
+    """Trials that may be under way in a worker at once, over one backbone; None: on a GPU as many as are of use and fit, else one."""
     latency: bool = False
     """Whether to time a forward pass after training."""
     budget: Budget | None = None
@@ -49,6 +51,8 @@ class BackboneFacts:
     """Precision of the training steps: "bf16" (autocast over float32 weights) or "fp32"."""
     n_positions: int | None = None
     """How many positions the backbone can read, those of a prompt among them; None: no limit is known."""
+    pack: int = 1
+    """Trials that may be under way in this worker at once."""
     n_cut: int = 0
     """Training examples of the settings' budget that don't fit into its length at once."""
 
@@ -64,7 +68,7 @@ class CurvePoint:
     examples_seen: int
     """Training examples done, repeats counted."""
     train_loss: float
-    """Mean loss per example since the point before."""
+    """Mean since the point before of all terms of the loss, which are examples or tokens."""
     metrics: Mapping[str, float]
     """Validation metrics by name; those before the end are computed as fast as the machine can, which may be in bfloat16."""
 
@@ -94,15 +98,15 @@ class Measurement:
     head_parameters: int
     """Parameters of the task head, trained in every configuration."""
     seconds: float
-    """Wall-clock seconds of the whole trial: injection, training, evaluation."""
+    """Wall-clock seconds of the whole trial: injection, training, evaluation. Of a second that n trials share, each has 1/n."""
     train_seconds: float
-    """Wall-clock seconds of the training steps alone."""
+    """Wall-clock seconds of the training steps alone, shared likewise."""
     peak_bytes: int
-    """Largest memory in use during the trial: allocated on the GPU, or resident in the process on the CPU."""
+    """Largest memory in use during the trial: allocated on the GPU, or resident in the process on the CPU; by all trials under way."""
     examples_seen: int
     """Training examples processed, repeats counted."""
     cpu_seconds: float = 0.0
-    """Processor time of the worker, all its threads together."""
+    """Processor time of the worker, all its threads together, shared likewise."""
     gpu_seconds: float = 0.0
     """Wall-clock seconds with a GPU at hand; 0 on a machine without."""
     latency_seconds: float | None = None
@@ -113,6 +117,8 @@ class Measurement:
     """Share of the budget's steps done: 1 for a final measurement, less for a paused trial's."""
     final: FinalMeasurement | None = None
     """Where the best epoch was kept: which it was, and its metrics on test examples."""
+    n_packed: int = 1
+    """Most trials that were under way in the worker at once, this one counted."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

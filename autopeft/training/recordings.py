@@ -1,6 +1,6 @@
 """Hidden states of whole splits, kept in main memory within a bound."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -77,6 +77,8 @@ class Shelf:
     def __init__(self, size_bytes: int) -> None:
         self._size_bytes = size_bytes
         self._recordings: OrderedDict[Key, Recording] = OrderedDict()
+        self.pins: Counter[Key] = Counter()
+        """How many trials under way use a recording."""
 
     @property
     def held_bytes(self) -> int:
@@ -96,11 +98,14 @@ class Shelf:
         return None if found is None else (found.boundary, self._recordings[found])
 
     def make_room(self, size_bytes: int, pinned: Collection[Key]) -> bool:
-        """Drop recordings until so much more fits beside those that must stay; return whether it does."""
+        """Drop recordings until so much more fits beside those that must stay; return whether it does.
+
+        Those that other trials use stay as well, beyond the bound if need be: whether a trial's own fit doesn't depend on others.
+        """
         free = self._size_bytes - sum(recording.size_bytes for key, recording in self._recordings.items() if key in pinned)
         if size_bytes > free:
             return False
-        for key in [key for key in self._recordings if key not in pinned]:
+        for key in [key for key in self._recordings if key not in pinned and not self.pins[key]]:
             if self.held_bytes + size_bytes <= self._size_bytes:
                 break
             del self._recordings[key]

@@ -1,32 +1,27 @@
-"""Runs trials, one after another, on one resident backbone."""
+"""Runs trials on one resident backbone: one after another, or several at once in threads of their own."""
 
 import math
-import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from autopeft.budget import Budget
 from autopeft.errors import AutopeftError, hides_a_stop
 from autopeft.methods.adapter_files import DESCRIPTION, read_description, tensors_of
+from autopeft.methods.applied import AppliedModules
 from autopeft.methods.checkpoint import pack, unpack
 from autopeft.methods.compose import apply
+from autopeft.methods.counting import count_parameters
 from autopeft.methods.discovery import discover
 from autopeft.methods.positions import n_positions
 from autopeft.tasks import Encoded, Split, Task, family_of
-from autopeft.training.batches import draw
-from autopeft.training.device import (
-    Clock,
-    has_bfloat16,
-    is_out_of_memory,
-    peak_memory_bytes,
-    pick_device,
-    release_memory,
-    reset_peak_memory,
-)
+from autopeft.training.batches import batch_sizes, draw
+from autopeft.training.device import has_bfloat16, is_out_of_memory, new_stream, pick_device, release_memory, synchronize
 from autopeft.training.evaluate import evaluate, predict, resampled_scores, score_generated
 from autopeft.training.final import BestEpoch
 from autopeft.training.hidden_states import FrozenPart, HiddenStates
@@ -44,11 +39,30 @@ from autopeft.training.measurement import (
     RunnerSettings,
     Trained,
 )
+from autopeft.training.metering import Bill, Meter
 from autopeft.training.model import example_inputs, load_model, start_head
+from autopeft.training.seats import BYTES_PER_PARAMETER, MemoryForecast, Seat, Seats
+from autopeft.training.skeletons import skeleton
+from autopeft.training.turns import ALONE, Turn, Turns
+
+MOST_BY_ITSELF = 4
+"""Trials under way at once on a GPU where nobody says how many."""
+
+
+class Place(NamedTuple):
+    """What a trial under way has for itself."""
+
+    model: nn.Module
+    hidden_states: HiddenStates
+    stream: AbstractContextManager[object]
+    """Orders what it asks of a GPU, apart from what others ask."""
 
 
 class TrialRunner:
     """A backbone, its tokenizer and encoded data, loaded once; each trial injects its modules, trains, and ejects them.
+
+    `run` may be called from as many threads as `RunnerSettings.pack` says. Each trial has a copy of the modules over the same weights, and
+    its losses, metrics and tensors are what they would be alone: on a processor in float32 to the last bit.
 
     Args:
         settings: What to load.
@@ -56,6 +70,7 @@ class TrialRunner:
     Raises:
         UnavailableError: The model can't be loaded.
         InvalidInputError: Examples of the settings' budget can't be encoded.
+        UnsupportedError: The model can't be shared by several trials, and is to be.
     """
 
     def __init__(self, settings: RunnerSettings) -> None:
@@ -70,9 +85,22 @@ class TrialRunner:
         self._n_positions = n_positions(self._loaded.model)
         example_batch = example_inputs(self._loaded, self._family)
         self._topology = discover(self._loaded.model, example_batch, extra_trainable=self._loaded.fresh)
+        # What one trial's modules leave as they were must not require gradient in another's.
+        self._loaded.model.requires_grad_(False)
         self._hidden_states = HiddenStates(self._loaded.model, self._topology, example_batch, settings.cache_bytes)
+        self._pack = settings.pack or (MOST_BY_ITSELF if self._device.type == "cuda" else 1)
+        self.turns = Turns(self._device)
+        self._meter = Meter(self._device)
+        self._n_threads = torch.get_num_threads()
+        self._memory = MemoryForecast(self._device, must_measure=settings.pack is None)
+        skeletons = [skeleton(self._loaded.model) for _ in range(self._pack - 1)]
+        places = [Place(self._loaded.model, self._hidden_states, nullcontext())] + [
+            Place(model, self._hidden_states.on(model), new_stream(self._device)) for model in skeletons
+        ]
+        self._seats = Seats(places, self._memory.fits)
         if settings.budget is not None:
             self._data(settings.budget)
+        synchronize(self._device)
 
     def describe(self) -> BackboneFacts:
         """Return what the driver needs to know of the backbone."""
@@ -83,101 +111,153 @@ class TrialRunner:
             device=str(self._device),
             precision="bf16" if self._bfloat16 else "fp32",
             n_positions=self._n_positions,
-            n_cut=0 if self._settings.budget is None else self._data(self._settings.budget)[0].n_cut,
+            pack=self._pack,
         )
+
+    def stop(self) -> None:
+        """End all trials under way in other threads; they leave the backbone as it was and raise a `TrialStop`."""
+        self._seats.stop()
+        self.turns.stop()
 
     def run(self, assignment: Assignment) -> Outcome:
         """Train and measure one configuration. Errors are part of the outcome and leave the backbone as it was.
 
-        Where memory runs out it is tried again, each time with half as many examples at once; the steps stay the same.
+        Where memory runs out it is tried again: with half as many trials under way, in the end alone, and then each time with half as
+        many examples at once; the steps stay the same.
+
+        Raises:
+            TrialStop: Another thread has called `stop`.
         """
-        micro_batch = assignment.budget.batch_size
+        micro_batch: int | None = None
+        most = self._pack
         while True:
+            seat = self._seats.take(self._resident_bytes(assignment), most)
+            turn = self.turns.join() if self._pack > 1 else ALONE
             try:
-                return self._run(assignment, micro_batch) if assignment.trained is None else self._measure(assignment, assignment.trained)
+                self._prepare_thread()
+                turn.take()
+                with seat.place.stream:
+                    if assignment.trained is not None:
+                        return self._measure(assignment, assignment.trained, seat.place.model, turn)
+                    return self._run(assignment, micro_batch, seat, turn)
             except Exception as error:  # a method may be anybody's own, and raise anything
                 if hides_a_stop(error):
                     raise KeyboardInterrupt from error
                 no_room = is_out_of_memory(error)
-                if not no_room or micro_batch == 1 or self._family.needs_whole_batches:
+                if not no_room or (seat.n_packed == 1 and (micro_batch == 1 or self._family.needs_whole_batches)):
                     return Outcome(assignment, error=_reason(error), traceback=traceback.format_exc(), out_of_memory=no_room)
+            finally:
+                self._seats.leave(seat)
+                turn.give()
             # Only here: the error's traceback holds the tensors that there was no room for.
-            micro_batch = (micro_batch + 1) // 2
+            if seat.n_packed > 1:
+                most = seat.n_packed // 2
+            else:
+                whole = max(batch_sizes(self._data(assignment.budget)[0], assignment.budget))
+                micro_batch = ((micro_batch or whole) + 1) // 2
             release_memory(self._device)
 
-    def _run(self, assignment: Assignment, micro_batch: int) -> Outcome:
-        model, budget = self._loaded.model, assignment.budget
+    def _prepare_thread(self) -> None:
+        """Set what torch keeps for each thread."""
+        if self._pack > 1:
+            torch.set_num_threads(self._n_threads)
+            if self._device.type == "cuda":
+                torch.cuda.set_device(self._device)
+
+    def _resident_bytes(self, assignment: Assignment) -> int:
+        """Return what a trial's trained parameters take."""
+        try:
+            parameters = count_parameters(assignment.configuration, self._topology)
+        except AutopeftError:  # which the trial itself will meet
+            parameters = 0
+        return BYTES_PER_PARAMETER * (parameters + self._topology.head_size)
+
+    def _run(self, assignment: Assignment, micro_batch: int | None, seat: Seat[Place], turn: Turn) -> Outcome:
+        model, budget = seat.place.model, assignment.budget
         train_split, validation = self._data(budget)  # encoded once, and not by the first trial's clock
-        clock = Clock(self._device)
-        reset_peak_memory(self._device)
-        with torch.random.fork_rng():
-            torch.manual_seed(assignment.seed)
-            applied = apply(model, assignment.configuration, topology=self._topology)
-            try:
-                trainable_parameters = applied.parameter_count
-                start_head(model, self._topology.head, assignment.seed, train_split)
-                frozen = self._hidden_states.below(applied, train_split)
-                training = Training(
-                    model,
-                    applied.trainable_parameters(),
-                    TrainingHooks(applied),
-                    train_split,
-                    hyper_parameters=assignment.configuration.training,
-                    epochs=budget.epochs,
-                    batch_size=budget.batch_size,
-                    seed=assignment.seed,
-                    bfloat16=self._bfloat16,
-                    frozen=frozen,
-                    micro_batch=micro_batch,
-                )
-                if assignment.checkpoint is not None:
-                    training.restore(assignment.checkpoint.state)
-                best = BestEpoch(tensors_of(applied), self._family) if assignment.keeps_best else None
-                curve, train_seconds = self._train(training, assignment, validation, frozen, best)
-                done = curve[-1].progress == 1
-                kept = curve[-1] if best is None else best.restore()
-                task = self._tuned(validation, frozen) if done else self._settings.task
-                final = None if best is None else self._test(task, kept.epoch, budget)
-                adapter = pack(applied, self._metadata(task, assignment, kept.metrics)) if done else {}
-                state = b"" if done else training.state()
-                peak_bytes = peak_memory_bytes(self._device)  # before a merge to measure latency clones weights
-                latency = latency_seconds(applied, validation) if done and self._settings.latency else None
-            finally:
-                applied.eject()
+        with self._meter.running() as bill, self._carrying(assignment, seat.place, train_split) as (applied, frozen):
+            trainable_parameters = applied.parameter_count
+            training = Training(
+                model,
+                applied.trainable_parameters(),
+                TrainingHooks(applied),
+                train_split,
+                hyper_parameters=assignment.configuration.training,
+                budget=budget,
+                seed=assignment.seed,
+                bfloat16=self._bfloat16,
+                frozen=frozen,
+                micro_batch=micro_batch,
+                turn=turn,
+            )
+            if assignment.checkpoint is not None:
+                training.restore(assignment.checkpoint.state)
+            best = BestEpoch(tensors_of(applied), self._family) if assignment.keeps_best else None
+            curve, train_seconds = self._train(training, assignment, validation, frozen, best, bill, turn)
+            done = curve[-1].progress == 1
+            kept = curve[-1] if best is None else best.restore()
+            task = self._tuned(model, validation, frozen, turn) if done else self._settings.task
+            final = None if best is None else self._test(model, task, kept.epoch, budget, turn)
+            adapter = pack(applied, self._metadata(task, assignment, kept.metrics)) if done else {}
+            state = b"" if done else training.state()
+            peak_bytes = bill.peak_now()  # before a merge to measure latency clones weights
+            latency = latency_seconds(applied, validation) if done and self._settings.latency else None
+        self._memory.learn(peak_bytes, seat.n_packed, seat.resident_bytes)
         measurement = Measurement(
             metrics=kept.metrics,
             curve=tuple(curve),
             trainable_parameters=trainable_parameters,
             head_parameters=self._topology.head_size,
-            seconds=clock.seconds,
+            seconds=bill.seconds,
             train_seconds=train_seconds,
             peak_bytes=peak_bytes,
             examples_seen=curve[-1].examples_seen,
-            cpu_seconds=clock.cpu_seconds,
-            gpu_seconds=clock.gpu_seconds,
+            cpu_seconds=bill.cpu_seconds,
+            gpu_seconds=bill.seconds if self._device.type == "cuda" else 0.0,
             latency_seconds=latency,
             not_reused=frozen.reason,
             progress=curve[-1].progress,
             final=final,
+            n_packed=seat.n_packed,
         )
         return Outcome(assignment, _joined(assignment.checkpoint, measurement), adapter, state=state)
 
+    @contextmanager
+    def _carrying(self, assignment: Assignment, place: Place, train_split: Encoded) -> Iterator[tuple[AppliedModules, FrozenPart]]:
+        """Have a model carry a configuration within this context; what is drawn at random follows from the assignment's seed."""
+        with torch.random.fork_rng(), ExitStack() as after:
+            torch.manual_seed(assignment.seed)
+            applied = apply(place.model, assignment.configuration, topology=self._topology)
+            after.callback(applied.eject)
+            start_head(place.model, self._topology.head, assignment.seed, train_split)
+            frozen = place.hidden_states.below(applied, train_split)
+            after.callback(frozen.release)
+            yield applied, frozen
+
     def _train(
-        self, training: Training, assignment: Assignment, validation: Encoded, frozen: FrozenPart, best: BestEpoch | None
+        self,
+        training: Training,
+        assignment: Assignment,
+        validation: Encoded,
+        frozen: FrozenPart,
+        best: BestEpoch | None,
+        bill: Bill,
+        turn: Turn,
     ) -> tuple[list[CurvePoint], float]:
         """Train and measure as the assignment says; return a point per measurement, and the seconds of the steps alone."""
         curve, seconds = [], 0.0
         steps_per_epoch = training.n_steps // assignment.budget.epochs
         for progress in assignment.measure_at:
-            began = time.perf_counter()
+            began = bill.seconds_now()
             stretch = training.advance(max(1, round(progress * training.n_steps)))
-            seconds += time.perf_counter() - began
+            seconds += bill.seconds_now() - began
             # The numbers that are kept must come out the same anywhere; those on the way need only be cheap.
             metrics = evaluate(
-                self._loaded.model,
+                training.model,
                 validation,
                 bfloat16=self._bfloat16 and progress < 1 and best is None,
                 frozen=frozen,
+                turn=turn,
             )
             epoch = stretch.step / steps_per_epoch
             curve.append(CurvePoint(epoch, progress, stretch.examples_seen, stretch.train_loss, metrics))
@@ -185,38 +265,37 @@ class TrialRunner:
                 best.offer(curve[-1])
         return curve, seconds
 
-    def _tuned(self, validation: Encoded, frozen: FrozenPart) -> Task:
+    def _tuned(self, model: nn.Module, validation: Encoded, frozen: FrozenPart, turn: Turn) -> Task:
         """Return the task with what is tuned for the model as it is now, by the examples that it is measured on."""
         if not self._family.is_tuned:
             return self._settings.task
-        return self._family.tuned(predict(self._loaded.model, validation, frozen=frozen), validation)
+        return self._family.tuned(predict(model, validation, frozen=frozen, turn=turn), validation)
 
-    def _measure(self, assignment: Assignment, trained: Trained) -> Outcome:
+    def _measure(self, assignment: Assignment, trained: Trained, model: nn.Module, turn: Turn) -> Outcome:
         """Measure on test examples what was trained without them."""
         assert trained.measurement.final is not None, "its best epoch was kept"
         task = Task.from_dict(read_description(trained.adapter[DESCRIPTION])["metadata"]["task"])  # with what was tuned
         with torch.random.fork_rng():
-            applied = unpack(self._loaded.model, trained.adapter, topology=self._topology)
+            applied = unpack(model, trained.adapter, topology=self._topology)
             try:
-                final = self._test(task, trained.measurement.final.epoch, assignment.budget)
+                final = self._test(model, task, trained.measurement.final.epoch, assignment.budget, turn)
             finally:
                 applied.eject()
         return Outcome(assignment, replace(trained.measurement, final=final), trained.adapter)
 
-    def _test(self, task: Task, epoch: float, budget: Budget) -> FinalMeasurement:
+    def _test(self, model: nn.Module, task: Task, epoch: float, budget: Budget, turn: Turn) -> FinalMeasurement:
         if self._settings.test is None:
             return FinalMeasurement(epoch)
         split = family_of(task).encode(self._loaded.processor, self._settings.test, budget.max_length)
-        predictions = predict(self._loaded.model, split)
-        scores = split.family.score(predictions, split) | score_generated(self._loaded.model, split)
+        predictions = predict(model, split, turn=turn)
+        scores = split.family.score(predictions, split) | score_generated(model, split)
         return FinalMeasurement(epoch, scores, resampled_scores(predictions, split))
 
     def _data(self, budget: Budget) -> tuple[Encoded, Encoded]:
         if budget not in self._splits:
-            self._splits[budget] = (
-                self._encode(draw(self._settings.train, budget.train_examples), budget.max_length, training=True),
-                self._encode(draw(self._settings.validation, budget.evaluation_examples), budget.max_length),
-            )
+            train = self._encode(draw(self._settings.train, budget.train_examples), budget.max_length, training=True)
+            batch_sizes(train, budget)  # what can't be cut into batches is an error before any trial
+            self._splits[budget] = train, self._encode(draw(self._settings.validation, budget.evaluation_examples), budget.max_length)
         return self._splits[budget]
 
     def _encode(self, split: Split, max_length: int, *, training: bool = False) -> Encoded:
@@ -253,4 +332,5 @@ def _joined(checkpoint: Checkpoint | None, later: Measurement) -> Measurement:
         peak_bytes=max(earlier.peak_bytes, later.peak_bytes),
         cpu_seconds=earlier.cpu_seconds + later.cpu_seconds,
         gpu_seconds=earlier.gpu_seconds + later.gpu_seconds,
+        n_packed=max(earlier.n_packed, later.n_packed),
     )

@@ -23,6 +23,7 @@ from autopeft.request import CHANGEABLE, SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
+from autopeft.training import runner
 from autopeft.training.batches import draw
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 
@@ -282,6 +283,20 @@ def test_four_objectives_and_bounds(request_: SearchRequest) -> None:
         content = (run.adapter_path(record.number) / "adapter.safetensors").read_bytes()
         header_bytes = 8 + int.from_bytes(content[:8], "little")
         assert record.values["adapter_bytes"] == len(content) - header_bytes
+
+
+def test_trials_that_share_a_worker_are_those_of_a_search_one_at_a_time(request_: SearchRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "has_bfloat16", lambda device: False)
+    asked = replace(request_, sampler="random", trials=6, epochs=2, rungs=(0.5,))
+    one, several = (engine.search(replace(asked, pack=pack, out=f"{request_.out}-{pack}"), Log()) for pack in (1, 3))
+    assert several.settings()["pack"] == 3
+    for alone, packed in zip(records(one), records(several), strict=True):
+        assert packed.configuration == alone.configuration
+        assert packed.rungs == alone.rungs
+        assert packed.metrics == alone.metrics or {alone.state, packed.state} == {"complete", "stopped"}
+    assert max(record.n_packed or 0 for record in records(several)) == 3
+    timed = engine.plan(replace(asked, pack=3, objectives=("accuracy", "train_seconds")))
+    assert timed.facts.pack == 1
 
 
 def test_time_limit_stops_new_trials(request_: SearchRequest) -> None:

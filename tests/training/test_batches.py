@@ -1,11 +1,16 @@
 from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from autopeft.budget import Budget
+from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.tasks import Encoded, TaskData, family_of
-from autopeft.training.batches import draw, evaluation_batches, training_batches
+from autopeft.tasks.text import padded_lengths
+from autopeft.training.batches import batch_sizes, draw, epoch_batches, evaluation_batches, training_batches
 from autopeft.training.runner import TrialRunner
 
 
@@ -31,6 +36,26 @@ def test_batches_hold_similar_lengths(split: Encoded) -> None:
     batches = training_batches(split, 8, np.random.default_rng(0))
     within = np.mean([np.ptp(split.lengths[batch]) for batch in batches])
     assert within < np.ptp(split.lengths) / 2
+
+
+@pytest.mark.parametrize("batch_tokens", [32, 100, 10_000])
+def test_batches_of_tokens_hold_as_many_examples_as_have_room(split: Encoded, batch_tokens: int) -> None:
+    rng, budget = np.random.default_rng(0), Budget(max_length=32, batch_tokens=batch_tokens)
+    epochs = [epoch_batches(split, budget, rng) for _ in range(2)]
+    for batches in epochs:
+        assert sorted(index for batch in batches for index in batch) == list(range(len(split)))
+        assert max(split.batch(batch).inputs["input_ids"].numel() for batch in batches) <= batch_tokens
+        assert sorted(map(len, batches)) == sorted(batch_sizes(split, budget))
+    assert len(epochs[0]) == 1 or epochs[0] != epochs[1]
+    assert len(epochs[0]) <= 2 * padded_lengths(split).sum() / batch_tokens + 1
+
+
+def test_batches_of_tokens_need_room_for_each_text_and_one_text_an_example(split: Encoded) -> None:
+    with pytest.raises(InvalidInputError, match=r"room for the longest text, which may have 128 tokens \(got 100\)"):
+        Budget(batch_tokens=100)
+    several = replace(split, family=SimpleNamespace(name="embedding", processor="AutoTokenizer", one_sequence_a_row=False))
+    with pytest.raises(UnsupportedError, match=r"examples that are one text each \(got 'embedding'\)"):
+        batch_sizes(several, Budget(batch_tokens=1000))
 
 
 def test_evaluation_goes_by_length(split: Encoded) -> None:

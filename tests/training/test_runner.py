@@ -16,6 +16,7 @@ from autopeft.methods.topology import Topology
 from autopeft.tasks import Encoded, TaskData, family_of
 from autopeft.training import loop
 from autopeft.training.backbone import find_backbone
+from autopeft.training.batches import batch_sizes
 from autopeft.training.evaluate import evaluate
 from autopeft.training.loop import summed_loss
 from autopeft.training.measurement import Assignment, Outcome, RunnerSettings
@@ -139,6 +140,33 @@ def test_pausing_changes_nothing(runner: TrialRunner, configuration: Configurati
 )
 def test_pausing_changes_nothing_in_a_schedule(runner: TrialRunner, module: PeftModule) -> None:
     test_pausing_changes_nothing(runner, Configuration((module,), {"learning_rate": 1e-3}))
+
+
+def test_batches_of_tokens(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps, learning rate and loss go by them, and pausing changes nothing."""
+    budget, rates, losses = Budget(epochs=2, max_length=32, batch_tokens=100), list[float](), list[tuple[float, int]]()
+    update = loop.Training._update
+
+    def noted(self: loop.Training, indices: list[int], n_terms: int) -> float:
+        losses.append((update(self, indices, n_terms), len(indices)))
+        rates.append(self._optimizer.param_groups[0]["lr"])
+        return losses[-1][0]
+
+    monkeypatch.setattr(loop.Training, "_update", noted)
+    whole = Assignment(0, CONFIGURATIONS["lora"], budget, 0, (0.3, 1.0))
+    expected = runner.run(whole)
+    n_steps = 2 * len(batch_sizes(runner._data(budget)[0], budget))
+    assert rates == [pytest.approx(1e-2 * loop.linear_schedule(step, n_steps, 0.06)) for step in range(n_steps)]
+    first = losses[: round(0.3 * n_steps)]
+    assert len({n for _, n in first}) > 1
+    assert expected.measurement is not None
+    mean = sum(loss * n for loss, n in first) / sum(n for _, n in first)
+    assert expected.measurement.curve[0].train_loss == pytest.approx(mean)
+    assert expected.measurement.examples_seen == 2 * len(runner._settings.train)
+    found = runner.run(replace(whole, measure_at=(1.0,), checkpoint=runner.run(replace(whole, measure_at=(0.3,))).checkpoint))
+    assert found.measurement is not None
+    assert found.measurement.curve == expected.measurement.curve
+    assert found.adapter["adapter.safetensors"] == expected.adapter["adapter.safetensors"]
 
 
 def test_a_paused_trial_goes_on_only_with_its_own_parameters(runner: TrialRunner) -> None:
