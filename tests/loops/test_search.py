@@ -295,8 +295,8 @@ def test_trials_that_share_a_worker_are_those_of_a_search_one_at_a_time(request_
         assert packed.rungs == alone.rungs
         assert packed.metrics == alone.metrics or {alone.state, packed.state} == {"complete", "stopped"}
     assert max(record.n_packed or 0 for record in records(several)) == 3
-    timed = engine.plan(replace(asked, pack=3, objectives=("accuracy", "train_seconds")))
-    assert timed.facts.pack == 1
+    for measured in ({"objectives": ("accuracy", "latency_seconds")}, {"max_memory": "1G"}):
+        assert replace(asked, pack=3, **measured).n_packed == 1
 
 
 def test_time_limit_stops_new_trials(request_: SearchRequest) -> None:
