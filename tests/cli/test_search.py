@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from autopeft.cli.main import app
 from autopeft.errors import InvalidInputError
-from autopeft.loops import search as engine
+from autopeft.loops import planning
 from autopeft.portfolio.entries import entries
 from autopeft.request import SearchRequest
 from tests.cli.conftest import Autopeft
@@ -76,7 +76,7 @@ def test_a_file_of_settings_sets_flags_that_may_be_repeated(tmp_path: Path, monk
         asked.append(request)
         raise typer.Exit
 
-    monkeypatch.setattr(engine, "plan", plan)
+    monkeypatch.setattr(planning, "plan", plan)
     names = ["one, with a comma", "two"] if many else ["one"]
     plugins, runs = [str(tmp_path / f"{name}.py") for name in names], [str(tmp_path / name) for name in names]
     lists = {"plugins": plugins, "warm-start": runs} if many else {"plugins": plugins[0], "warm-start": runs[0]}

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from autopeft.loops.retrain import RetrainRequest, of_trials, retrain
 from autopeft.loops.workers import start_executor
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard, tables
+from autopeft.report.progress import ConsoleProgress
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
@@ -93,7 +95,7 @@ def test_a_search_ends_with_confirmations_which_are_the_first_trainings_of_retra
         assert result.seconds == seconds  # it was not trained again
 
 
-def test_what_is_handed_out_are_confirmed_trials(whole: RunDirectory) -> None:
+def test_what_is_handed_out_are_confirmed_trials(whole: RunDirectory, tmp_path: Path) -> None:
     run = whole
     result = SearchResult(run.path)
     confirmed = {one.number: one for one in result.trials if one.confirmed}
@@ -113,6 +115,7 @@ def test_what_is_handed_out_are_confirmed_trials(whole: RunDirectory) -> None:
     titles = [table.title for table in tables(board, RunHeader("run"))]
     assert titles[0] == f"Pareto front, confirmed at the full budget ({len(result.front)})"
     assert sorted(row["trial"] for row in rows) == list(range(len(rows)))
+    assert "These trials were confirmed" in result.report(tmp_path, ["md"])[0].read_text()
     lines = [json.loads(line) for line in (run.path / "trials.jsonl").read_text().splitlines()]
     assert {line["trial"]: line["confirmed"] for line in lines} == {row["trial"]: row["confirmed"] for row in rows}
     assert len(lines) == len(rows)
@@ -159,12 +162,17 @@ def test_a_failed_confirmation_is_recorded_and_not_tried_again(request_: SearchR
     assert len(SearchResult(run.path).front) == 1
 
 
-def test_a_resumed_run_confirms_more(request_: SearchRequest) -> None:
+def test_a_resumed_run_confirms_more_and_says_so(request_: SearchRequest, capsys: pytest.CaptureFixture[str]) -> None:
     run = engine.search(replace(request_, confirm=1), Log())
-    log = Log()
-    engine.resume(run.path, log, {"trials": 6, "confirm": 2})
-    assert [(n_done, n_total) for _, n_done, n_total in log.confirmed] == [(2, 2)]
+    progress = ConsoleProgress()
+    progress.finished(engine.resume(run.path, progress, {"trials": 6, "confirm": 2}))
     assert sum(not one.is_extra for one in records(run)) == 6
+    assert sum(one.confirmed for one in records(run)) == 2
+    printed = capsys.readouterr()
+    assert "confirm  2 trials at the full budget, each as much training as 6.0 others: all training examples x 6 epochs" in printed.err
+    assert re.search(r"\[2/2\] trial \d at the full budget: accuracy 0\.\d+ \(at low cost 0\.\d+\)", printed.err)
+    assert "trials and 2 confirmations took" in printed.err
+    assert "Pareto front, confirmed at the full budget" in printed.out
 
 
 @pytest.mark.parametrize(

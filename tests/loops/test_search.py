@@ -447,7 +447,7 @@ def test_methods_that_the_model_can_t_take_are_left_out_with_the_reason(request_
         reason = "it is too small" if name in refused else ""
         return replace(get_method(name), unsupported=lambda topology: reason)
 
-    monkeypatch.setattr(engine, "get_method", get)
+    monkeypatch.setattr(planning, "get_method", get)
     refused = {"prefix"}
     run = engine.search(request_, Log())
     assert run.settings()["left_out"] == ["prefix is left out: it is too small"]
@@ -460,7 +460,7 @@ def test_methods_that_the_model_can_t_take_are_left_out_with_the_reason(request_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"train": None}, "needs a task or own files"),
+        ({"train": None}, "needs a task, own files or a data set"),
         ({"task": "mrpc"}, "both are given: --task and --train"),
         ({"text": ("a", "b"), "label": None, "kind": "clasification"}, "kind of task"),
         ({"trials": 0}, "--trials must be a whole number of 1 or more"),
