@@ -22,7 +22,7 @@ from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
 from autopeft.study.study import Study
-from autopeft.training.measurement import Outcome
+from autopeft.training.measurement import Assignment, Outcome
 from tests.loops.retraining import Ear
 
 
@@ -160,6 +160,39 @@ def test_a_failed_confirmation_is_recorded_and_not_tried_again(request_: SearchR
     assert {one.error for one in found if one.state == "failed"} == {"no room"}
     assert {one.state for one in records(run)} == {"complete"}
     assert len(SearchResult(run.path).front) == 1
+
+
+class Abreast:
+    """An executor that takes two assignments at once."""
+
+    capacity, works_apart = 2, True
+
+    def __init__(self, inner: Executor) -> None:
+        self.describe, self.close, self._inner = inner.describe, inner.close, inner
+        self.at_once: list[list[Assignment]] = []
+        self._running: list[Assignment] = []
+
+    def submit(self, assignment: Assignment) -> None:
+        self._running.append(assignment)
+        self.at_once.append(list(self._running))
+        self._inner.submit(assignment)
+
+    def next_outcome(self) -> Outcome:
+        self._running.pop(0)
+        return self._inner.next_outcome()
+
+
+def test_as_many_are_confirmed_at_once_as_there_are_workers(request_: SearchRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Abreast] = []
+    monkeypatch.setattr(planning, "start_executor", lambda *arguments: started.append(Abreast(start_executor(*arguments))) or started[0])
+    run = engine.search(request_, Log())
+    found = records(run)
+    assert sum(one.confirmed for one in found) == 3
+    assert sum(one.is_extra for one in found) <= 2
+    last = [some for some in started[0].at_once if any(one.keeps_best for one in some)]
+    assert any(len(some) == 2 for some in last)
+    assert len({one.trial for some in last for one in some if one.keeps_best}) == 3
+    assert not any(one.trial < 5 and not one.keeps_best for some in last for one in some)  # low-cost trials had ended
 
 
 def test_a_resumed_run_confirms_more_and_says_so(request_: SearchRequest, capsys: pytest.CaptureFixture[str]) -> None:
