@@ -5,7 +5,6 @@ Test examples are not even loaded.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
@@ -48,7 +47,7 @@ class Confirmations:
     then chosen from like all others.
     """
 
-    thinks_ahead: ClassVar[bool] = False
+    thinks_ahead = False
     """An outcome at the full budget is worth waiting for."""
 
     study: Study
@@ -73,7 +72,7 @@ class Confirmations:
             proposed = self.study.propose(chosen)
             assert proposed is not None, "a point that is given is proposed"
             return self._trial(*proposed)
-        return None if chosen is None else self._confirmation(records[chosen])
+        return next((self._confirmation(one) for one in records if one.number == chosen), None)
 
     def put_back(self, assignment: Assignment) -> None:
         """Do nothing: nothing is held ready."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from autopeft.training.measurement import Assignment
 class Schedule:
     """The order in which a search's trials are trained, and how far each."""
 
-    thinks_ahead: ClassVar[bool] = True
+    thinks_ahead = True
     run: RunDirectory
     study: Study
     budget: Budget

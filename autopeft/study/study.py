@@ -348,11 +348,11 @@ class Study:
 
     def times(self) -> list[TrialTime]:
         """Return when the trials of `records` ran that are over, and their trainings at the full budget."""
-        attributes = self._study.user_attrs
+        stored = [(number, self._study.user_attrs[f"{CONFIRMATION}{number}"]) for number in self._confirmations()]
         confirmed = [
-            TrialTime(number, *(datetime.fromisoformat(attributes[f"{CONFIRMATION}{number}"][end]) for end in ("began", "ended")), None)
-            for number, found in self._confirmations().items()
-            if found.state != "running"
+            TrialTime(number, datetime.fromisoformat(one["began"]), datetime.fromisoformat(one["ended"]), None)
+            for number, one in stored
+            if one["found"]["state"] != "running"
         ]
         trials = [
             TrialTime(trial.number, trial.datetime_start, trial.datetime_complete, trial.user_attrs.get(_SUGGESTION_SECONDS))
