@@ -37,7 +37,8 @@ from autopeft.training.evaluate import predict, resampled_scores
 
 HEAD_TRIALS = 4
 """Learning rates of the head alone that are tried."""
-N_ANSWERED = 60
+N_ANSWERED, N_ROWS = 60, 1200
+"""Rows that an export answers, and of files whose examples take long."""
 N_KNOWN = 5
 """Digits that the model of images has learnt."""
 MIN_WORDS = 8
@@ -81,7 +82,7 @@ def measure(own: Own, folder: Path, kind: str, n_trials: int, epochs: int) -> di
     has_fresh_head = family_of(trial.task).has_fresh_head
     plain = trial
     if has_fresh_head:
-        heads = searched(folder / "head", own, kind, HEAD_TRIALS, space="head_only")
+        heads = searched(folder / "head", own, kind, HEAD_TRIALS, space="baselines/head_only", start="none")
         plain = read_trial(RunDirectory.open(heads.path), heads.best().number)
     ours, theirs = measured(trial), measured(plain, untouched=not has_fresh_head)
     metric, data = trial.task.metric, trial.load_data()
@@ -184,7 +185,8 @@ def multi_label(asked: argparse.Namespace, folder: Path) -> Own:
 
 
 def token_classification(asked: argparse.Namespace, folder: Path) -> Own:
-    return {role: str(asked.data / "tweets-ner" / f"{role}.conll") for role in ("train", "validation", "test")}
+    files = {role: str(asked.data / "tweets-ner" / f"{role}.conll") for role in ("train", "validation", "test")}
+    return {**files, "train_examples": 1000, "max_length": 64}
 
 
 def question_answering(asked: argparse.Namespace, folder: Path) -> Own:
@@ -204,12 +206,12 @@ def question_answering(asked: argparse.Namespace, folder: Path) -> Own:
 def multiple_choice(asked: argparse.Namespace, folder: Path) -> Own:
     """Which of four kinds of answer a question asks for."""
     rng, rows = np.random.default_rng(0), []
-    for row in rows_of(asked.data / "trec/train.parquet"):
+    for row in rows_of(asked.data / "trec/train.parquet")[:N_ROWS]:
         right = KINDS[row["coarse_label"]]
         others = rng.choice([kind for kind in KINDS if kind != right], 3, replace=False)
         choices = [str(one) for one in rng.permutation([right, *others])]
         rows.append({"question": row["text"], "choices": choices, "answer": choices.index(right)})
-    return write(folder, rows)
+    return write(folder, rows, train_examples=600, max_length=48)
 
 
 def embedding(asked: argparse.Namespace, folder: Path) -> Own:
@@ -231,9 +233,9 @@ def causal_lm(asked: argparse.Namespace, folder: Path) -> Own:
             whole.config.layer_types = whole.config.layer_types[: asked.layers]
         whole.save_pretrained(model)
         hf.AutoTokenizer.from_pretrained(asked.model).save_pretrained(model)
-    rows = rows_of(asked.data / "trec/train.parquet")
+    rows = rows_of(asked.data / "trec/train.parquet")[:N_ROWS]
     pairs = [{"prompt": f"{row['text']}\nWhat kind of answer is asked for?", "completion": KINDS[row["coarse_label"]]} for row in rows]
-    return write(folder, pairs, model=str(model), train_examples=400, evaluation_examples=150, max_length=96)
+    return write(folder, pairs, model=str(model), train_examples=240, max_length=96)
 
 
 def image_classification(asked: argparse.Namespace, folder: Path) -> Own:

@@ -90,7 +90,7 @@ class SpeechToText(Family):
 
     @property
     def characters(self) -> str:
-        """The characters that are told apart; the k-th is class k + 1."""
+        """The characters that are distinguished; the k-th is class k + 1."""
         return str(self.task.settings[_CHARACTERS])
 
     def read(self, table: "Table", ids: Mapping[str, int]) -> "Split":
