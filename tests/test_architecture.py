@@ -115,7 +115,7 @@ def test_no_import_cycle() -> None:
 
 
 LIGHT = [
-    *("--help", "search --help", "report --help", "retrain --help", "baselines --help"),
+    *("--help", "search --help", "report --help", "watch --help", "retrain --help", "baselines --help"),
     *("list tasks", "list methods", "list spaces"),
 ]
 RUN_ALL = """

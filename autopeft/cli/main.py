@@ -19,6 +19,7 @@ from autopeft.cli.search import search
 from autopeft.cli.show import show
 from autopeft.cli.suggest import suggest
 from autopeft.cli.verb import Verb
+from autopeft.cli.watch import watch
 from autopeft.errors import AutopeftError
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ app.command(name="suggest", cls=Verb, no_args_is_help=True)(suggest)
 app.command(name="show", cls=Verb)(show)
 app.command(name="plot", cls=Verb)(plot)
 app.command(name="report", cls=Verb)(report)
+app.command(name="watch", cls=Verb)(watch)
 app.command(name="retrain", cls=Verb)(retrain)
 app.command(name="baselines", cls=Verb)(baselines)
 app.command(name="export", cls=Verb)(export)

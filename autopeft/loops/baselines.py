@@ -15,18 +15,8 @@ from autopeft.loops.planning import SearchPlan
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, best, front
-from autopeft.study.retrained import Candidate
+from autopeft.study.retrained import BASELINES, Candidate
 from autopeft.study.study import Study
-
-BASELINES: Mapping[str, str] = {
-    "lora": "LoRA",
-    "serial_adapter": "serial adapter",
-    "prefix": "prefix",
-    "bitfit": "BitFit",
-    "head_only": "head only",
-    "full_fine_tuning": "full fine-tuning",
-}
-"""What tables call each baseline, by the name of its search space."""
 
 
 @dataclass(frozen=True)

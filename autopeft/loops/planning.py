@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from autopeft.budget import Budget
@@ -227,6 +228,7 @@ def runner_settings(request: SearchRequest, backbone: BackboneSource, data: Task
         pack=request.n_packed,
         latency=LATENCY_SECONDS.name in request.objectives,
         budget=request.budget(data.task.low_cost),
+        trials=absolute(Path(request.out) / "trials") if request.out else None,
     )
 
 

@@ -26,6 +26,7 @@ from autopeft.plugins import import_plugin
 from autopeft.provenance import hardware, versions
 from autopeft.request import SearchRequest, require_types
 from autopeft.study import confirmed
+from autopeft.study.details import details_file
 from autopeft.study.directory import RunDirectory
 from autopeft.study.lock import driving
 from autopeft.study.record import CONFIRMATION_SEED, TrialRecord
@@ -240,6 +241,7 @@ def _record(folder: RetrainedFolder, outcome: Outcome) -> SeedResult | str:
     result = _result(assignment.seed, measurement)
     files = {f"adapter/{name}": content for name, content in outcome.adapter.items()}
     files["curve.jsonl"] = json_lines(asdict(point) for point in measurement.curve)
+    files |= details_file(outcome.details)
     folder.write_result(assignment.configuration.id, result, files)
     return result
 

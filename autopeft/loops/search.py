@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from autopeft.loops.schedule import Schedule
 from autopeft.request import SearchRequest
 from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.study import confirmed, pauses
+from autopeft.study.details import details_file
 from autopeft.study.directory import RunDirectory
 from autopeft.study.disk import writing
 from autopeft.study.lock import driving
@@ -27,6 +28,7 @@ from autopeft.study.rows import json_lines
 from autopeft.study.study import Study
 from autopeft.tasks.dataset import task_name
 from autopeft.training.backbone import require_weights
+from autopeft.training.live import NAME as LIVE_CURVE
 from autopeft.training.measurement import Outcome
 
 
@@ -71,7 +73,7 @@ def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str
             run.clear()
             yield run
 
-    return _search(request, progress, created, sources or {}, command)
+    return _search(replace(request, out=str(out)), progress, created, sources or {}, command)
 
 
 def resume(
@@ -89,7 +91,7 @@ def resume(
     run, changes = RunDirectory.open(path), changes or {}
     settings = run.asked()
     sources = {name: entry["source"] for name, entry in settings.items()} | dict.fromkeys(changes, source)
-    request = SearchRequest.from_settings(settings).changed(changes)
+    request = replace(SearchRequest.from_settings(settings).changed(changes), out=str(path))  # it may have been moved
     with driving(run):
         return _search(request, progress, lambda: nullcontext(run), sources, command, run.settings())
 
@@ -164,6 +166,7 @@ def confirm_trials(
             progress.trial_finished(record, is_on_front(record, records, study.objectives), n_over, max(n_over, plan.request.trials))
             continue
         confirmed.keep(run, outcome)
+        _drop_live_curve(run, outcome.assignment.trial)
         number, measurement = outcome.assignment.trial, outcome.measurement
         record = study.fail_confirmation(number, outcome.error) if measurement is None else study.confirm(number, measurement)
         records = study.records()
@@ -177,12 +180,14 @@ def _record(run: RunDirectory, study: Study, outcome: Outcome) -> TrialRecord:
     """Write a trial's files, then its record: what the study knows of is on disk."""
     assignment, measurement = outcome.assignment, outcome.measurement
     files = {"configuration.json": assignment.configuration.to_json().encode()}
+    _drop_live_curve(run, assignment.trial)
     if measurement is None:
         run.write_trial(assignment.trial, files | {"error.txt": (outcome.traceback or outcome.error).encode()})
         record = study.fail(assignment, outcome.error)
     else:
         files |= {"curve.jsonl": json_lines(asdict(point) for point in measurement.curve)}
         files |= {f"adapter/{name}": content for name, content in outcome.adapter.items()}
+        files |= details_file(outcome.details)
         run.write_trial(assignment.trial, files)
         if measurement.progress < 1:
             pauses.keep(run, outcome)
@@ -190,6 +195,11 @@ def _record(run: RunDirectory, study: Study, outcome: Outcome) -> TrialRecord:
         record = study.tell(assignment, measurement)
     _close(run, record)
     return record
+
+
+def _drop_live_curve(run: RunDirectory, number: int) -> None:
+    """Remove what a worker wrote while it trained: its outcome says that better."""
+    (run.trial_path(number) / LIVE_CURVE).unlink(missing_ok=True)
 
 
 def _stop_paused(run: RunDirectory, study: Study) -> None:

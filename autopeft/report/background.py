@@ -19,15 +19,22 @@ def importance(report: Report) -> list[Block]:
         return [f"That can't be estimated: fewer than {MIN_TRIALS} trials were measured alike, or nothing differs between them."]
     progress = tried[0].progress
     where = f"after {progress:.0%} of their budget, where the first rung measured all alike" if progress < 1 else "with a final result"
-    return [
+    blocks: list[Block] = [
         f"Of {plural(tried[0].n_trials, 'trial')} {where}. Importance is the share of the trials' order that a parameter explains by "
         "itself (fANOVA, a random forest); what explains no more than the best of some shuffled parameters is no more "
         "than chance and set apart. "
         f"A direction is named where Spearman's rank correlation is significant at {CONFIDENCE:.0%}. "
-        "The sampler preferred what worked, so parameters it moved together can lend each other importance.",
-        Drawing.IMPORTANCE,
-        *(Folded(_importance_table(found)) for found in tried),
+        "The sampler preferred what worked, so parameters it moved together can lend each other importance."
     ]
+    if found := [one for one in tried if any(parameter.above_chance for parameter in one.parameters)]:
+        blocks.append(Drawing.IMPORTANCE)
+    blocks += [
+        f"Nothing explained {in_words(one.objective.name)} better than chance does: {plural(one.n_trials, 'trial')} are too few, "
+        "or what was searched matters little."
+        for one in tried
+        if one not in found
+    ]
+    return [*blocks, *(Folded(_importance_table(one)) for one in tried)]
 
 
 def _importance_table(found: Importances) -> Table:

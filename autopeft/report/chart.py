@@ -45,7 +45,9 @@ class Frame:
         return self.y(min(max(value, self.y_limits[0]), self.y_limits[1]))
 
 
-def draw(frame: Frame, label: str, x_ticks: Sequence[Tick], marks: Sequence[Element], *, minor: Sequence[float] = ()) -> Element:
+def draw(
+    frame: Frame, label: str, x_ticks: Sequence[Tick], marks: Sequence[Element], *, minor: Sequence[float] = (), role: str = "img"
+) -> Element:
     """Return a chart: grid, labels of the axes and the marks upon them.
 
     Args:
@@ -54,6 +56,7 @@ def draw(frame: Frame, label: str, x_ticks: Sequence[Tick], marks: Sequence[Elem
         x_ticks: Labelled places; those without room are left out.
         marks: What is drawn, the first at the bottom.
         minor: Places of thin lines on the horizontal axis.
+        role: "group" where marks are links: what lies in an "img" can't be reached.
     """
     base = frame.height - frame.bottom
     grid = [_line(frame.x(place), frame.top, frame.x(place), base, class_="grid thin") for place in minor]
@@ -67,13 +70,13 @@ def draw(frame: Frame, label: str, x_ticks: Sequence[Tick], marks: Sequence[Elem
     for value in ticks(*frame.y_limits):
         grid.append(_line(frame.left, frame.y(value), frame.width - frame.right, frame.y(value), class_="grid"))
         labels.append(text(frame.left - 6, frame.y(value) + 4, short_tick(value), anchor="end", class_="tick"))
-    return svg(frame.width, frame.height, label, [*grid, *labels, *marks])
+    return svg(frame.width, frame.height, label, [*grid, *labels, *marks], role=role)
 
 
-def svg(width: float, height: float, label: str, children: Sequence[Element]) -> Element:
+def svg(width: float, height: float, label: str, children: Sequence[Element], *, role: str = "img") -> Element:
     """Return a drawing that fills the width it is given, up to its own."""
     box = f"0 0 {width:g} {height:g}"
-    return element("svg", children, viewBox=box, width=width, height=height, role="img", aria_label=label)
+    return element("svg", children, viewBox=box, width=width, height=height, role=role, aria_label=label)
 
 
 def text(x: float, y: float, words: str, *, anchor: str = "start", class_: str = "", title: str = "") -> Element:

@@ -1,41 +1,97 @@
 """The pictures of a report, as SVG: the front, what was retrained, layers, learning curves."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from autopeft.inference import Estimate
 from autopeft.report.axis import CostAxis, Tick
-from autopeft.report.chart import Frame, draw, svg, text
+from autopeft.report.chart import LETTER_WIDTH, LINE_HEIGHT, Frame, draw, svg, text
 from autopeft.report.formatting import in_words, one_line, score
+from autopeft.report.growth import FrontGrowth
 from autopeft.report.insertion import InsertionLayers, Occupied
 from autopeft.report.learning_curves import Curve, CurveStep
 from autopeft.report.markup import element
+from autopeft.report.method_marks import colors, mark
 from autopeft.report.names import names
-from autopeft.report.palette import METHODS
-from autopeft.report.picture import Picture
+from autopeft.report.picture import Picture, Point
 from autopeft.report.retrained import RetrainedTable
 
-CELL_WIDTH, CELL_HEIGHT = 34.0, 17.0
-SHARE_WIDTH = 64.0
+CELL_HEIGHT = 22.0
+STRIPE_WIDTH = 20.0
+"""Of a method within a cell; its size stands in it."""
+MIN_CELL_WIDTH = 48.0
+SHARE_WIDTH = 90.0
 EXPECTED_WIDTH = 10.0
+TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800)
+"""Seconds between the labels of an axis of time."""
 
 
 def front(picture: Picture, width: float) -> Element:
-    """Draw the Pareto front over the trials that it dominates."""
+    """Draw the Pareto front over the trials that it dominates, each made of its methods' colours and leading to its page."""
     frame = Frame(width, _height(width), picture.axis.limits, picture.y_limits, bottom=44.0)
     marks = [_expected(frame, point.x, *point.interval) for point in picture.front if point.interval is not None]
-    marks.append(_stairs(frame, picture))
-    for points, class_, radius in ((picture.dominated, "dominated", 4.5), (picture.front, "front", 6.0)):
-        marks += [
-            element("circle", element("title", "\n".join(point.lines)), cx=frame.x(point.x), cy=frame.y(point.y), r=radius, class_=class_)
-            for point in points
-        ]
+    lines, words = _references(frame, picture)
+    marks += [*lines, _stairs(frame, picture)]
+    color = colors(picture.methods)
+    for points, class_, radius in ((picture.dominated, "dominated", 4.5), (picture.front, "front", 7.0)):
+        marks += [_trial(point, frame.x(point.x), frame.y(point.y), radius, color, class_) for point in points]
     if picture.axis.break_position is not None:
         place = frame.x(picture.axis.break_position)
         marks.append(element("line", x1=place, x2=place, y1=frame.top, y2=frame.height - frame.bottom, class_="break"))
-    marks += names(frame, [(frame.x(point.x), frame.y(point.y), f"#{point.trial}", "label front") for point in picture.front])
-    return draw(frame, picture.title, picture.axis.ticks, marks, minor=picture.axis.minor)
+    labels = [(frame.x(point.x), frame.y(point.y), f"#{point.trial}", "label front") for point in picture.front]
+    return draw(frame, picture.title, picture.axis.ticks, [*marks, *words, *names(frame, labels)], minor=picture.axis.minor, role="group")
+
+
+def _trial(point: Point, x: float, y: float, radius: float, color: Mapping[str, str], class_: str) -> Element:
+    """Return a trial's mark, with a place around it that a finger finds. Only those of the front are stops of the keyboard."""
+    reach = element("circle", cx=x, cy=y, r=radius + 6, class_="reach")
+    label = f"trial {point.trial}" + (", on the front" if class_ == "front" else "")
+    return element(
+        "a",
+        element("title", "\n".join(point.lines)),
+        reach,
+        mark(x, y, radius, [color[method] for method in point.methods]),
+        href=f"#trial-{point.trial}",
+        class_=f"mark {class_}",
+        aria_label=label,
+        tabindex=None if class_ == "front" else -1,
+    )
+
+
+def _references(frame: Frame, picture: Picture) -> tuple[list[Element], list[Element]]:
+    """Return a line for each value to compare with, and their names, each at the end where fewer marks and names are in its way."""
+    lines: list[Element] = []
+    words: list[Element] = []
+    taken = [(frame.x(point.x), frame.y(point.y)) for point in (*picture.front, *picture.dominated)]
+    for one in sorted(picture.lines, key=lambda one: one.value):
+        y, name = frame.y(one.value), f"{one.name} {score(one.value)}"
+        width = LETTER_WIDTH * len(name)
+        ends = [(frame.left + 4, frame.left + width, "start"), (frame.width - frame.right - 4, frame.width - frame.right - width, "end")]
+        in_the_way = [sum(min(end[:2]) < x < max(end[:2]) and -LINE_HEIGHT < other - y < 6 for x, other in taken) for end in ends]
+        x, far, anchor = ends[in_the_way.index(min(in_the_way))]
+        taken.append(((x + far) / 2, y - 4))
+        lines.append(element("line", x1=frame.left, x2=frame.width - frame.right, y1=y, y2=y, class_="reference"))
+        words.append(text(x, y - 4, name, anchor=anchor, class_="label baseline"))
+    return lines, words
+
+
+def growth(found: FrontGrowth, width: float) -> Element:
+    """Draw how the front's hypervolume grew with the seconds that were spent."""
+    last = found.steps[-1].seconds or 1.0
+    frame = Frame(width, _height(width) * 0.8, (0.0, last * 1.02), (0.0, 1.06), bottom=26.0)
+    corners = [(0.0, 0.0)]
+    for step in found.steps:
+        corners += [(step.seconds, corners[-1][1]), (step.seconds, step.hypervolume)]
+    line = " ".join(f"{frame.x(seconds):.1f},{frame.y(share):.1f}" for seconds, share in corners)
+    marks = [element("polyline", points=line, class_="stairs")]
+    for step in found.steps:
+        words = f"after {step.n_trials} trials, the last of them trial {step.trial}\n{step.hypervolume:.1%} of the hypervolume"
+        title = element("title", words)
+        marks.append(element("circle", title, cx=frame.x(step.seconds), cy=frame.y(step.hypervolume), r=3.0, class_="front"))
+    x_ticks = _time_ticks(last, 4 if width < 500 else 9)
+    return draw(frame, "hypervolume of the front over seconds of training", x_ticks, marks)
 
 
 def retrained(table: RetrainedTable, width: float) -> Element:
@@ -70,7 +126,7 @@ def curves(found: Sequence[Curve], name: str | None, width: float) -> Element | 
     marks, labels = [], []
     for curve, values in sorted(drawn, key=lambda one: one[0].on_front):
         places = [(frame.x(progress), frame.y(value)) for progress, value in values]
-        class_ = "front" if curve.on_front else "dominated"
+        class_ = "front" if curve.on_front else "running" if curve.state == "running" else "dominated"
         title = f"trial {curve.trial}, {curve.state}" + "".join(f"\n{progress:.0%}: {score(value)}" for progress, value in values)
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         marks.append(element("polyline", element("title", title), points=line, class_=f"curve {class_}"))
@@ -78,33 +134,39 @@ def curves(found: Sequence[Curve], name: str | None, width: float) -> Element | 
             _cross(*places[-1]) if curve.state == "stopped" else element("circle", cx=places[-1][0], cy=places[-1][1], r=3.0, class_=class_)
         )
         marks.append(end)
-        if curve.on_front:
-            labels.append((*places[-1], f"#{curve.trial}", "label front"))
+        if class_ != "dominated":
+            labels.append((*places[-1], f"#{curve.trial}", "label front" if curve.on_front else "label baseline"))
     x_ticks = [Tick(share, f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
     label = f"{in_words(name) if name else 'training loss'} over the share of the budget"
     return draw(frame, label, x_ticks, [*marks, *names(frame, labels)])
 
 
-def layers(found: InsertionLayers) -> Element:
-    """Draw where the front's modules stand, and beside it how many trials use each layer."""
+def one_curve(curve: Curve, name: str | None, width: float) -> Element | None:
+    """Draw how one trial learnt; arguments as in `curves`."""
+    return curves([replace(curve, on_front=True)], name, width)
+
+
+def layers(found: InsertionLayers, color: Mapping[str, str]) -> Element:
+    """Draw where the front's modules stand, each in its method's colour, and beside it how many trials use each layer."""
     left, top = 34.0, 24.0
-    grid_width, height = CELL_WIDTH * len(found.trials), CELL_HEIGHT * found.n_layers
+    cell_width = max(MIN_CELL_WIDTH, STRIPE_WIDTH * len(found.methods) + 4)
+    grid_width, height = cell_width * len(found.trials), CELL_HEIGHT * found.n_layers
     rows = {use.layer: top + CELL_HEIGHT * (found.n_layers - 1 - use.layer) for use in found.use}
-    columns = {trial: left + CELL_WIDTH * index for index, trial in enumerate(found.trials)}
-    parts = [text(left - 8, y + 13, str(layer), anchor="end", class_="tick") for layer, y in rows.items()]
-    parts += [text(x + CELL_WIDTH / 2, top + height + 16, f"#{trial}", anchor="middle", class_="tick") for trial, x in columns.items()]
+    columns = {trial: left + cell_width * index for index, trial in enumerate(found.trials)}
+    parts = [text(left - 8, y + 15, str(layer), anchor="end", class_="tick") for layer, y in rows.items()]
+    parts += [text(x + cell_width / 2, top + height + 16, f"#{trial}", anchor="middle", class_="tick") for trial, x in columns.items()]
     parts += [
-        element("rect", x=x + 1, y=y + 1, width=CELL_WIDTH - 2, height=CELL_HEIGHT - 2, class_="cell")
+        element("rect", x=x + 1, y=y + 1, width=cell_width - 2, height=CELL_HEIGHT - 2, class_="cell")
         for x in columns.values()
         for y in rows.values()
     ]
-    stripe = (CELL_WIDTH - 4) / max(1, len(found.methods))
+    stripe = (cell_width - 4) / max(1, len(found.methods))
     for cell in found.occupied:
-        index = found.methods.index(cell.method)
-        x, y = columns[cell.trial] + 2 + stripe * index, rows[cell.layer] + 2
-        color = METHODS[index % len(METHODS)]
+        x, y = columns[cell.trial] + 2 + stripe * found.methods.index(cell.method), rows[cell.layer] + 2
         title = element("title", _cell_words(cell))
-        parts.append(element("rect", title, x=x, y=y, width=max(1.5, stripe - 1), height=CELL_HEIGHT - 4, fill=color))
+        parts.append(element("rect", title, x=x, y=y, width=stripe - 1, height=CELL_HEIGHT - 4, class_=color[cell.method]))
+        if len(size := str(max(cell.sizes))) * 6.5 <= stripe:
+            parts.append(text(x + (stripe - 1) / 2, y + 13, size, anchor="middle", class_="in-cell"))
     edge = left + grid_width + 14
     n_each = (len(found.trials), found.n_others)
     for name, total, class_, x in zip(("front", "others"), n_each, ("front", "dominated"), (edge, edge + SHARE_WIDTH + 12), strict=True):
@@ -121,12 +183,19 @@ def layers(found: InsertionLayers) -> Element:
     return svg(edge + 2 * SHARE_WIDTH + 14, top + height + 24, "insertion layers of the trials on the front", parts)
 
 
+def _time_ticks(last: float, n: int) -> list[Tick]:
+    """Return at most about n labelled places from 0 to a time in seconds."""
+    step = next((one for one in TIME_STEPS if last / one <= n), TIME_STEPS[-1])
+    unit, name = next((size, name) for size, name in ((3600, "h"), (60, "min"), (1, "s")) if step >= size)
+    return [Tick(step * index, f"{step * index / unit:g} {name}" if index else "0") for index in range(int(last / step) + 1)]
+
+
 def _cell_words(cell: Occupied) -> str:
     return f"trial {cell.trial}, layer {cell.layer}: {in_words(cell.method)} {' '.join(map(str, cell.sizes))}"
 
 
 def _height(width: float) -> float:
-    return max(260.0, 0.55 * width)
+    return max(260.0, 0.42 * width)
 
 
 def _stairs(frame: Frame, picture: Picture) -> Element:

@@ -1,44 +1,93 @@
-"""A report as one HTML page that needs nothing else: no network, no script."""
+"""A report as one HTML page that needs nothing else: no network, no script but its own, which it can do without.
 
-from collections.abc import Callable, Sequence
+The same page is written into a file and served while a search runs; then it looks now and then whether there is a new one.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 from xml.etree.ElementTree import Element
 
-from autopeft.inference import CONFIDENCE
-from autopeft.report import drawings
-from autopeft.report.background import direction
-from autopeft.report.blocks import Block, Code, Drawing, Folded, Section
+from autopeft.report.blocks import Block, Code, Drawing, Folded, Matrix, Section, TrialCurve
 from autopeft.report.content import Report
-from autopeft.report.formatting import better, in_words
-from autopeft.report.importance import Importances
+from autopeft.report.figures import figures, trial_curve
 from autopeft.report.leaderboard import Column, Table
 from autopeft.report.markup import element, to_html
-from autopeft.report.palette import DARK, LIGHT, METHODS
-
-WIDE, NARROW = 880.0, 350.0
-"""Every chart with axes is drawn for a desk and for a phone: one drawing scaled down would have letters too small to read."""
+from autopeft.report.palette import DARK, LIGHT, N_METHODS
+from autopeft.report.trial_page import key, pages
 
 SHORT, LONG = 24, 40
 """Letters of a cell that stays on one line, and of one that needs a wide column."""
 STYLE = Path(__file__).with_name("page.css")
-"""The page's look; $light and $dark are the colours."""
+"""The page's look; $light and $dark are the colours, $methods the classes of those of methods."""
+_METHODS = " ".join(f".m{place} {{ fill: var(--m{place}) }}" for place in range(N_METHODS + 1))
+_MATRIX_NOTE = "Rows: the true ones. Columns: what they were taken for. The stronger the colour, the larger the share of the row."
+SCRIPT = Path(__file__).with_name("page.js")
+"""What the page can do beyond being read."""
 
 
-def to_page(title: str, report: Report, found: Sequence[Section], made_by: str) -> str:
-    """Return the page."""
-    style = Template(STYLE.read_text(encoding="utf-8")).substitute(light=_variables(LIGHT), dark=_variables(DARK))
+def to_page(title: str, report: Report, found: Sequence[Section], made_by: str, *, live_seconds: float = 0.0) -> str:
+    """Return the page.
+
+    Args:
+        title: What it is called.
+        report: What it shows.
+        found: The report in words.
+        made_by: What stands at its foot.
+        live_seconds: How often it looks for a new page at its own address; 0: never.
+    """
+    links = [element("a", section.title, href=f"#{section.key}") for section in found]
+    trials = pages(report)
+    return _page(
+        title,
+        element("nav", links, aria_label="Sections"),
+        [_section(section, report) for section in found],
+        [_trial(place, trials, report) for place in range(len(trials))],
+        made_by,
+        live_seconds,
+    )
+
+
+def to_words(title: str, words: str, made_by: str, *, live_seconds: float = 0.0) -> str:
+    """Return a page of the same look that says a few words; arguments as of `to_page`."""
+    section = element("section", element("p", words), id_="words", data_part="")
+    return _page(title, element("nav", aria_label="Sections"), [section], [], made_by, live_seconds)
+
+
+def _page(title: str, nav: Element, whole: Sequence[Element], each: Sequence[Element], made_by: str, live_seconds: float) -> str:
+    style = Template(STYLE.read_text(encoding="utf-8")).substitute(light=_variables(LIGHT), dark=_variables(DARK), methods=_METHODS)
+    script = SCRIPT.read_text(encoding="utf-8")
     head = element(
         "head",
         element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy(script, live=live_seconds > 0)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", title),
         element("style", style),
     )
-    links = [element("a", section.title, href=f"#{section.key}") for section in found]
-    body = element("body", element("h1", title), element("nav", links), [_section(section, report) for section in found])
-    body.append(element("footer", element("p", made_by)))
-    return to_html(element("html", head, body, lang="en"))
+    body = element(
+        "body",
+        element("header", element("h1", title), nav, id_="top", data_part=""),
+        element("p", id_="connection", role="status") if live_seconds else [],
+        element("main", element("div", whole, id_="whole"), element("div", each, id_="each"), id_="main"),
+        element("footer", element("p", made_by)),
+        element("div", id_="tip", role="tooltip", hidden=""),
+        element("script", script),
+    )
+    return to_html(element("html", head, body, lang="en", data_live=live_seconds or None))
+
+
+def policy(script: str, *, live: bool) -> str:
+    """Return what a browser lets the page do: run this one script, and fetch nothing but, live, the page itself."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    connect = "'self'" if live else "'none'"
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; connect-src {connect}; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def _variables(colors: dict[str, str]) -> str:
@@ -47,159 +96,102 @@ def _variables(colors: dict[str, str]) -> str:
 
 def _section(section: Section, report: Report) -> Element:
     blocks = [part for block in section.blocks for part in _block(block, report)]
-    return element("section", element("h2", section.title), blocks, id_=section.key)
+    return element("section", element("h2", section.title), blocks, id_=section.key, data_part="")
+
+
+def _trial(place: int, trials: Sequence[Section], report: Report) -> Element:
+    """Return a trial's page, with ways to its neighbours and back."""
+    page = trials[place]
+    ways = [element("a", "← All of the report", href="#top")]
+    ways += [element("a", f"{trials[other].title} ‹", href=f"#{trials[other].key}") for other in (place - 1,) if other >= 0]
+    ways += [element("a", f"› {trials[other].title}", href=f"#{trials[other].key}") for other in (place + 1,) if other < len(trials)]
+    blocks = [part for block in page.blocks for part in _block(block, report)]
+    head = element("h2", page.title, tabindex=-1)
+    return element(
+        "article", element("nav", ways, aria_label=f"Ways from {page.title}"), head, blocks, id_=page.key, class_="trial", data_part=""
+    )
 
 
 def _block(block: Block, report: Report) -> list[Element]:
     match block:
         case str():
-            return [element("p", block)]
+            return [_sentence(block, report)]
         case Code(text):
-            return [element("pre", element("code", text))]
+            return [element("pre", element("code", text), tabindex=0)]
         case Table():
-            return [element("h3", block.title), _table(block)]
+            return [element("h3", block.title), _table(block, report)]
         case Folded(table):
-            return [element("details", element("summary", table.title), _table(table))]
+            return [element("details", element("summary", table.title), _table(table, report))]
+        case Matrix(table):
+            return [element("h3", table.title), _matrix(table)]
         case Drawing():
-            return _DRAWERS[block](report)
+            return figures(block, report)
+        case TrialCurve(trial):
+            return trial_curve(report, trial)
 
 
-def _table(table: Table) -> Element:
-    head = element("tr", [element("th", column.title, class_="number" if column.is_number else None) for column in table.columns])
-    rows = [
-        element(
-            "tr",
-            [element("td", cell, class_=_kind(column, cell)) for column, cell in zip(table.columns, row, strict=True)],
-        )
-        for row in table.rows
-    ]
-    # A box that scrolls must be reachable by keyboard.
-    return element(
-        "div",
-        element("table", element("thead", head), element("tbody", rows)),
-        class_="box",
-        tabindex=0,
-        role="region",
-        aria_label=table.title,
-    )
+_A_TRIAL = re.compile(r"(trial )(\d+)")
+
+
+def _sentence(text: str, report: Report) -> Element:
+    """Return a paragraph in which trials lead to their pages."""
+    parts: list[Element | str] = []
+    end = 0
+    for found in _A_TRIAL.finditer(text):
+        number = int(found[2])
+        if number in report.details:
+            parts += [text[end : found.start()], _link(number, found[0])]
+            end = found.end()
+    return element("p", *parts, text[end:])
+
+
+def _link(trial: int, words: str) -> Element:
+    return element("a", words, href=f"#{key(trial)}")
+
+
+def _table(table: Table, report: Report) -> Element:
+    """Return a table; the numbers of trials lead to their pages."""
+    head = element("tr", [_head(column) for column in table.columns])
+    rows = [element("tr", [_cell(column, cell, report) for column, cell in zip(table.columns, row, strict=True)]) for row in table.rows]
+    sorts = len(rows) > 1 and len(table.columns) > 2 and any(column.is_number for column in table.columns)
+    keeps = all(len(row[0]) <= SHORT for row in table.rows)
+    kinds = ["rows", *(["sorts"] if sorts else []), *(["keeps"] if keeps else [])]
+    return _box(element("table", element("thead", head), element("tbody", rows), class_=" ".join(kinds)), table.title)
+
+
+def _head(column: Column) -> Element:
+    return element("th", column.title, class_="number" if column.is_number else None, scope="col")
+
+
+def _cell(column: Column, cell: str, report: Report) -> Element:
+    is_trial = column.title == "trial" and cell.isdigit() and int(cell) in report.details
+    return element("td", _link(int(cell), cell) if is_trial else cell, class_=_kind(column, cell))
+
+
+def _matrix(table: Table) -> Element:
+    """Return counts, the larger the darker within their row; the diagonal is framed."""
+    head = element("tr", [_head(column) for column in table.columns])
+    rows = []
+    for place, (name, *cells) in enumerate(table.rows):
+        counts = [int(cell.replace(",", "")) for cell in cells]
+        whole = max(1, sum(counts))
+        shown = [
+            element("td", cell, class_="number diagonal" if column == place else "number", style=f"--share: {count / whole:.0%}")
+            for column, (cell, count) in enumerate(zip(cells, counts, strict=True))
+        ]
+        rows.append(element("tr", element("th", name, scope="row"), shown))
+    box = _box(element("table", element("thead", head), element("tbody", rows), class_="matrix"), table.title)
+    return element("div", box, element("p", _MATRIX_NOTE, class_="note"))
+
+
+def _box(table: Element, title: str) -> Element:
+    """Return a table in a box that scrolls by itself, and can be reached by keyboard."""
+    return element("div", table, class_="box", tabindex=0, role="region", aria_label=title)
 
 
 def _kind(column: Column, cell: str) -> str | None:
     if column.is_number:
         return "number"
+    if column.title == "configuration":
+        return "configuration"
     return "short" if len(cell) <= SHORT else "long" if len(cell) > LONG else None
-
-
-def _front(report: Report) -> list[Element]:
-    picture = report.picture
-    if picture is None:
-        return []
-    legend = [
-        ("circle", "front", f"{picture.names[0]} ({len(picture.front)}), with trial numbers"),
-        ("circle", "dominated", f"{picture.names[1]} ({len(picture.dominated)})"),
-    ]
-    if report.expected.trials:
-        legend.append(("bar", "expected", f"where its mean over seeds is expected ({CONFIDENCE:.0%})"))
-    return [_figure(lambda width: drawings.front(picture, width), picture.y_title, picture.x_title, legend)]
-
-
-def _retrained(report: Report) -> list[Element]:
-    table = report.retrained
-    if table is None:
-        return []
-    kinds = {entry.candidate.kind for entry in table.entries}
-    legend = [("circle", "front", "found by the search, with trial numbers")] if "trial" in kinds else []
-    legend += [("diamond", "baseline", "tuned baseline")] if "baseline" in kinds else []
-    title = f"test {in_words(table.settings['metric'])}: mean over seeds, 95% interval, single seeds as small dots"
-    x_title = "trainable parameters without the head (count, log scale; below: share of the model)"
-    return [_figure(lambda width: drawings.retrained(table, width), title, x_title, legend)]
-
-
-def _curves(report: Report) -> list[Element]:
-    found, objective = report.learning_curves.curves, report.leaderboard.objectives[0]
-    names = [objective.name] + (["loss"] if objective.name != "loss" else [])
-    drawn: list[tuple[str | None, str]] = [(name, f"validation {in_words(name)}") for name in names]
-    figures = []
-    for name, title in [*drawn, (None, "training loss")]:
-        if drawings.curves(found, name, NARROW) is not None:
-            figures.append(_curve_figure(report, name, title))
-    stopped = any(curve.state == "stopped" for curve in found)
-    legend = _legend(
-        [
-            ("circle", "front", "Pareto front"),
-            ("line", "dominated", "others"),
-            *([("cross", "cross", "stopped at a rung")] if stopped else []),
-        ]
-    )
-    return [legend, element("div", figures, class_="pair")]
-
-
-def _curve_figure(report: Report, name: str | None, title: str) -> Element:
-    drawing = drawings.curves(report.learning_curves.curves, name, NARROW + 60)
-    parts = [drawing] if drawing is not None else []
-    return element("figure", element("figcaption", title), parts, element("p", "share of the trial's budget", class_="axis"))
-
-
-def _layers(report: Report) -> list[Element]:
-    found = report.layers
-    swatches = [
-        element("span", _swatch(element("rect", x=1, y=1, width=10, height=10, fill=METHODS[index % len(METHODS)])), in_words(method))
-        for index, method in enumerate(found.methods)
-    ]
-    box = element("div", drawings.layers(found), class_="box", tabindex=0, role="region", aria_label="insertion layers")
-    caption = element("p", "Bars: share of the front's trials, and of all others, that use the layer.", class_="note")
-    return [element("p", swatches, class_="legend"), box, caption]
-
-
-def _importance(report: Report) -> list[Element]:
-    return [part for found in report.importances if found.parameters for part in _bars(found)]
-
-
-def _bars(found: Importances) -> list[Element]:
-    """Draw importances as bars of the page's own, which fit any width."""
-    largest = max(found.chance, *(one.importance for one in found.parameters))
-    rows: list[Element] = []
-    for one in found.parameters:
-        kind = {True: " better", False: " worse", None: ""}[one.helps if one.above_chance else None]
-        bar = element("div", class_=f"bar{kind}", style=f"width: {one.importance / largest:.1%}")
-        chance = element("div", class_="chance", style=f"left: {found.chance / largest:.1%}")
-        words = direction(one, found.objective) if one.above_chance else "no more than chance"
-        track = element("div", bar, chance, class_="track")
-        rows.append(element("div", element("span", one.parameter), track, element("span", f"{one.importance:.0%}, {words}")))
-    title = f"{in_words(found.objective.name)} ({better(found.objective)} is better); dashed: what chance explains"
-    return [element("figure", element("figcaption", title), element("div", rows, class_="bars"))]
-
-
-_DRAWERS: dict[Drawing, Callable[[Report], list[Element]]] = {
-    Drawing.FRONT: _front,
-    Drawing.RETRAINED: _retrained,
-    Drawing.IMPORTANCE: _importance,
-    Drawing.LAYERS: _layers,
-    Drawing.CURVES: _curves,
-}
-
-
-def _figure(drawn: Callable[[float], Element], y_title: str, x_title: str, legend: Sequence[tuple[str, str, str]]) -> Element:
-    return element(
-        "figure",
-        element("figcaption", y_title),
-        _legend(legend),
-        element("div", drawn(WIDE), class_="wide"),
-        element("div", drawn(NARROW), class_="narrow"),
-        element("p", x_title, class_="axis"),
-    )
-
-
-def _legend(entries: Sequence[tuple[str, str, str]]) -> Element:
-    shapes = {
-        "circle": lambda class_: element("circle", cx=6, cy=6, r=4.5, class_=class_),
-        "diamond": lambda class_: element("polygon", points="6,0 12,6 6,12 0,6", class_=class_),
-        "line": lambda class_: element("line", x1=0, x2=12, y1=6, y2=6, class_=f"curve {class_}"),
-        "bar": lambda class_: element("rect", x=2, y=0, width=8, height=12, class_=class_),
-        "cross": lambda class_: element("path", d="M2,2 l8,8 m0,-8 l-8,8", class_=class_),
-    }
-    return element("p", [element("span", _swatch(shapes[shape](class_)), words) for shape, class_, words in entries], class_="legend")
-
-
-def _swatch(shape: Element) -> Element:
-    return element("svg", shape, width=12, height=12, viewBox="0 0 12 12", aria_hidden="true")

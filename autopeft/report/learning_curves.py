@@ -65,6 +65,9 @@ class LearningCurves:
         for record in sorted(records, key=lambda record: record.number):
             try:
                 steps = _read(run.trial_path(record.number) / "curve.jsonl")
+                if record.state == "running":
+                    done = steps[-1].progress if steps else 0.0
+                    steps += tuple(step for step in _read_begun(run.trial_path(record.number)) if step.progress > done)
             except (ValueError, TypeError, KeyError, AttributeError):  # whatever a file that was cut or edited may hold
                 unreadable.append(record.number)
                 continue
@@ -83,6 +86,14 @@ def _read(path: Path) -> tuple[CurveStep, ...]:
         return ()
     rows = [finite(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     return tuple(CurveStep(row["progress"], row["examples_seen"], row["train_loss"], row["metrics"]) for row in rows)
+
+
+def _read_begun(folder: Path) -> tuple[CurveStep, ...]:
+    """Return what a training under way has written so far; nothing where its last line is being written."""
+    try:
+        return _read(folder / "live.jsonl")
+    except ValueError:
+        return ()
 
 
 def _rungs(records: Sequence[TrialRecord]) -> tuple[Rung, ...]:

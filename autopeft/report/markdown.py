@@ -2,7 +2,7 @@
 
 import re
 
-from autopeft.report.blocks import Block, Code, Drawing, Folded, Section
+from autopeft.report.blocks import Block, Code, Drawing, Folded, Matrix, Section, TrialCurve
 from autopeft.report.leaderboard import Table
 
 ANYWHERE = re.compile(r"([\\`*_\[\]<>|~&$])")
@@ -27,9 +27,9 @@ def _block(block: Block) -> str:
             return f"{fence}\n{text}\n{fence}"
         case Table():
             return _table(block)
-        case Folded(table):
+        case Folded(table) | Matrix(table):
             return _table(table)
-        case Drawing():
+        case Drawing() | TrialCurve():
             return ""
 
 

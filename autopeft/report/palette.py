@@ -16,6 +16,7 @@ LIGHT = {
     "front": FRONT,
     "dim": "#767676",
     "baseline": "#BC5200",
+    "shade": "#00000033",
 }
 """By the name of a page's variable; text has a contrast of 4.5 and more to the paper, marks of 3 and more."""
 DARK = {
@@ -27,7 +28,28 @@ DARK = {
     "front": "#56B4E9",
     "dim": "#8E949E",
     "baseline": "#E69F00",
+    "shade": "#000000B0",
 }
 """The same for people who prefer a dark page."""
-METHODS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B58500", "#3A9BD6", "#8C8C8C")
-"""One for each of several methods, each with a contrast of about 3 to both papers; beyond their number they repeat."""
+N_METHODS = 7
+"""Methods that have a colour of their own; all others share one, the last. Letters of the paper's colour on them have a contrast of 4.5."""
+LIGHT |= {
+    "m0": "#0072B2",
+    "m1": "#B84E00",
+    "m2": "#007A5A",
+    "m3": "#B0508A",
+    "m4": "#7A5F00",
+    "m5": "#6A3D9A",
+    "m6": "#7A4A2A",
+    "m7": "#6F6F6F",
+}
+DARK |= {
+    "m0": "#56B4E9",
+    "m1": "#F28E3D",
+    "m2": "#2CC597",
+    "m3": "#E6A0C8",
+    "m4": "#E6C229",
+    "m5": "#B79CF0",
+    "m6": "#C99A78",
+    "m7": "#9AA0A8",
+}

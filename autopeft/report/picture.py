@@ -1,5 +1,6 @@
 """What the Pareto plot shows, before any plotting library draws it."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,11 @@ from autopeft.report.axis import CostAxis
 from autopeft.report.formatting import better, count, in_unit, one_line, percentage, score, seconds
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
+from autopeft.report.references import Reference
 from autopeft.study.record import TrialRecord
+
+REACH = 0.8
+"""A reference is drawn if it lies no farther from the trials than this share of their spread: one farther off would leave them no room."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class Point:
     y: float
     lines: tuple[str, ...]
     """What hovering shows, as plain text."""
+    methods: tuple[str, ...] = ()
+    """What the configuration is made of, by name; empty if the head alone is trained."""
     interval: tuple[float, float] | None = None
     """Where y would lie on average over seeds; None if nothing tells."""
 
@@ -42,10 +49,22 @@ class Picture:
     """What the front and the others are called."""
     stairs: tuple[tuple[float, float], ...]
     """Corners of the line between what the trials reached and what none reached."""
+    methods: tuple[str, ...] = ()
+    """Those of all points, the most frequent first."""
+    references: tuple[Reference, ...] = ()
+    """What the trials are to be compared with."""
+
+    @property
+    def lines(self) -> tuple[Reference, ...]:
+        """The references that have a place in the picture."""
+        return tuple(one for one in self.references if self.y_limits[0] <= one.value <= self.y_limits[1])
 
 
 def draw(
-    leaderboard: Leaderboard, header: RunHeader, interval: Callable[[int], tuple[float, float] | None] = lambda trial: None
+    leaderboard: Leaderboard,
+    header: RunHeader,
+    interval: Callable[[int], tuple[float, float] | None] = lambda trial: None,
+    references: Sequence[Reference] = (),
 ) -> Picture:
     """Lay out the plot of the first objective over the first cost that is one; over trainable parameters if none is.
 
@@ -53,6 +72,7 @@ def draw(
         leaderboard: The trials.
         header: The run.
         interval: By trial, where the first objective would lie on average over seeds.
+        references: What the trials are to be compared with; those far from all trials have no place in the picture.
 
     Raises:
         InvalidInputError: No trial within the bounds has a result to draw.
@@ -68,7 +88,10 @@ def draw(
     whole = header.backbone_parameters if cost == TRAINABLE_PARAMETERS else None
     axis = CostAxis.over([_cost(record, cost) for record in drawn], whole, "head only")
     scores = [record.values[objective.name] for record in drawn]
+    reach = REACH * (max(scores) - min(scores))
+    scores += [one.value for one in references if min(scores) - reach <= one.value <= max(scores) + reach]
     margin = 0.06 * (max(scores) - min(scores)) or 0.05
+    methods = Counter(module for record in drawn for module in _methods(record))
     return Picture(
         title=one_line(f"{header.task or header.name}: {_axis_name(objective)} against {_axis_name(cost)}"),
         subtitle=one_line(_subtitle(leaderboard, header, (objective, cost))),
@@ -83,6 +106,8 @@ def draw(
         dominated=tuple(_point(record, objective, cost, axis, header) for record in dominated),
         names=("front at the full budget", "low cost or dominated") if leaderboard.is_confirmed else ("Pareto front", "dominated"),
         stairs=_stairs(front, objective, cost, axis),
+        methods=tuple(sorted(methods, key=lambda name: (-methods[name], name))),
+        references=tuple(references),
     )
 
 
@@ -129,7 +154,13 @@ def _point(record: TrialRecord, objective: Objective, cost: Objective, axis: Cos
         f"{seconds(record.seconds)} seconds",
         *configuration.describe().split(", "),
     )
-    return Point(record.number, axis.position(_cost(record, cost)), record.values[objective.name], tuple(map(one_line, lines)))
+    return Point(
+        record.number, axis.position(_cost(record, cost)), record.values[objective.name], tuple(map(one_line, lines)), _methods(record)
+    )
+
+
+def _methods(record: TrialRecord) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(module.method for module in record.configuration.modules))
 
 
 def _stairs(front: Sequence[TrialRecord], objective: Objective, cost: Objective, axis: CostAxis) -> tuple[tuple[float, float], ...]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from autopeft.inference import CONFIDENCE
-from autopeft.objectives import TRAINABLE_PARAMETERS
+from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
+from autopeft.paths import command
 from autopeft.report.background import cost, importance, layers, provenance
-from autopeft.report.blocks import Block, Drawing, Folded, Section, fold_if_long, text_columns
+from autopeft.report.blocks import Block, Code, Drawing, Folded, Section, detail_blocks, fold_if_long, text_columns
 from autopeft.report.content import Report
-from autopeft.report.formatting import better, count, in_unit, in_words, listed, one_line, percentage, plural, score
+from autopeft.report.formatting import better, count, in_unit, in_words, one_line, percentage, plural, score
 from autopeft.report.leaderboard import Column, Table, beats_trivial, head_note, tables, trivial_notes
 from autopeft.report.retrained import RetrainedTable
 from autopeft.study.record import TrialRecord
@@ -17,9 +17,12 @@ from autopeft.study.record import TrialRecord
 def sections(report: Report) -> list[Section]:
     """Return the whole report; what a run has nothing of is left out."""
     parts: list[tuple[str, str, Callable[[Report], list[Block]]]] = [
+        ("status", "How far it is", _status),
         ("summary", "In brief", _summary),
         ("front", "The Pareto front", _front),
+        ("growth", "How the front grew", _growth),
         ("retrained", "Retrained at the full budget", _retrained),
+        ("mistakes", "What is right and what is wrong", _mistakes),
         ("importance", "Which parameters mattered", importance),
         ("layers", "Which layers were chosen", layers),
         ("learning", "How trials learnt", _learning),
@@ -28,6 +31,49 @@ def sections(report: Report) -> list[Section]:
         ("provenance", "How to run it again", provenance),
     ]
     return [Section(key, title, tuple(blocks)) for key, title, write in parts if (blocks := write(report))]
+
+
+def _status(report: Report) -> list[Block]:
+    status = report.status
+    if status.state == "done":
+        return []
+    blocks: list[Block] = [Drawing.STATUS, status.words()]
+    if status.state == "stopped":
+        blocks.append(Code(command("search", "--resume", report.run)))
+    if status.running:
+        rows = tuple(
+            (
+                str(one.trial),
+                "full" if one.is_confirmation else "low cost",
+                f"{one.began:%H:%M:%S}" if one.began else "-",
+                f"{one.progress:.0%}",
+                one_line(one.configuration),
+            )
+            for one in status.running
+        )
+        columns = (Column("trial"), *text_columns("budget", "since"), Column("measured at"), *text_columns("configuration"))
+        blocks.append(Table(f"Running ({len(rows)})", columns, rows))
+    return blocks
+
+
+def _growth(report: Report) -> list[Block]:
+    if not report.growth.steps:
+        return []
+    about = "The hypervolume is what the front at low cost dominates: it grows when a trial is better or cheaper than what was there."
+    return [about, Drawing.GROWTH, report.growth.words()]
+
+
+def _mistakes(report: Report) -> list[Block]:
+    """Show scores per class and the like of the trial to take first, or of the best."""
+    wanted = [report.recommendation.trial if report.recommendation else None, report.best.number if report.best else None]
+    for number in wanted:
+        if number is None:
+            continue
+        for found, where in ((report.test_details, "retrained, on test data"), (report.details, "on validation data")):
+            if details := found.get(number):
+                about = f"Of trial {number}, {where}. The page of each other trial has the same."
+                return [about, *detail_blocks(details)]
+    return []
 
 
 def _summary(report: Report) -> list[Block]:
@@ -42,14 +88,46 @@ def _summary(report: Report) -> list[Block]:
     blocks.append(f"It tried {plural(len(board.records), 'configuration')}: {ended or 'none so far'}.")
     if report.best is None:
         return [*blocks, "No trial within the bounds has a result yet, so there is no front."]
+    if report.recommendation:
+        blocks.append(report.recommendation.words)
+    blocks += [*trivial_notes(board, header), _first_looks(report)]
+    return blocks if report.retrained else [*blocks, _CAUTION_CONFIRMED if board.is_confirmed else _CAUTION]
+
+
+def _first_looks(report: Report) -> Table:
+    """Return the trials to look at first, each with why."""
+    board, whole = report.leaderboard, report.header.backbone_parameters
     leading = in_words(board.objectives[0].name)
-    blocks.append(f"Best {leading} on validation data: {_trial(report.best, report)}.")
-    blocks += trivial_notes(board, header)
-    is_worth = report.knee is not None and all(beats_trivial(report.knee, one, header) for one in board.objectives)
-    if report.knee and is_worth and len(board.front) > 2 and report.knee != report.best:
-        blocks.append(f"The best bargain, where the front bends most: {_trial(report.knee, report)}.")
-    blocks.append(_verdict(report.retrained) if report.retrained else _CAUTION_CONFIRMED if board.is_confirmed else _CAUTION)
-    return blocks
+    is_worth = report.knee is not None and all(beats_trivial(report.knee, one, report.header) for one in board.objectives)
+    taken = next((one for one in board.records if report.recommendation and one.number == report.recommendation.trial), None)
+    named = [("to take first", taken), (f"best {leading}", report.best)]
+    named += [("best bargain: the front's bend", report.knee)] if is_worth and len(board.front) > 2 else []
+    why: dict[int, list[str]] = {}
+    for words, record in named:
+        if record is not None:
+            why.setdefault(record.number, []).append(words)
+    found = {record.number: record for _, record in named if record is not None}
+    objectives = [one for one in board.objectives if one != TRAINABLE_PARAMETERS]
+    rows = tuple(
+        (
+            str(number),
+            ", ".join(words),
+            *(_value(found[number], one) for one in objectives),
+            count(found[number].trainable_parameters),
+            percentage(found[number].trainable_parameters, whole),
+            one_line(found[number].configuration.describe()),
+        )
+        for number, words in why.items()
+    )
+    numbers = (*(in_words(one.name) for one in objectives), "parameters", "% of model")
+    columns = (Column("trial"), *text_columns("why"), *map(Column, numbers), *text_columns("configuration"))
+    budget = " at the full budget" if board.is_confirmed else ""
+    return Table(f"Where to look first, measured{budget} on validation data", columns, rows)
+
+
+def _value(record: TrialRecord, objective: Objective) -> str:
+    value = record.values.get(objective.name)
+    return score(value) if objective.name in record.metrics else in_unit(value, objective)
 
 
 _CAUTION = (
@@ -65,39 +143,6 @@ _CAUTION_CONFIRMED = (
 _OF_OTHERS = "Other trials stand as they were at low cost, which can't be compared with them."
 
 
-def _trial(record: TrialRecord, report: Report) -> str:
-    """Say what a trial is: number, objectives, share, configuration."""
-    values = [
-        f"{in_words(one.name)} {score(record.values[one.name]) if one.name in record.metrics else in_unit(record.values[one.name], one)}"
-        for one in report.leaderboard.objectives
-    ]
-    whole = report.header.backbone_parameters
-    share = f" ({percentage(record.trainable_parameters, whole)} of the model's)" if whole else ""
-    if TRAINABLE_PARAMETERS not in report.leaderboard.objectives:
-        values.append(f"{count(record.trainable_parameters)} trainable parameters")
-    return f"trial {record.number}: {', '.join(values)}{share}; {one_line(record.configuration.describe())}"
-
-
-def _verdict(table: RetrainedTable) -> str:
-    """Say how the search's choice does on test data, and what it beats."""
-    chosen = table.chosen
-    if chosen is None:
-        return "Only baselines were retrained so far."
-    metric = table.settings["metric"]
-    found = table.estimate(chosen, "test", metric)
-    text = f"At the full budget, the search's best on validation data ({chosen.candidate.name}) reaches a test {in_words(metric)} of "
-    text += f"{score(found.mean)}, the mean of {plural(len(found.values), 'seed')}"
-    text += f", with a {CONFIDENCE:.0%} interval of {score(found.low)} to {score(found.high)} over other seeds and test examples."
-    if found.has_few_seeds:
-        n = len(found.values)
-        text += f" {plural(n, 'seed')} {'is' if n == 1 else 'are'} too few to know how much seeds differ."
-    verdicts = ((True, "The difference is significant from", "and"), (False, "No significant difference was found from", "or"))
-    for verdict, words, last in verdicts:
-        if names := [one.baseline for one in table.comparisons if one.significant is verdict]:
-            text += f" {words} {listed(names, last)}."
-    return text
-
-
 def _front(report: Report) -> list[Block]:
     board = report.leaderboard
     if not board.front:
@@ -107,6 +152,7 @@ def _front(report: Report) -> list[Block]:
         "A trial is on the front if no other is better in one goal without being worse in another. "
         + (f"These trials were confirmed: trained at the full budget, and measured there. {_OF_OTHERS} " if board.is_confirmed else "")
         + f"{head_note(report.header)} {_uncertainty(report)}",
+        *_compared(report),
         Drawing.FRONT,
         tables(board, report.header, expected=expected.words if expected.trials else None)[0],
     ]
@@ -115,9 +161,20 @@ def _front(report: Report) -> list[Block]:
     return [*blocks, verdict] if verdict else blocks
 
 
+def _compared(report: Report) -> list[Block]:
+    if not report.references:
+        return []
+    leading = in_words(report.leaderboard.objectives[0].name)
+    each = [
+        f"{one.name} {score(one.value)}" + (f" with {count(one.trainable_parameters)} parameters" if one.trainable_parameters else "")
+        for one in report.references
+    ]
+    return [f"To compare with, {leading} on the same validation data: {', '.join(each)}."]
+
+
 def _uncertainty(report: Report) -> str:
     if report.retrained:
-        return "Each point is one training with one seed on validation data; the next section has intervals over seeds on test data."
+        return "Each point is one training with one seed on validation data; a section below has intervals over seeds on test data."
     if report.expected.trials:
         return "Each point is one training with one seed on validation data."
     return "Each point is one training with one seed on validation data, so how far it would scatter is not known."
@@ -146,7 +203,7 @@ def _retrained_tables(table: RetrainedTable) -> list[Block]:
 def _learning(report: Report) -> list[Block]:
     found = report.learning_curves
     blocks: list[Block] = []
-    if found.curves:
+    if any(len(curve.steps) > 1 for curve in found.curves):
         blocks += ["Validation metrics while training, over the share of a trial's budget that is done.", Drawing.CURVES]
     if found.rungs:
         blocks.append(

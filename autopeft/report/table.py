@@ -1,5 +1,6 @@
 """Drawing tables: with rules and colour where a person looks on, as plain aligned text where a program or a file does."""
 
+import math
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from autopeft.report.leaderboard import Column, Leaderboard, Table, introduction
 
 MIN_TEXT_WIDTH = 24
 """The last column, a text, is wrapped down to so many characters before it moves below the others."""
+MAX_TEXT_LINES = 4
+"""It moves too where it would be wrapped into more lines than these."""
 _GAP = "  "
 
 
@@ -72,7 +75,7 @@ class _Fitted:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         table, widths = self.table, _widths(self.table)
         last = table.columns[-1]
-        needed = sum(widths[:-1]) + len(_GAP) * len(widths) + (widths[-1] if last.is_number else min(widths[-1], MIN_TEXT_WIDTH))
+        needed = sum(widths[:-1]) + len(_GAP) * len(widths) + (widths[-1] if last.is_number else _text_width(widths[-1]))
         if needed <= options.max_width:
             yield _rich_table(table)
             return
@@ -97,6 +100,11 @@ def _below(columns: Sequence[Column], cells: Sequence[str]) -> Text:
 def _widths(table: Table) -> list[int]:
     cells = zip([column.title for column in table.columns], *table.rows, strict=True)
     return [max(map(len, column)) for column in cells]
+
+
+def _text_width(width: int) -> int:
+    """Return how narrow a text may be wrapped that is so wide."""
+    return min(width, max(MIN_TEXT_WIDTH, math.ceil(width / MAX_TEXT_LINES)))
 
 
 def _rich_table(table: Table) -> RichTable:

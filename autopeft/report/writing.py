@@ -28,6 +28,27 @@ def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
     return paths
 
 
+def to_live_page(report: Report, seconds: float) -> str:
+    """Return the page that report.html is, but for looking every so many seconds whether there is a new one."""
+    from autopeft.report.html import to_page
+
+    status = report.status
+    done = f"({status.n_done}/{status.n_trials}) " if status.n_trials and status.state != "done" else ""
+    title = done + _title(report)
+    return to_page(title, report, sections(report), _made_by(), live_seconds=seconds)
+
+
+def to_waiting_page(name: str, reason: str, seconds: float) -> str:
+    """Return a page that says why there is none yet, and looks again every so many seconds."""
+    from autopeft.report.html import to_words
+
+    return to_words(one_line(f"autopeft: {name}"), one_line(reason), _made_by(), live_seconds=seconds)
+
+
+def _made_by() -> str:
+    return f"Written by autopeft {__version__}."
+
+
 def _title(report: Report) -> str:
     task = report.header.task
     return one_line(f"autopeft: {report.header.name}" + (f", task {task}" if task and task != report.header.name else ""))
@@ -36,7 +57,7 @@ def _title(report: Report) -> str:
 def _to_html(report: Report) -> str:
     from autopeft.report.html import to_page
 
-    return to_page(_title(report), report, sections(report), f"Written by autopeft {__version__}.")
+    return to_page(_title(report), report, sections(report), _made_by())
 
 
 def _to_markdown(report: Report) -> str:

@@ -2,6 +2,7 @@
 
 trials/0007/confirmed/measurement.json   what it measured and cost, with the epoch that was kept
 trials/0007/confirmed/curve.jsonl        one line a measurement
+trials/0007/confirmed/details.json       scores per class and the like on validation data
 trials/0007/confirmed/adapter/           what the kept epoch had learnt
 trials/0007/confirmed/error.txt          why it failed, instead of these
 """
@@ -10,6 +11,7 @@ import json
 from dataclasses import asdict, replace
 
 from autopeft.errors import InvalidInputError
+from autopeft.study.details import details_file
 from autopeft.study.directory import CONFIRMED, RunDirectory
 from autopeft.study.rows import finite, json_lines
 from autopeft.training.measurement import Measurement, Outcome, Trained
@@ -23,6 +25,7 @@ def keep(run: RunDirectory, outcome: Outcome) -> None:
     else:
         files = {f"adapter/{name}": content for name, content in outcome.adapter.items()}
         files["curve.jsonl"] = json_lines(asdict(point) for point in measurement.curve)
+        files |= details_file(outcome.details)
         files["measurement.json"] = json.dumps(finite(asdict(measurement))).encode() + b"\n"
     run.write_trial(outcome.assignment.trial, {f"{CONFIRMED}/{name}": content for name, content in files.items()})
 

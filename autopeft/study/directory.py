@@ -4,8 +4,8 @@ run.json            every setting and where it came from, versions, hardware
 study.db            the record of trials (SQLite)
 trials.jsonl        one line per finished trial
 driver.json         which process drives the run now, and driver.lock that it does; see `lock`
-trials/0007/        configuration.json, curve.jsonl, adapter/, error.txt; see `pauses` for what a paused trial adds; confirmed/: see
-                    `confirmed`
+trials/0007/        configuration.json, curve.jsonl, details.json, adapter/, error.txt; see `pauses` for what a paused trial adds;
+                    confirmed/: see `confirmed`
 report/             plots and tables
 exports/            what was exported
 retrained/          what was retrained, the baselines' best among it: see autopeft.study.retrained

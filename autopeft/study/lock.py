@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from filelock import FileLock, Timeout
@@ -34,6 +35,30 @@ def driving(run: RunDirectory) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The process that drives a run."""
+
+    pid: int
+    host: str
+    since: datetime
+    """When it began, in local time."""
+
+
+def driver(run: RunDirectory) -> Driver | None:
+    """Return who drives a run, without touching the lock; None: nobody does, or a process of this machine that is gone."""
+    try:
+        who = json.loads((run.path / "driver.json").read_text(encoding="utf-8"))
+        found = Driver(int(who["pid"]), str(who["host"]), datetime.fromisoformat(who["since"]).astimezone().replace(tzinfo=None))
+        if found.host == socket.gethostname():
+            os.kill(found.pid, 0)
+    except PermissionError:  # there is such a process, of another user
+        return found
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found
 
 
 def _read(holder: os.PathLike[str]) -> str:

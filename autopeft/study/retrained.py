@@ -3,8 +3,8 @@
 settings.json                          task, model, budget, where the data came from; the same for all that is in the folder
 <configuration id>/configuration.json  what was trained
 <configuration id>/origin.json         what it is called, and where it was found
-<configuration id>/seed-0/             result.json, curve.jsonl, adapter/; error.txt if it failed; resampled.json: test metrics on draws of
-                                       test examples, for intervals
+<configuration id>/seed-0/             result.json, curve.jsonl, details.json, adapter/; error.txt if it failed; resampled.json: test
+                                       metrics on draws of test examples, for intervals
 retrained.json                         all of it in one file, for other programs
 
 A result.json is written last: where there is one, that seed is done and is never trained again.
@@ -23,6 +23,15 @@ from autopeft.tasks import Metric, rank
 
 Kind = Literal["trial", "baseline"]
 _DRAWS = "resampled.json"
+BASELINES: Mapping[str, str] = {
+    "lora": "LoRA",
+    "serial_adapter": "serial adapter",
+    "prefix": "prefix",
+    "bitfit": "BitFit",
+    "head_only": "head only",
+    "full_fine_tuning": "full fine-tuning",
+}
+"""What tables call each baseline, by the name of its search space, and of its folder in baselines/ of a run."""
 
 
 @dataclass(frozen=True)

@@ -346,6 +346,10 @@ class Study:
         """Return what the last `expect` said of the first objective, by trial; nothing where too few trials were complete."""
         return {int(number): Expectation(*one) for number, one in self._study.user_attrs.get(EXPECTED, {}).items()}
 
+    def begun(self) -> dict[int, datetime]:
+        """Return when each trial of `records` was asked for, in local time."""
+        return {trial.number: trial.datetime_start for trial in self._study.get_trials(deepcopy=False) if trial.datetime_start}
+
     def times(self) -> list[TrialTime]:
         """Return when the trials of `records` ran that are over, and their trainings at the full budget."""
         stored = [(number, self._study.user_attrs[f"{CONFIRMATION}{number}"]) for number in self._confirmations()]

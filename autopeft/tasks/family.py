@@ -6,6 +6,7 @@
 | examples | `encode`, `collate`: numbers, once per worker, and batches of them |
 | a batch | `forward`, `loss`, `reduce`: outputs, the sum of the losses, and a prediction per row that takes little memory |
 | predictions | `score`, `tuned`, `rank`, `trivial_scores`: metrics, thresholds, which model is better, what no training reaches too |
+| the same, for people | `details`, `write`: scores per class, what is taken for what, texts beside their references |
 | new examples | `read_unlabelled`, `answers`: what a trained model makes of them |
 | a model | `auto_model`, `configure`, `start_head`: its class, and its head |
 | an export | `fold`, `peft_task_type`, `pipeline`, `usage`, ...: what other libraries call it, and how it is used |
@@ -22,7 +23,9 @@ from numpy.typing import NDArray
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.objectives import Direction
+from autopeft.tasks.details import Detail
 from autopeft.tasks.encoded import Batch, Encoded
+from autopeft.tasks.generated import Written, agreement
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -83,8 +86,6 @@ class Family(ABC):
     """Whether the loss of a batch isn't the sum of its parts' losses."""
     has_fresh_head: ClassVar[bool] = True
     """Whether a head is drawn anew and trained with every configuration; else the pretrained output layer is used as it is."""
-    is_tuned: ClassVar[bool] = False
-    """Whether `tuned` sets something by validation examples."""
     evaluation_positions: ClassVar[int | None] = None
     """Most positions in a batch that is not trained on, where outputs are large; None: no such limit."""
     low_cost: ClassVar[Budget] = Budget(train_examples=2000, epochs=2, evaluation_examples=500, batch_size=16)
@@ -219,15 +220,20 @@ class Family(ABC):
         """
 
     def tuned(self, predictions: Sequence[Any], encoded: Encoded) -> "Task":
-        """Return the task with what answers depend on besides the model, such as a threshold, set by validation examples.
-
-        It is only asked of families that say `is_tuned`.
-        """
+        """Return the task with what answers depend on besides the model, such as a threshold, set by validation examples."""
         return self.task
 
-    def score_generated(self, model: "nn.Module", encoded: Encoded) -> dict[str, float]:
-        """Return metrics of what a model writes, by name, for families that write; it is slow, so it is done on test data alone."""
-        return {}
+    def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
+        """Return what people look at beyond metrics, such as scores per class; arguments as in `score`, all outputs finite."""
+        return []
+
+    def write(self, model: "nn.Module", encoded: Encoded) -> list[Written]:
+        """Return what a model writes, for families that write; it is slow, so it is done on test data alone."""
+        return []
+
+    def score_written(self, written: Sequence[Written]) -> dict[str, float]:
+        """Return metrics of what a model wrote, by name."""
+        return agreement([one.text for one in written], [one.reference for one in written])
 
     def of_examples(self, predictions: Sequence[Any], encoded: Encoded, examples: Sequence[int]) -> tuple[Sequence[Any], Encoded]:
         """Return what `score` takes, of some examples alone, which may be among them several times: to score other examples as if drawn.

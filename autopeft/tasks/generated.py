@@ -7,10 +7,13 @@ rouge_score package computes it. Exact match compares texts without the spaces a
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from autopeft.tasks.details import Detail, of_texts
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,6 +46,23 @@ def generate(model: "nn.Module", tokenizer: Any, inputs: "Sequence[dict[str, Ten
             new = output[:, batch["input_ids"].shape[1] :] if continues else output
             found += tokenizer.batch_decode(new, skip_special_tokens=True)
     return [text.strip() for text in found]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A text that a model wrote."""
+
+    source: str
+    """What it was given."""
+    text: str
+    reference: str
+    """What it should have written."""
+
+
+def details_of(written: "Sequence[Written]") -> list[Detail]:
+    """Return some of the texts beside their references."""
+    rows = [(one.source, one.reference, one.text, round(rouge_l(one.text, one.reference), 4)) for one in written]
+    return [of_texts("Generated texts", ("given", "reference", "written", "ROUGE-L"), rows)] if rows else []
 
 
 def agreement(texts: Sequence[str], references: Sequence[str]) -> dict[str, float]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from autopeft.tasks import Encoded, family_of
+from autopeft.tasks.generated import Written
 from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.batches import EVALUATION_BATCH, evaluation_batches
 from autopeft.training.device import synchronize
@@ -62,17 +63,21 @@ def evaluate(
 
     What a family tunes by such examples is tuned first, as it is for the model that is kept.
     """
-    predictions = predict(model, split, bfloat16=bfloat16, frozen=frozen, turn=turn)
+    return score(predict(model, split, bfloat16=bfloat16, frozen=frozen, turn=turn), split)
+
+
+def score(predictions: Sequence[Any], split: Encoded) -> dict[str, float]:
+    """Return the task's metrics of predictions on validation examples, by which what a family tunes is tuned first."""
     return family_of(split.family.tuned(predictions, split)).score(predictions, split)
 
 
-def score_generated(model: nn.Module, split: Encoded) -> dict[str, float]:
-    """Return metrics of what the model writes for a split, by name; none where its family doesn't write."""
+def write(model: nn.Module, split: Encoded) -> list[Written]:
+    """Return what the model writes for a split; nothing where its family doesn't write."""
     training = model.training
     model.eval()
     try:
         with CpuArithmetic():
-            return split.family.score_generated(model, split)
+            return split.family.write(model, split)
     finally:
         model.train(training)
 

@@ -24,12 +24,14 @@ class BestEpoch:
         self._point: CurvePoint | None = None
         self._tensors: dict[str, torch.Tensor] = {}
 
-    def offer(self, point: CurvePoint) -> None:
-        """Look at a measurement of the parameters as they are now."""
+    def offer(self, point: CurvePoint) -> bool:
+        """Look at a measurement of the parameters as they are now; return whether it is the best so far."""
         rank = self._family.rank(point.metrics)
-        if rank > self._rank:
-            self._rank, self._point = rank, point
-            self._tensors = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
+        if not rank > self._rank:  # also where it is not a number
+            return False
+        self._rank, self._point = rank, point
+        self._tensors = {name: parameter.detach().clone() for name, parameter in self._parameters.items()}
+        return True
 
     @torch.no_grad()
     def restore(self) -> CurvePoint:

@@ -15,6 +15,7 @@ from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.batches import batch_sizes, epoch_batches
 from autopeft.training.hidden_states import FrozenPart
 from autopeft.training.hooks import FACTOR, TrainingHooks
+from autopeft.training.live import LiveCurve
 from autopeft.training.tree import pack_tree, unpack_tree
 from autopeft.training.turns import ALONE, Turn, random_state, set_random_state
 
@@ -56,6 +57,7 @@ class Training:
         frozen: What lies below the modules; it is neither trained nor, where it is known already, computed.
         micro_batch: Examples that go through the model at once; a step adds up the gradients of as many as it needs. None: all.
         turn: Lets other trials of the process go on between steps and during backward passes.
+        live: Hears of every step. None: nobody does.
     """
 
     def __init__(
@@ -72,13 +74,14 @@ class Training:
         frozen: FrozenPart,
         micro_batch: int | None = None,
         turn: Turn = ALONE,
+        live: LiveCurve | None = None,
     ) -> None:
         self.model, self._split = model, split
         self._trainable = {name: parameter for name, parameter in trainable.items() if parameter.requires_grad}
         self._settings = {**DEFAULTS, **hyper_parameters}
         self._hooks = hooks
         self._optimizer = torch.optim.AdamW(hooks.parameter_groups(self._settings["weight_decay"]))
-        self._bfloat16, self._frozen = bfloat16, frozen
+        self._bfloat16, self._frozen, self._live = bfloat16, frozen, live
         self._micro_batch, self._turn = micro_batch or len(split), turn
         self._device = next(model.parameters()).device
         # Checkpointed layers are computed once more in the backward pass, and draw again what they drew from the process's generator.
@@ -103,10 +106,13 @@ class Training:
         while self.step < step:
             indices = next(self._batches)
             terms = int(self._split.weights[indices].sum())
-            total += self._update(indices, terms) * terms
+            loss = self._update(indices, terms)
+            total += loss * terms
             n_terms += terms
             self._examples_seen += len(indices)
             self.step += 1
+            if self._live is not None:
+                self._live.stepped(self.step / self.n_steps, self._examples_seen, self._split.family.loss_unit * loss, terms)
             self._turn.pass_on()
         mean = self._split.family.loss_unit * total / n_terms if n_terms else math.nan
         return Stretch(self.step, self._examples_seen, mean)

@@ -8,6 +8,7 @@ from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.methods.topology import Topology
 from autopeft.tasks import Split, Task
+from autopeft.tasks.details import Detail
 from autopeft.training.backbone import BackboneSource
 
 
@@ -31,6 +32,8 @@ class RunnerSettings:
     """Whether to time a forward pass after training."""
     budget: Budget | None = None
     """What trials will spend: their examples are encoded at once, so that ones that can't be are an error before any trial. None: later."""
+    trials: str | None = None
+    """The run's folder of trials, where a worker that sees it writes how a training goes. None: nowhere."""
     test: Split | None = None
     """Examples to report on. None while searching."""
 
@@ -183,6 +186,8 @@ class Outcome:
     """The trained adapter's files by name, as `autopeft.methods.checkpoint` packs them; workers share no file system. Empty if paused."""
     state: bytes = b""
     """What training needs to go on, if the trial is paused."""
+    details: tuple[Detail, ...] = ()
+    """What people look at beyond metrics: of validation data, or where `RunnerSettings.test` holds examples, of these. Empty if paused."""
     error: str = ""
     """One line that says what went wrong; empty if nothing did."""
     traceback: str = ""

@@ -2,7 +2,7 @@
 
 import math
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -19,14 +19,17 @@ from autopeft.methods.compose import apply
 from autopeft.methods.counting import count_parameters
 from autopeft.methods.discovery import discover
 from autopeft.methods.positions import n_positions
-from autopeft.tasks import Encoded, Split, Task, family_of
+from autopeft.tasks import Encoded, Family, Split, Task, family_of
+from autopeft.tasks.details import Detail
+from autopeft.tasks.generated import details_of
 from autopeft.training.batches import batch_sizes, draw
 from autopeft.training.device import has_bfloat16, is_out_of_memory, new_stream, pick_device, release_memory, synchronize
-from autopeft.training.evaluate import evaluate, predict, resampled_scores, score_generated
+from autopeft.training.evaluate import predict, resampled_scores, score, write
 from autopeft.training.final import BestEpoch
 from autopeft.training.hidden_states import FrozenPart, HiddenStates
 from autopeft.training.hooks import TrainingHooks
 from autopeft.training.latency import latency_seconds
+from autopeft.training.live import LiveCurve
 from autopeft.training.loop import Training
 from autopeft.training.measurement import (
     Assignment,
@@ -189,15 +192,21 @@ class TrialRunner:
                 frozen=frozen,
                 micro_batch=micro_batch,
                 turn=turn,
+                live=LiveCurve(self._settings.trials, assignment.trial),
             )
             if assignment.checkpoint is not None:
                 training.restore(assignment.checkpoint.state)
             best = BestEpoch(tensors_of(applied), self._family) if assignment.keeps_best else None
-            curve, train_seconds = self._train(training, assignment, validation, frozen, best, bill, turn)
+            curve, train_seconds, predictions = self._train(training, assignment, validation, frozen, best, bill, turn)
             done = curve[-1].progress == 1
             kept = curve[-1] if best is None else best.restore()
-            task = self._tuned(model, validation, frozen, turn) if done else self._settings.task
-            final = None if best is None else self._test(model, task, kept.epoch, budget, turn)
+            task = self._family.tuned(predictions, validation) if done else self._settings.task
+            final: FinalMeasurement | None = None
+            details: tuple[Detail, ...] = ()
+            if best is not None:
+                final, details = self._test(model, task, kept.epoch, budget, turn)
+            if done and self._settings.test is None:
+                details = _details(family_of(task), predictions, validation, kept.metrics)
             adapter = pack(applied, self._metadata(task, assignment, kept.metrics)) if done else {}
             state = b"" if done else training.state()
             peak_bytes = bill.peak_now()  # before a merge to measure latency clones weights
@@ -220,7 +229,7 @@ class TrialRunner:
             final=final,
             n_packed=seat.n_packed,
         )
-        return Outcome(assignment, _joined(assignment.checkpoint, measurement), adapter, state=state)
+        return Outcome(assignment, _joined(assignment.checkpoint, measurement), adapter, state=state, details=details)
 
     @contextmanager
     def _carrying(self, assignment: Assignment, place: Place, train_split: Encoded) -> Iterator[tuple[AppliedModules, FrozenPart]]:
@@ -243,33 +252,28 @@ class TrialRunner:
         best: BestEpoch | None,
         bill: Bill,
         turn: Turn,
-    ) -> tuple[list[CurvePoint], float]:
-        """Train and measure as the assignment says; return a point per measurement, and the seconds of the steps alone."""
+    ) -> tuple[list[CurvePoint], float, Sequence[Any]]:
+        """Train and measure as the assignment says.
+
+        Returns:
+            A point per measurement; the seconds of the steps alone; the predictions of the measurement that is kept, the last or the best.
+        """
         curve, seconds = [], 0.0
+        kept: Sequence[Any] = ()
         steps_per_epoch = training.n_steps // assignment.budget.epochs
         for progress in assignment.measure_at:
             began = bill.seconds_now()
             stretch = training.advance(max(1, round(progress * training.n_steps)))
             seconds += bill.seconds_now() - began
             # The numbers that are kept must come out the same anywhere; those on the way need only be cheap.
-            metrics = evaluate(
-                training.model,
-                validation,
-                bfloat16=self._bfloat16 and progress < 1 and best is None,
-                frozen=frozen,
-                turn=turn,
-            )
+            in_bfloat16 = self._bfloat16 and progress < 1 and best is None
+            predictions = predict(training.model, validation, bfloat16=in_bfloat16, frozen=frozen, turn=turn)
+            metrics = score(predictions, validation)
             epoch = stretch.step / steps_per_epoch
             curve.append(CurvePoint(epoch, progress, stretch.examples_seen, stretch.train_loss, metrics))
-            if best is not None and training.may_be_kept:
-                best.offer(curve[-1])
-        return curve, seconds
-
-    def _tuned(self, model: nn.Module, validation: Encoded, frozen: FrozenPart, turn: Turn) -> Task:
-        """Return the task with what is tuned for the model as it is now, by the examples that it is measured on."""
-        if not self._family.is_tuned:
-            return self._settings.task
-        return self._family.tuned(predict(model, validation, frozen=frozen, turn=turn), validation)
+            if best is None or (training.may_be_kept and best.offer(curve[-1])):
+                kept = predictions
+        return curve, seconds, kept
 
     def _measure(self, assignment: Assignment, trained: Trained, model: nn.Module, turn: Turn) -> Outcome:
         """Measure on test examples what was trained without them."""
@@ -278,18 +282,22 @@ class TrialRunner:
         with torch.random.fork_rng():
             applied = unpack(model, trained.adapter, topology=self._topology)
             try:
-                final = self._test(model, task, trained.measurement.final.epoch, assignment.budget, turn)
+                final, details = self._test(model, task, trained.measurement.final.epoch, assignment.budget, turn)
             finally:
                 applied.eject()
-        return Outcome(assignment, replace(trained.measurement, final=final), trained.adapter)
+        return Outcome(assignment, replace(trained.measurement, final=final), trained.adapter, details=details)
 
-    def _test(self, model: nn.Module, task: Task, epoch: float, budget: Budget, turn: Turn) -> FinalMeasurement:
+    def _test(self, model: nn.Module, task: Task, epoch: float, budget: Budget, turn: Turn) -> tuple[FinalMeasurement, tuple[Detail, ...]]:
+        """Return what test examples say of the model as it is now, and what there is to look at; nothing where there are none."""
         if self._settings.test is None:
-            return FinalMeasurement(epoch)
+            return FinalMeasurement(epoch), ()
         split = family_of(task).encode(self._loaded.processor, self._settings.test, budget.max_length)
         predictions = predict(model, split, turn=turn)
-        scores = split.family.score(predictions, split) | score_generated(model, split)
-        return FinalMeasurement(epoch, scores, resampled_scores(predictions, split))
+        scores, written = split.family.score(predictions, split), write(model, split)
+        details = (*_details(split.family, predictions, split, scores), *details_of(written))
+        if written:
+            scores |= split.family.score_written(written)
+        return FinalMeasurement(epoch, scores, resampled_scores(predictions, split)), details
 
     def _data(self, budget: Budget) -> tuple[Encoded, Encoded]:
         if budget not in self._splits:
@@ -309,6 +317,11 @@ class TrialRunner:
             "budget": assignment.budget.to_dict(),
             "metrics": {name: value for name, value in metrics.items() if math.isfinite(value)},
         }
+
+
+def _details(family: Family, predictions: Sequence[Any], split: Encoded, scores: Mapping[str, float]) -> tuple[Detail, ...]:
+    """Return what there is to look at; of a model that diverged nothing is."""
+    return tuple(family.details(predictions, split)) if all(map(math.isfinite, scores.values())) else ()
 
 
 def _reason(error: Exception) -> str:

@@ -17,7 +17,8 @@ Box = tuple[float, float, float, float]
 def drawn(places: list[tuple[float, float]], width: float) -> Element:
     axis = CostAxis.over([100, 100_000], None, "head only")
     points = tuple(Point(10 + index, axis.position(cost), score, ("",)) for index, (cost, score) in enumerate(places))
-    return front(Picture("", "", "", "", axis, (0.0, 1.0), points, (), tuple((point.x, point.y) for point in points)), width)
+    stairs = tuple((point.x, point.y) for point in points)
+    return front(Picture("", "", "", "", axis, (0.0, 1.0), points, (), ("front", "others"), stairs), width)
 
 
 def names(picture: Element) -> dict[str, Box]:

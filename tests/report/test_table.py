@@ -77,6 +77,16 @@ def test_names_are_whole_at_any_width_and_nothing_is_lost(width):
             assert set(cell.split()) <= set(words.replace(",\n", "\n").replace(", ", " ").split()) | set(words.split()), cell
 
 
+def test_a_long_text_stands_below_before_it_becomes_a_column_of_many_lines():
+    columns = (Column("trial"), Column("configuration", is_number=False))
+    words = "prefix 8 in 0 1 2 3 4 5, " * 10
+    short, long = (
+        drawn(rich_text([], [Table("Front", columns, (("7", text),))]), width=60, no_color=True) for text in (words[:100], words)
+    )
+    assert "    7  prefix 8" in short
+    assert re.search(r"^    7\n    prefix 8", re.sub(r" +$", "", long, flags=re.MULTILINE), re.MULTILINE)
+
+
 def test_what_does_not_fit_beside_stands_below_with_its_title():
     text = re.sub(r"\x1b\[[0-9;]*m", "", drawn(rich_text([], [RETRAINED]), width=64, no_color=True))
     lines = [line.rstrip() for line in text.splitlines()]

@@ -1,11 +1,15 @@
 """Three ways to write one run: all say the same, each stands by itself, and what users wrote stays text."""
 
+import base64
+import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from autopeft.budget import Budget
@@ -17,10 +21,12 @@ from autopeft.report.sections import sections
 from autopeft.report.writing import write
 from autopeft.space.parameter import Real
 from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
+from autopeft.study.details import details_file
 from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.problem import SpaceProblem
 from autopeft.study.retrained import Candidate, RetrainedFolder, SeedResult
 from autopeft.study.study import Study
+from autopeft.tasks.details import of_classes
 from autopeft.training.measurement import Assignment, Measurement
 
 HOSTILE = '<script>alert("|")</script>'
@@ -115,13 +121,13 @@ class Page(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.tags: set[str] = set()
+        self.tags: Counter[str] = Counter()
         self.addresses: list[str] = []
         self.words: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
+        self.tags[tag] += 1
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "action", "data")]
 
     def handle_data(self, data: str) -> None:
@@ -132,7 +138,7 @@ def test_what_users_wrote_stays_text(run, written) -> None:
     retrain(run, ("trial 3", "trial", 0.8), (HOSTILE, "baseline", 0.6))
     page, markdown, _ = written()
     parsed = Page(page)
-    assert "script" not in parsed.tags
+    assert parsed.tags["script"] == 1  # the page's own
     assert HOSTILE in "".join(parsed.words)
     outside_code = re.sub(r"```.*?```", "", markdown, flags=re.DOTALL)
     assert not re.search(r"(?<!\\)<", outside_code)
@@ -145,8 +151,12 @@ def test_the_page_needs_nothing_else(written) -> None:
     page, _, _ = written()
     parsed = Page(page)
     assert all(address.startswith("#") for address in parsed.addresses)
-    assert {"link", "img", "iframe"}.isdisjoint(parsed.tags)
+    assert {"link", "img", "iframe", "form", "base"}.isdisjoint(parsed.tags)
     assert not re.search(r"@import|url\(", page)
+    script = re.search(r"<script>(.*)</script>", page, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; script-src 'sha256-{digest}'" in page  # a browser runs this one and no other
+    assert "connect-src 'none'" in page
     assert len(page) < 300_000
 
 
@@ -161,7 +171,7 @@ def test_all_three_say_the_same(run, written) -> None:
     assert data["retrained"]["configurations"][0]["test"]["accuracy"]["mean"] == pytest.approx(0.81)
     assert data["provenance"]["command"] == run.settings()["command"]
     for text in (words, markdown):
-        assert "trial 11: accuracy 0.7200, trainable parameters 1,200 (1.2% of the model's)" in text
+        assert "Take trial 3: at the full budget it is the search's best on validation data" in text
         assert "reaches a test accuracy of 0.8100, the mean of 3 seeds, with a 95% interval of 0.5749 to 1.0000" in text
         assert "The difference is significant from LoRA" in text
         assert "--trials 15" in text
@@ -176,6 +186,37 @@ def test_without_retrained_results_the_report_is_whole_and_says_so(run, written)
     assert "Retrained at the full budget" not in "".join(Page(page).words)
     assert "how far it would scatter is not known" in markdown
     assert "autopeft retrain trains the front at the full budget" in markdown
+
+
+def test_a_trial_has_a_page_with_all_of_it(run, written) -> None:
+    page, markdown, data = written()
+    pages = dict(re.findall(r'<article id="(trial-\d+)"(.*?)</article>', page, re.DOTALL))
+    assert len(pages) == 15
+    one = "".join(Page(pages["trial-11"]).words)
+    for words in ("on the Pareto front", "--pick best", "0.7200", "1,200 (1.2% of the model's)", "1,970", "--trial 11 --to script"):
+        assert words in one
+    assert f"It failed: out of memory in {HOSTILE}" in "".join(Page(pages["trial-12"]).words)
+    assert "waiting at a rung" in pages["trial-14"]
+    links = set(re.findall(r'href="#(trial-\d+)"', page))
+    assert links == pages.keys()
+    assert data["status"]["n_done"] == 15
+    assert data["growth"]["steps"][-1]["hypervolume"] == 1.0
+    assert "How the front grew" in markdown
+
+
+def test_scores_per_class_are_shown_of_the_trial_to_take(run, written) -> None:
+    details = of_classes(np.array([0, 0, 1]), np.array([0, 1, 1]), [HOSTILE, "other"])
+    for number in range(12):
+        run.write_trial(number, details_file(details))
+    page, markdown, data = written()
+    section = re.search(r'<section id="mistakes".*?</section>', page, re.DOTALL)[0]
+    assert "Confusion matrix" in section
+    assert "--share: 50%" in section  # half of the first class was taken for the other
+    assert HOSTILE in "".join(Page(section).words)
+    assert "### Scores per class" in markdown
+    assert data["details"]["0"][0]["rows"][1] == ["other", 1, 0.5, 1.0, 0.6667]
+    run.write_trial(0, {"details.json": b"[{]"})
+    assert gather(run).details[0] == ()
 
 
 def test_a_run_that_has_only_begun_has_a_report(tmp_path) -> None:

@@ -17,7 +17,7 @@ from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
 from autopeft.tasks import Encoded, Task, family_of, load_files
 from autopeft.tasks.families.question_answering import f1, normalised
-from autopeft.tasks.generated import agreement, rouge_l
+from autopeft.tasks.generated import agreement, details_of, rouge_l
 from autopeft.tasks.media import sound
 from tests.conftest import WORDS
 from tests.tasks.helpers import write
@@ -313,8 +313,12 @@ def test_a_target_is_predicted_token_by_token(tmp_path: Path, tokenizer: Any) ->
     found = family.score(family.reduce(outputs, batch), encoded)
     assert found["loss"] == pytest.approx(float(outputs.loss), rel=1e-5)
     assert float(family.loss(outputs, batch)) == pytest.approx(float(outputs.loss) * int(encoded.weights.sum()), rel=1e-5)
-    written = family.score_generated(model, encoded)
-    assert written.keys() == {"exact_match", "rouge_l"}
+    written = family.write(model, encoded)
+    assert [one.reference for one in written] == list(data.train.targets)
+    assert {"exact_match", "rouge_l"} <= family.score_written(written).keys()
+    (shown,) = details_of(written)
+    assert shown.columns == ("given", "reference", "written", "ROUGE-L")
+    assert {row[1] for row in shown.rows} <= set(data.train.targets)
 
 
 def test_rouge_l_by_hand() -> None:

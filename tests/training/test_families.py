@@ -13,6 +13,7 @@ from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.methods.checkpoint import unpack
 from autopeft.tasks import Split, Task, family_names, family_of, load_files
+from autopeft.tasks.details import Detail
 from autopeft.training.backbone import find_backbone
 from autopeft.training.evaluate import evaluate, predict, resampled_scores
 from autopeft.training.measurement import Assignment, Outcome, RunnerSettings
@@ -46,6 +47,9 @@ def test_a_trial_learns_pauses_and_is_saved(runner: TrialRunner) -> None:
     later = runner.run(replace(assignment, measure_at=(1.0,), checkpoint=paused.checkpoint))
     assert later.measurement is not None, later.traceback
     assert later.measurement.curve == found.curve
+    assert (later.details, paused.details) == (whole.details, ())
+    assert tuple(Detail.from_dict(json.loads(json.dumps(one.to_dict()))) for one in whole.details) == whole.details
+    assert bool(whole.details) == (runner._settings.task.kind not in ("causal_lm", "seq2seq"))  # what these write is looked at
     family = family_of(runner._settings.task)
     applied = unpack(runner._loaded.model, whole.adapter, topology=runner._topology)
     try:

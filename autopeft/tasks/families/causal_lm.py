@@ -21,9 +21,10 @@ import numpy as np
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import filled_texts, is_sequence, texts
+from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
-from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, agreement, generate
+from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, Written, generate
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.prompts import ANSWER, ASSISTANT, Encodable, Prompt, encode, put_together
 from autopeft.tasks.text import lengths, padded, padded_length, text_batch
@@ -228,10 +229,18 @@ class CausalLM(Family):
             scores |= {_CHOICE.name: float(hits[:, 0].mean()), _CHOICE_PER_BYTE.name: float(hits[:, 1].mean())}
         return {name: scores[name] for name in self.task.metrics}
 
-    def score_generated(self, model: "nn.Module", encoded: Encoded) -> dict[str, float]:
-        """Return exact match and ROUGE-L of the answers to prompts, unless there are none: all is learnt, or answers are chosen."""
+    def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
+        """Return, of choices, scores of each and what is taken for what."""
+        if not self.task.labels:
+            return []
+        likelihoods = stacked(predictions)[:, 1]
+        chosen = [likelihoods[one["first"] : one["first"] + len(self.task.labels)].argmax() for one in encoded.references]
+        return of_classes(np.array([one["true"] for one in encoded.references]), np.array(chosen), self.task.labels, "answer")
+
+    def write(self, model: "nn.Module", encoded: Encoded) -> list[Written]:
+        """Return the answers to prompts, unless there are none: all is learnt, or answers are chosen."""
         if self.task.labels:
-            return {}
+            return []
         rows, references = [], []
         for one in encoded.references:
             row = encoded.rows[one["first"]]
@@ -239,7 +248,9 @@ class CausalLM(Family):
             if first > 1:  # behind a start token there is a prompt
                 rows.append(row["input_ids"][:first])
                 references.append(one["text"])
-        return agreement(self._written(model, encoded.processor, rows), references) if rows else {}
+        texts = self._written(model, encoded.processor, rows) if rows else []
+        prompts = [encoded.processor.decode(row, skip_special_tokens=True) for row in rows]
+        return [Written(*one) for one in zip(prompts, texts, references, strict=True)]
 
     def _written(self, model: "nn.Module", tokenizer: Any, prompts: Sequence[list[int]]) -> list[str]:
         """Return what a model writes after each prompt, given as token ids."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import class_ids, class_names, looks_like_classes
+from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
 from autopeft.tasks.family import LOSS, Columns, Metric, stacked
@@ -93,6 +94,10 @@ class Classification(SequenceFamily):
     def score_arrays(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:
         """Return the metrics of logits."""
         return {name: float(CLASSIFICATION[name](scores, labels)) for name in self.task.metrics}
+
+    def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
+        """Return scores of each class, and what is taken for what."""
+        return of_classes(np.asarray(encoded.references), stacked(predictions).argmax(axis=1), self.task.labels)
 
     def trivial_scores(self, split: "Split") -> dict[str, float]:
         """Return the best that always the same class reaches."""

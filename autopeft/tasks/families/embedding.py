@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import texts
+from autopeft.tasks.details import Detail
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
 from autopeft.tasks.text import padded, padded_length, tokenise
@@ -145,15 +146,7 @@ class Embedding(Family):
         require_rows(predictions, len(encoded))
         if not all_finite(predictions):
             return dict.fromkeys(self.task.metrics, float("nan"))
-        vectors = stacked(predictions)
-        first: dict[str, int] = {}
-        for row, text in enumerate(encoded.references):
-            first.setdefault(text, row)
-        order = {row: place for place, row in enumerate(first.values())}
-        own = np.array([order[first[text]] for text in encoded.references])
-        similar = vectors[:, 0] @ vectors[list(first.values()), 1].T
-        true = similar[np.arange(len(own)), own]
-        ranks: NDArray[np.float64] = 1.0 + (similar > true[:, None]).sum(axis=1)
+        similar, true, ranks = _compared(predictions, encoded)
         losses = logsumexp(similar / TEMPERATURE, axis=1) - true / TEMPERATURE
         scores = {
             _MRR.name: float(np.mean(1 / ranks)),
@@ -163,6 +156,14 @@ class Embedding(Family):
             LOSS.name: float(np.mean(losses)),
         }
         return {name: scores[name] for name in self.task.metrics}
+
+    def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
+        """Return where the queries' own texts stand."""
+        similar, _, ranks = _compared(predictions, encoded)
+        bands = [("1", 1, 1), ("2 to 3", 2, 3), ("4 to 10", 4, 10), ("11 to 100", 11, 100), ("above 100", 101, np.inf)]
+        counts = [(name, int(((ranks >= low) & (ranks <= high)).sum())) for name, low, high in bands]
+        rows = tuple((name, count, round(count / len(ranks), 4)) for name, count in counts)
+        return [Detail(f"Rank of a query's own text among {similar.shape[1]:,}", ("rank", "queries", "share"), rows)]
 
     def placeholders(self, table: "Table") -> list[Any]:
         """Return a text for each query."""
@@ -193,3 +194,16 @@ class Embedding(Family):
             "vectors = torch.nn.functional.normalize((hidden * mask).sum(dim=1) / mask.sum(dim=1), dim=1)\n"
             "print((vectors[0] @ vectors[1]).item())"
         )
+
+
+def _compared(predictions: Sequence[Any], encoded: Encoded) -> "tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]":
+    """Return how similar queries are to all different texts, queries x texts, and of each query's own text similarity and rank from 1."""
+    vectors = stacked(predictions)
+    first: dict[str, int] = {}
+    for row, text in enumerate(encoded.references):
+        first.setdefault(text, row)
+    order = {row: place for place, row in enumerate(first.values())}
+    own = np.array([order[first[text]] for text in encoded.references])
+    similar = vectors[:, 0] @ vectors[list(first.values()), 1].T
+    true = similar[np.arange(len(own)), own]
+    return similar, true, 1.0 + (similar > true[:, None]).sum(axis=1)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import is_sequence, label_sets
+from autopeft.tasks.details import MAX_CLASSES, Detail, of_counts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
 from autopeft.tasks.family import LOSS, Columns, Metric, all_finite, stacked
@@ -36,7 +37,6 @@ class MultiLabel(SequenceFamily):
     summary: ClassVar[str] = "any number of labels for a text, or a pair of texts"
     columns_in_words: ClassVar[str] = "a column of text or more, and a column of labels: a list, or names with ; or | between them"
     problem_type: ClassVar[str] = "multi_label_classification"
-    is_tuned: ClassVar[bool] = True
 
     @classmethod
     def claims(cls, table: "Table", columns: Columns) -> bool:
@@ -120,6 +120,34 @@ class MultiLabel(SequenceFamily):
         """Return the metrics of logits."""
         above = scores - self.threshold
         return {name: float(MULTI_LABEL[name](scores if name == LOSS.name else above, labels)) for name in self.task.metrics}
+
+    def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
+        """Return scores of each label, and the threshold of its probability that would have given it the best F1 on these examples."""
+        from scipy.special import expit
+        from sklearn.metrics import precision_recall_curve
+
+        true = np.asarray(encoded.references) > 0
+        chances, threshold = expit(stacked(predictions)), float(expit(self.threshold))
+        given = stacked(predictions) > self.threshold
+        counts = {
+            label: (int((true[:, column] & given[:, column]).sum()), int(true[:, column].sum()), int(given[:, column].sum()))
+            for column, label in enumerate(self.task.labels)
+        }
+        rows = []
+        for column in np.argsort(-true.sum(axis=0), kind="stable")[:MAX_CLASSES]:
+            if not true[:, column].any():
+                continue
+            label, (hits, n_true, n_given) = self.task.labels[column], counts[self.task.labels[column]]
+            precision, recall, thresholds = precision_recall_curve(true[:, column], chances[:, column])
+            f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
+            best = int(f1[:-1].argmax())
+            usual = 2 * hits / max(1, n_true + n_given)
+            rows.append((label, round(usual, 4), round(float(thresholds[best]), 4), round(float(f1[best]), 4)))
+        title = f"Labels are given above a probability of {threshold:.4f}; what would have been best for each on these examples"
+        return [
+            of_counts("Scores per label", "label", counts),
+            Detail(title, ("label", "F1", "best threshold", "F1 there"), tuple(rows)),
+        ]
 
     def trivial_scores(self, split: "Split") -> dict[str, float]:
         """Return the best of one set of labels for all: those that more than so many examples have, for any number."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import is_sequence, texts
+from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
 from autopeft.tasks.text import padded, padded_length, tokenise
@@ -175,6 +176,12 @@ class MultipleChoice(Family):
             return dict.fromkeys(self.task.metrics, float("nan"))
         scores = {_ACCURACY.name: float(np.mean(hits)), LOSS.name: float(np.mean(losses))}
         return {name: scores[name] for name in self.task.metrics}
+
+    def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
+        """Return whether the place of a choice matters: scores of each place, and which is taken for which."""
+        chances = [some for _, _, some in predictions]
+        labels = [str(place) for place in range(max(map(len, chances)))]
+        return of_classes(np.asarray(encoded.references), np.array([np.argmax(some) for some in chances]), labels, "choice")
 
     def placeholders(self, table: "Table") -> list[Any]:
         """Return the first choice for each row."""

@@ -17,6 +17,7 @@ import numpy as np
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.tasks.columns import is_sequence, texts
+from autopeft.tasks.details import Detail, of_texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
 from autopeft.tasks.text import lengths, padded_length, text_batch
@@ -48,7 +49,6 @@ class QuestionAnswering(Family):
     columns_in_words: ClassVar[str] = "question, context, and answers as SQuAD has them, or an answer's text"
     auto_model: ClassVar[str] = "AutoModelForQuestionAnswering"
     low_cost: ClassVar[Budget] = Budget(train_examples=2000, epochs=2, evaluation_examples=300, batch_size=16, max_length=384)
-    is_tuned: ClassVar[bool] = True
     # peft 0.21 has a class for it, which drops token_type_ids; its plain one passes everything on.
     peft_task_type: ClassVar[str] = ""
     pipeline: ClassVar[str] = "question-answering"
@@ -228,6 +228,18 @@ class QuestionAnswering(Family):
     @property
     def _can_be_unanswered(self) -> bool:
         return bool(self.task.settings.get(_CAN_BE_UNANSWERED))
+
+    def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
+        """Return how questions with and without an answer fare, and some answers beside those that are right."""
+        pairs = [(self._answer(one, predictions), one["answers"]) for one in encoded.references]
+        scored = [(found, answers, max(f1(found, answer) for answer in answers or [""])) for found, answers in pairs]
+        groups = [("with an answer", [one for one in scored if one[1]]), ("without", [one for one in scored if not one[1]])]
+        means = tuple((name, len(some), round(float(np.mean([one[2] for one in some])), 4)) for name, some in groups if some)
+        texts = [(" / ".join(answers) or "none", found or "none", round(score, 4)) for found, answers, score in scored]
+        return [
+            Detail("Scores of questions", ("questions", "examples", "F1"), means),
+            of_texts("Answers", ("right", "found", "F1"), texts),
+        ]
 
     def _answer(self, one: Mapping[str, Any], predictions: Sequence[Any]) -> str:
         margin, text = _best_span(one, predictions, beside_none=self._can_be_unanswered)

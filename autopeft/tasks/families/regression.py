@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import numbers
+from autopeft.tasks.details import Detail
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
 from autopeft.tasks.family import LOSS, Columns, Metric, stacked
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 LARGEST = 1e150
 """Size of the largest number: the squared error of larger ones is infinite."""
 _OUTPUT = "logits[0, 0].item()"
+_N_PARTS = 5
 
 
 class Regression(SequenceFamily):
@@ -127,6 +129,20 @@ class Regression(SequenceFamily):
     def score_arrays(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:
         """Return the metrics of predicted numbers."""
         return {name: float(REGRESSION[name](scores[:, 0], labels)) for name in self.task.metrics}
+
+    def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
+        """Return how far off predictions are, in fifths of the examples from the smallest numbers to the largest."""
+        true, found = np.asarray(encoded.references, dtype=np.float64), stacked(predictions)[:, 0]
+        fifths = [some for some in np.array_split(np.argsort(true, kind="stable"), _N_PARTS) if len(some)]
+        rows = tuple(
+            (
+                f"{true[some].min():.4g} to {true[some].max():.4g}",
+                len(some),
+                *(round(float(value), 4) for value in (true[some].mean(), found[some].mean(), np.abs(found[some] - true[some]).mean())),
+            )
+            for some in fifths
+        )
+        return [Detail("Predictions by size", ("true numbers", "examples", "mean", "mean prediction", "mean absolute error"), rows)]
 
     def trivial_scores(self, split: "Split") -> dict[str, float]:
         """Return what always the mean reaches."""

@@ -14,7 +14,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import filled_texts, texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
-from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, agreement, generate, translation_scores
+from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, Written, agreement, generate, translation_scores
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.text import lengths, padded, text_batch, tokenise
 
@@ -126,10 +126,15 @@ class Seq2Seq(Family):
         scores = {LOSS.name: loss, _PERPLEXITY.name: perplexity(loss)}
         return {name: scores[name] for name in self.task.metrics}
 
-    def score_generated(self, model: "nn.Module", encoded: Encoded) -> dict[str, float]:
-        """Return exact match and ROUGE-L of generated texts, and BLEU and chrF where sacrebleu is installed."""
-        written, references = self._written(model, encoded), list(encoded.references)
-        return agreement(written, references) | translation_scores(written, references)
+    def write(self, model: "nn.Module", encoded: Encoded) -> list[Written]:
+        """Return a text for each row."""
+        sources = [encoded.processor.decode(row["input_ids"], skip_special_tokens=True) for row in encoded.rows]
+        return [Written(*one) for one in zip(sources, self._written(model, encoded), encoded.references, strict=True)]
+
+    def score_written(self, written: Sequence[Written]) -> dict[str, float]:
+        """Return exact match and ROUGE-L, and BLEU and chrF where sacrebleu is installed."""
+        texts, references = [one.text for one in written], [one.reference for one in written]
+        return agreement(texts, references) | translation_scores(texts, references)
 
     def _written(self, model: "nn.Module", encoded: Encoded) -> list[str]:
         """Return what a model writes for each row."""

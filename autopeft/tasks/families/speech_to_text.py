@@ -19,6 +19,7 @@ import numpy as np
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import filled_texts, texts
+from autopeft.tasks.details import Detail, of_texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.audio_classification import USUAL_RECORDINGS, configure_sound, decode_sound, n_samples, some_noise
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
@@ -166,6 +167,14 @@ class SpeechToText(Family):
         written, references = [text for _, text in predictions], list(encoded.references)
         rates = {_WER.name: word_error_rate(written, references), _CER.name: character_error_rate(written, references)}
         return {name: rates.get(name, loss) for name in self.task.metrics}
+
+    def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
+        """Return some transcripts beside their references."""
+        rows = [
+            (reference, text, round(word_error_rate([text], [reference]), 4))
+            for (_, text), reference in zip(predictions, encoded.references, strict=True)
+        ]
+        return [of_texts("Transcripts", ("right", "written", "word error rate"), rows)]
 
     def trivial_scores(self, split: "Split") -> dict[str, float]:
         """Return the error rates of writing nothing."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.tasks.columns import is_sequence, sequences, tag_names
+from autopeft.tasks.details import Detail, of_classes, of_counts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
 from autopeft.tasks.spans import OUTSIDE, is_bio, precision_recall_f1, spans
@@ -175,6 +176,21 @@ class TokenClassification(Family):
         if not np.isfinite(loss):
             return dict.fromkeys(self.task.metrics, float("nan"))
         return {**self._scores([tags for tags, _ in encoded.references], self._tags(predictions, encoded)), LOSS.name: loss}
+
+    def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
+        """Return scores of each type of span, or of each tag where there are no spans, and what words are taken for."""
+        names, rows = self.task.labels, (self._tags(predictions, encoded), [tags for tags, _ in encoded.references])
+        predicted, true = (np.array([tag for row in some for tag in row]) for some in rows)
+        found = of_classes(true, predicted, names, "tag")
+        if not is_bio(names):
+            return found
+        given, right = ([spans([names[tag] for tag in row]) for row in some] for some in rows)
+        counts = {}
+        for kind in sorted({kind for some in (*given, *right) for _, _, kind in some}):
+            ours, theirs = ([{one for one in some if one[2] == kind} for some in each] for each in (given, right))
+            hits = sum(len(one & other) for one, other in zip(ours, theirs, strict=True))
+            counts[kind] = hits, sum(map(len, theirs)), sum(map(len, ours))
+        return [of_counts("Scores per type of span", "type", counts), *found[1:]]
 
     def _tags(self, predictions: Sequence[Any], encoded: Encoded) -> list[list[int]]:
         """Return the predicted tag of every word, that of no span for words that were cut off."""

@@ -1,0 +1,39 @@
+"""Marks that say which methods a trial is made of: a disc with a slice a method, each in the method's colour."""
+
+import math
+from collections.abc import Iterable, Sequence
+from xml.etree.ElementTree import Element
+
+from autopeft.report.markup import element
+from autopeft.report.palette import N_METHODS
+
+
+def colors(methods: Iterable[str]) -> dict[str, str]:
+    """Return the class of a colour for each of the first methods; all others share one. A page's style says which colour."""
+    return {method: f"m{min(place, N_METHODS)}" for place, method in enumerate(methods)}
+
+
+def mark(x: float, y: float, radius: float, fills: Sequence[str]) -> list[Element]:
+    """Return a disc at a place: empty where the head alone is trained, sliced where there are several methods.
+
+    Args:
+        x: From the left.
+        y: From the top.
+        radius: In pixels.
+        fills: The class of each method's colour.
+    """
+    disc = {"cx": x, "cy": y, "r": radius}
+    if not fills:
+        return [element("circle", **disc, class_="disc empty")]
+    if len(fills) == 1:
+        return [element("circle", **disc, class_=f"disc {fills[0]}")]
+    slices = [_slice(x, y, radius, index / len(fills), (index + 1) / len(fills), fill) for index, fill in enumerate(fills)]
+    return [*slices, element("circle", **disc, class_="disc ring")]
+
+
+def _slice(x: float, y: float, radius: float, begin: float, end: float, fill: str) -> Element:
+    """Return a slice between two shares of the whole turn, clockwise from the top."""
+    (x1, y1), (x2, y2) = ((x + radius * math.sin(2 * math.pi * at), y - radius * math.cos(2 * math.pi * at)) for at in (begin, end))
+    is_large = int(end - begin > 0.5)
+    path = f"M{x:.1f},{y:.1f} L{x1:.1f},{y1:.1f} A{radius:g},{radius:g} 0 {is_large} 1 {x2:.1f},{y2:.1f} Z"
+    return element("path", d=path, class_=fill)
