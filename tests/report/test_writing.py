@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from autopeft.study.problem import SpaceProblem
 from autopeft.study.retrained import Candidate, RetrainedFolder, SeedResult
 from autopeft.study.study import Study
 from autopeft.tasks.details import of_classes
-from autopeft.training.measurement import Assignment, Measurement
+from autopeft.training.measurement import Assignment, FinalMeasurement, Measurement
 
 HOSTILE = '<script>alert("|")</script>'
 OBJECTIVES = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
@@ -202,6 +203,27 @@ def test_a_trial_has_a_page_with_all_of_it(run, written) -> None:
     assert data["status"]["n_done"] == 15
     assert data["growth"]["steps"][-1]["hypervolume"] == 1.0
     assert "How the front grew" in markdown
+
+
+def test_where_trials_are_confirmed_the_report_is_about_the_full_budget(run, written) -> None:
+    run.write_settings({**run.settings(), "trivial_scores": {"accuracy": 0.5}, "examples": {"train": 90, "validation": 40}})
+    study = Study.create(run, SpaceProblem(SPACE, OBJECTIVES, lambda _: {}), "random", 0)
+    details = of_classes(np.array([0, 0, 1]), np.array([0, 1, 1]), ["yes", "no"])
+    for number, accuracy in ((3, 0.85), (11, 0.86)):
+        study.begin_confirmation(number)
+        study.confirm(number, replace(measurement(accuracy, 100 * (number + 1)), final=FinalMeasurement(2.0)))
+        run.write_trial(number, {f"confirmed/{name}": content for name, content in details_file(details).items()})
+    page, markdown, data = written()
+    words = "Take trial 3: its accuracy of 0.8500 lies within one standard error of 0.0570 on 40 validation examples from the best"
+    assert words in "".join(Page(page).words)
+    assert "Where to look first, measured at the full budget on validation data" in markdown
+    assert (data["status"]["n_confirmed"], data["status"]["n_confirmations"]) == (2, 2)
+    assert [one["name"] for one in data["references"]] == ["one answer for all"]
+    assert data["details"].keys() == {"3", "11"}
+    one, other = (re.search(rf'<article id="trial-{number}".*?</article>', page, re.DOTALL)[0] for number in (3, 10))
+    assert "on the Pareto front of trials at the full budget" in one
+    assert "0.5600" in one  # at low cost
+    assert "the front is of trials that were trained at the full budget" in other
 
 
 def test_scores_per_class_are_shown_of_the_trial_to_take(run, written) -> None:
