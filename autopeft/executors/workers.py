@@ -9,13 +9,14 @@ import os
 import socket
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
 from autopeft.errors import UnavailableError
 from autopeft.executors.base import MakeRunner, Runner
+from autopeft.executors.places import Process, Running
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 
 _ENVIRONMENT = {
@@ -35,11 +36,16 @@ class WorkersExecutor:
     So are those that run out of memory: what earlier trials left behind goes with them. A trial that had such a predecessor is lost, not
     failed; one that finds no room in a fresh worker has failed.
 
+    A worker takes as many trials at once as its runner says. Where it dies with several, nobody knows of which: each is tried again in a
+    worker of its own. Where it is killed for one of them, the others are tried again.
+
     Args:
         make_runner: Called once in every worker; it is pickled, with the data it holds, and sent once per node.
         n_workers: How many processes.
         address: Address of a running Ray cluster; None starts one on this machine, on loopback only.
-        trial_timeout: Seconds after which a trial is given up and its worker killed, loading not counted; None: never.
+        trial_timeout: Seconds after which a trial is given up and its worker killed, loading not counted; None: never. Of a second that n
+            trials of a worker share, each is charged 1/n.
+        most_packed: Trials that a worker's runner may take at once, at most.
 
     Raises:
         UnavailableError: Ray can't start or the cluster can't be reached.
@@ -47,7 +53,14 @@ class WorkersExecutor:
 
     works_apart = True
 
-    def __init__(self, make_runner: MakeRunner, n_workers: int, address: str | None = None, trial_timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        make_runner: MakeRunner,
+        n_workers: int,
+        address: str | None = None,
+        trial_timeout: float | None = None,
+        most_packed: int = 1,
+    ) -> None:
         if address:
             _require_reachable(address)
         for name, value in _ENVIRONMENT.items():
@@ -58,7 +71,7 @@ class WorkersExecutor:
             remedy = "Call ray.shutdown() first, or run in this process: --workers 0."
             raise UnavailableError("Ray is in use in this process already", remedy=remedy)
         self._ray: Any = ray
-        self.capacity = n_workers
+        self._n_workers = n_workers
         # "local": without it Ray would join a cluster that someone else has started on this machine.
         here = {"address": "local", "num_cpus": n_workers, "_node_ip_address": "127.0.0.1"}
         options: dict[str, Any] = {"address": address} if address else here
@@ -71,25 +84,35 @@ class WorkersExecutor:
             ray.shutdown()
             raise
         try:
-            self._begin(make_runner, trial_timeout)
+            self._begin(make_runner, trial_timeout, most_packed)
         except BaseException:  # such as data that can't be pickled: who failed to make this can't close it
             ray.shutdown()
             raise
 
-    def _begin(self, make_runner: MakeRunner, trial_timeout: float | None) -> None:
-        self._actor_class = self._ray.remote(num_cpus=1)(_Worker)
+    def _begin(self, make_runner: MakeRunner, trial_timeout: float | None, most_packed: int) -> None:
+        self._actor_class = self._ray.remote(num_cpus=1, max_concurrency=most_packed)(_Worker)
         self._make_runner = self._ray.put(make_runner)
         self._trial_timeout = math.inf if trial_timeout is None else trial_timeout
         self._waiting: deque[Assignment] = deque()
         """Trials that no worker has taken up yet."""
-        self._loading: dict[Any, _Process] = {}
+        self._suspects: set[int] = set()
+        """Trials that were in a worker with others when it died: they get one to themselves."""
+        self._facts: BackboneFacts | None = None
+        """What the first worker said when it had loaded."""
+        self._loading: dict[Any, Process] = {}
         """Workers by the answer that comes when they have loaded what they need: never, while the cluster has no room for them."""
-        self._ready: list[_Process] = []
-        self._busy: dict[Any, _Running] = {}
+        self._ready: list[Process] = []
+        """Workers that have loaded and have room for a trial."""
+        self._busy: dict[Any, Running] = {}
         """By the answer to come."""
         self._deaths_while_loading = 0
-        for _ in range(self.capacity):
+        for _ in range(self._n_workers):
             self._start_worker()
+
+    @property
+    def capacity(self) -> int:
+        """How many assignments run at once, all workers being like the first that has loaded."""
+        return self._n_workers * (1 if self._facts is None else self._facts.pack)
 
     def describe(self) -> BackboneFacts:
         """Wait for the first worker to have loaded the backbone and return what it knows of it; the others load meanwhile.
@@ -98,10 +121,9 @@ class WorkersExecutor:
             AutopeftError: The model or the data can't be loaded.
             UnavailableError: Worker processes die while they load.
         """
-        while not self._ready:
+        while self._facts is None:
             self._wait()
-        facts: BackboneFacts = self._ray.get(self._ready[0].actor.describe.remote())
-        return facts
+        return self._facts
 
     def submit(self, assignment: Assignment) -> None:
         """Take a trial on; the first worker that is free and has loaded runs it."""
@@ -109,7 +131,7 @@ class WorkersExecutor:
         self._hand_out()
 
     def next_outcome(self) -> Outcome:
-        """Wait for the first worker to end its trial.
+        """Wait for the first trial to end.
 
         Raises:
             AutopeftError: The worker could not load the model or the data: no trial can ever run.
@@ -119,8 +141,10 @@ class WorkersExecutor:
             self._hand_out()
             done = self._wait()
             if done is not None:
-                return self._collect(done)
-            late = [answer for answer, running in self._busy.items() if running.until <= time.monotonic()]
+                if (outcome := self._collect(done)) is not None:
+                    return outcome
+                continue
+            late = [running for running in self._busy.values() if running.until <= time.monotonic()]
             if late:
                 return self._give_up(late[0])
 
@@ -129,11 +153,22 @@ class WorkersExecutor:
         self._ray.shutdown()
 
     def _hand_out(self) -> None:
-        while self._waiting and self._ready:
-            worker, assignment = self._ready.pop(), self._waiting.popleft()
-            until = time.monotonic() + self._trial_timeout * assignment.patience
-            self._busy[worker.actor.run.remote(assignment)] = _Running(worker, assignment, until)
-            worker.n_trials += 1
+        while self._waiting and (worker := self._worker_for(self._waiting[0].trial)) is not None:
+            assignment = self._waiting.popleft()
+            answer = worker.actor.run.remote(assignment)
+            self._busy[answer] = Running(worker, assignment, answer, self._trial_timeout * assignment.patience)
+            worker.take(self._busy[answer])
+            if not worker.has_room:
+                self._ready.remove(worker)
+
+    def _worker_for(self, trial: int) -> Process | None:
+        """Return the worker with the fewest trials of those that may have this one too; None if none may."""
+
+        def may(worker: Process) -> bool:
+            others = [running.assignment.trial for running in worker.running]
+            return not others or self._suspects.isdisjoint([trial, *others])
+
+        return min(filter(may, self._ready), key=lambda worker: len(worker.running), default=None)
 
     def _wait(self) -> Any:
         """Wait until something happens: return the answer to a trial, or None if a worker has loaded or a trial has run too long."""
@@ -147,35 +182,52 @@ class WorkersExecutor:
             return done[0]
         worker = self._loading.pop(done[0])
         try:
-            self._ray.get(done[0])
+            facts: BackboneFacts = self._ray.get(done[0])
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except self._ray.exceptions.RayActorError as error:
             self._replace_one_that_died_loading(error)
         else:
+            self._facts = self._facts or facts
+            worker.n_places = facts.pack
             self._ready.append(worker)
             self._deaths_while_loading = 0
         return None
 
-    def _collect(self, answer: Any) -> Outcome:
-        running = self._busy.pop(answer)
+    def _collect(self, answer: Any) -> Outcome | None:
+        """Return how a trial ended; None if its worker died with several, which wait for another try."""
+        running = self._busy[answer]
+        worker = running.worker
         try:
             outcome: Outcome = replace(self._ray.get(answer), assignment=running.assignment)
         except self._ray.exceptions.RayTaskError as error:
-            self._ready.append(running.worker)
+            self._end(running)
             raise error.cause from None
         except self._ray.exceptions.RayActorError as error:
-            self._start_worker()
+            if len(worker.running) > 1:
+                self._suspects.update(one.assignment.trial for one in worker.running)
+                self._replace(worker)
+                return None
+            self._end(running)
+            self._replace(worker)
             return Outcome(running.assignment, error="the worker process died, perhaps out of memory", traceback=str(error), lost=True)
-        if not outcome.out_of_memory:
-            self._ready.append(running.worker)
-            return outcome
-        self._replace(running.worker)
-        return replace(outcome, lost=running.worker.n_trials > 1)
+        self._end(running)
+        if outcome.out_of_memory:
+            self._replace(worker)
+            return replace(outcome, lost=worker.n_trials > 1)
+        self._suspects.discard(running.assignment.trial)
+        return outcome
 
-    def _give_up(self, answer: Any) -> Outcome:
-        """Kill the worker whose trial has been running past its time, and put another in its place."""
-        running = self._busy.pop(answer)
+    def _end(self, running: Running) -> None:
+        """Take a trial off its worker."""
+        del self._busy[running.answer]
+        running.worker.end(running)
+        if running.worker not in self._ready:
+            self._ready.append(running.worker)
+
+    def _give_up(self, running: Running) -> Outcome:
+        """Kill the worker one of whose trials has been running past its time, and put another in its place."""
+        self._end(running)
         self._replace(running.worker)
         seconds = self._trial_timeout * running.assignment.patience
         return Outcome(running.assignment, error=f"it ran longer than {seconds:g} s (--trial-timeout)")
@@ -186,32 +238,19 @@ class WorkersExecutor:
             raise UnavailableError("worker processes die while they load the model, perhaps out of memory", value=str(error)) from None
         self._start_worker()
 
-    def _replace(self, worker: "_Process") -> None:
+    def _replace(self, worker: Process) -> None:
+        """Start another worker in the place of one that is dead or to be killed; what it runs is tried again, before all that waits."""
         self._ray.kill(worker.actor)
+        if worker in self._ready:
+            self._ready.remove(worker)
+        for running in worker.running:
+            del self._busy[running.answer]
+        self._waiting.extendleft(running.assignment for running in reversed(worker.running))
         self._start_worker()
 
     def _start_worker(self) -> None:
-        worker = _Process(self._actor_class.remote(self._make_runner))
+        worker = Process(self._actor_class.remote(self._make_runner))
         self._loading[worker.actor.describe.remote()] = worker
-
-
-@dataclass
-class _Process:
-    """A worker."""
-
-    actor: Any
-    n_trials: int = 0
-    """Trials that it was handed."""
-
-
-@dataclass(frozen=True)
-class _Running:
-    """A trial that a worker was handed."""
-
-    worker: _Process
-    assignment: Assignment
-    until: float
-    """When it is given up, on the monotonic clock."""
 
 
 def _require_reachable(address: str) -> None:

@@ -31,7 +31,7 @@ def start_executor(settings: RunnerSettings, workers: int, address: str | None =
     maker = partial(make_runner, settings)
     if address == "local":  # says when a run is resumed that it leaves its cluster
         address = None
-    return WorkersExecutor(maker, workers, address, trial_timeout) if workers else InlineExecutor(maker)
+    return WorkersExecutor(maker, workers, address, trial_timeout, settings.most_packed) if workers else InlineExecutor(maker)
 
 
 def make_runner(settings: RunnerSettings) -> Runner:

@@ -11,6 +11,9 @@ from autopeft.tasks import Split, Task
 from autopeft.tasks.details import Detail
 from autopeft.training.backbone import BackboneSource
 
+MOST_BY_ITSELF = 4
+"""Trials under way at once on a GPU where nobody says how many."""
+
 
 @dataclass(frozen=True)
 class RunnerSettings:
@@ -36,6 +39,11 @@ class RunnerSettings:
     """The run's folder of trials, where a worker that sees it writes how a training goes. None: nowhere."""
     test: Split | None = None
     """Examples to report on. None while searching."""
+
+    @property
+    def most_packed(self) -> int:
+        """Trials that may be under way at once in a worker, whatever it runs on."""
+        return self.pack or MOST_BY_ITSELF
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,6 @@ from autopeft.training.seats import BYTES_PER_PARAMETER, MemoryForecast, Seat, S
 from autopeft.training.skeletons import skeleton
 from autopeft.training.turns import ALONE, Turn, Turns
 
-MOST_BY_ITSELF = 4
-"""Trials under way at once on a GPU where nobody says how many."""
-
 
 class Place(NamedTuple):
     """What a trial under way has for itself."""
@@ -91,7 +88,7 @@ class TrialRunner:
         # What one trial's modules leave as they were must not require gradient in another's.
         self._loaded.model.requires_grad_(False)
         self._hidden_states = HiddenStates(self._loaded.model, self._topology, example_batch, settings.cache_bytes)
-        self._pack = settings.pack or (MOST_BY_ITSELF if self._device.type == "cuda" else 1)
+        self._pack = settings.pack or (settings.most_packed if self._device.type == "cuda" else 1)
         self.turns = Turns(self._device)
         self._meter = Meter(self._device)
         self._n_threads = torch.get_num_threads()

@@ -3,6 +3,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
 import pytest
 
@@ -45,8 +46,32 @@ class FakeRunner:
         return Outcome(assignment, error=str(os.getpid()), out_of_memory=assignment.trial >= 200)
 
 
+class PackedRunner(FakeRunner):
+    """Takes three at once: trials below 10 end only when three have met; of the rest trial n, from 20 on, takes n / 20 seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._meeting = threading.Barrier(3)
+
+    def describe(self) -> BackboneFacts:
+        return replace(FACTS, pack=3)
+
+    def run(self, assignment: Assignment) -> Outcome:
+        if assignment.trial < 10:
+            self._meeting.wait(timeout=30)
+        elif 20 <= assignment.trial < 99:
+            time.sleep(assignment.trial / 20)
+        else:
+            time.sleep(0.2)  # so that it has company
+        return super().run(assignment)
+
+
 def make_runner() -> Runner:
     return FakeRunner()
+
+
+def make_packed_runner() -> Runner:
+    return PackedRunner()
 
 
 def refuse() -> Runner:
@@ -123,6 +148,33 @@ def test_a_trial_that_hangs_is_given_up_and_loading_is_not_counted(ray_address: 
         for trial in (2, 3):
             executor.submit(assignment(trial))
         assert {executor.next_outcome().assignment.trial for _ in range(2)} == {2, 3}
+
+
+def test_a_worker_takes_several_trials_at_once_and_those_beside_one_that_kills_it_are_tried_again(ray_address: str) -> None:
+    with closing(WorkersExecutor(make_packed_runner, 1, ray_address, most_packed=3)) as executor:
+        assert executor.describe().pack == executor.capacity == 3
+        for trials in ((0, 1, 2), (13, 20, 24)):
+            for trial in trials:
+                executor.submit(assignment(trial))
+            found = {outcome.assignment.trial: outcome for outcome in (executor.next_outcome() for _ in trials)}
+            assert {trial for trial, outcome in found.items() if outcome.lost} == {13} & set(trials)
+            assert all(outcome.error.isdigit() for trial, outcome in found.items() if trial != 13)
+
+
+def test_a_trial_that_hangs_costs_those_beside_it_their_worker_only(ray_address: str) -> None:
+    """Its time runs half as fast while it shares the worker."""
+    with closing(WorkersExecutor(make_packed_runner, 1, ray_address, trial_timeout=2.0, most_packed=3)) as executor:
+        executor.describe()
+        executor.submit(assignment(99))
+        time.sleep(1.5)
+        executor.submit(assignment(34))
+        began = time.monotonic()
+        first = executor.next_outcome()
+        assert time.monotonic() - began > 0.9  # by the clock it had half a second left
+        second = executor.next_outcome()
+        assert first.error == "it ran longer than 2 s (--trial-timeout)"
+        assert (first.assignment.trial, second.assignment.trial) == (99, 34)
+        assert second.error.isdigit()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
