@@ -126,7 +126,7 @@ def searched(path: Path, own: Own, kind: str, n_trials: int, **more: Any) -> aut
     """Return a search, which goes on if it was interrupted."""
     if (path / "study.db").exists():
         return autopeft.resume(path, trials=n_trials)
-    return autopeft.search(**own, kind=kind, trials=n_trials, workers=0, out=path, max_failed=1.0, **more)
+    return autopeft.search(**own, kind=kind, trials=n_trials, workers=0, out=path, max_failed=1.0, confirm=0, **more)
 
 
 def answers_are_the_same(exported: Path, run: Path, trial: int, train: Path, folder: Path) -> bool:
