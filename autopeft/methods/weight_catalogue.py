@@ -15,6 +15,8 @@ from autopeft.methods.topology import Linear, Topology
 from autopeft.methods.weight_method import WeightMethod, weight_method
 
 _SEED = 0
+_GRALORA_BLOCKS = 2
+"""Blocks a side of a weight."""
 _RANKS = (1, 2, 4, 8, 16, 32, 64)
 _RANK: dict[str, Any] = {"size_name": "rank", "sizes": _RANKS}
 _BLOCK: dict[str, Any] = {"size_name": "block size", "sizes": (4, 8, 16, 32)}
@@ -293,8 +295,9 @@ METHODS: tuple[WeightMethod, ...] = (
         "a low-rank update for each block of the weight",
         "Jung et al., 2025, arXiv 2505.20355",
         "GraloraConfig",
-        lambda module, linears: {**_scaled_rank(module, linears), "gralora_k": 2},
+        lambda module, linears: {**_scaled_rank(module, linears), "gralora_k": _GRALORA_BLOCKS},
         forms.low_rank,
+        clash=lambda module: "" if module.size % _GRALORA_BLOCKS == 0 else f"{_GRALORA_BLOCKS} must divide it",
         size_name="rank",
         sizes=_RANKS[1:],
     ),
@@ -315,6 +318,7 @@ METHODS: tuple[WeightMethod, ...] = (
         "PsoftConfig",
         lambda module, linears: {"r": module.size, "psoft_alpha": module.size, "random_seed": _SEED},
         forms.psoft,
+        within=True,
         **_RANK,
         takes_transposed=False,
     ),

@@ -33,6 +33,7 @@ def weight_method(
     takes_transposed: bool = True,
     divides: str = "",
     sparse: bool = False,
+    within: bool = False,
     clash: Callable[[PeftModule], str] = lambda module: "",
     **more: Any,
 ) -> WeightMethod:
@@ -48,7 +49,8 @@ def weight_method(
         takes_transposed: Whether peft can wrap linears that keep their weight transposed.
         divides: Which of a linear's widths the size must divide: "fan_in", "fan_out" or "both".
         sparse: Whether the parameters are entries of the weight, of which there are only so many.
-        clash: Which options exclude each other, as a clause; empty if the module's don't.
+        within: Whether the size is at most the smaller of a linear's widths.
+        clash: Why a module can't be on any linear, such as options that exclude each other, as a clause; empty if it can.
         more: Other fields of `Method`.
     """
     defaults = {
@@ -65,7 +67,11 @@ def weight_method(
         paper=paper,
         count=over_linears(form),
         unfit=lambda module, topology: (
-            clash(module) or _indivisible(divides, module, topology) or (sparse and _too_many(form, module, topology)) or ""
+            clash(module)
+            or _indivisible(divides, module, topology)
+            or (sparse and _too_many(form, module, topology))
+            or (within and _too_wide(module, topology))
+            or ""
         ),
         peft_config=peft_config,
         arguments=arguments,
@@ -96,4 +102,11 @@ def _too_many(form: Form, module: PeftModule, topology: Topology) -> str:
     for linear in topology.linears(module.layers, module.targets):
         if form(module, linear) > linear.fan_in * linear.fan_out:
             return f"the weight of {linear.name} has only {linear.fan_in * linear.fan_out} entries"
+    return ""
+
+
+def _too_wide(module: PeftModule, topology: Topology) -> str:
+    for linear in topology.linears(module.layers, module.targets):
+        if module.size > (width := min(linear.fan_in, linear.fan_out)):
+            return f"it is at most the smaller width of {linear.name}, {width}"
     return ""

@@ -67,6 +67,8 @@ def test_full_fine_tuning_is_everything_but_the_head() -> None:
         (PeftModule("oft", 5, (0,)), "of size 5: the size must divide the width 32"),
         (PeftModule("compacter", 6, (0,)), "the number of terms, 4, must divide 6"),
         (PeftModule("loreft", 64, (0,)), "at most the hidden size, 32"),
+        (PeftModule("gralora", 3, (0,)), "of size 3: 2 must divide it"),
+        (PeftModule("psoft", 33, (0,)), "at most the smaller width of .*, 32"),
         (PeftModule("last_layers", 4), "it has 3 layers"),
         (PeftModule("prefix", 4, (0,), options={"mlp_width": -1}), "width is 0 or more"),
     ],
