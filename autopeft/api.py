@@ -210,7 +210,16 @@ class SearchResult:
             )
             return summarise(retraining.retrain(run, tuned.candidates, request, listener))
 
-    def export(self, trial: int | str, to: str, out: str | Path | None = None, *, lossy: bool = False, retrained: bool = False) -> Path:
+    def export(
+        self,
+        trial: int | str,
+        to: str,
+        out: str | Path | None = None,
+        *,
+        lossy: bool = False,
+        retrained: bool = False,
+        onto: str | None = None,
+    ) -> Path:
         """Export a trial; as `autopeft export`.
 
         Args:
@@ -219,13 +228,14 @@ class SearchResult:
             out: Folder to write; the run's exports/<trial>-<target> if not given.
             retrained: Take what `retrain` trained, the best seed, and not what the search did.
             lossy: Go on where the target can't express all of the trial; LOST.md in the folder lists what is not in it.
+            onto: Which weights of a quantised backbone to merge into, "dequantised" or "original".
 
         Raises:
             AutopeftError: There is no such trial or target, or the target can't express the configuration.
         """
         run = RunDirectory.open(self.path)
         number = choose(run, wish=trial)[0].number if isinstance(trial, str) else trial
-        return export_trial(run, number, to, Path(out) if out is not None else None, lossy=lossy, retrained=retrained)
+        return export_trial(run, number, to, Path(out) if out is not None else None, lossy=lossy, retrained=retrained, onto=onto)
 
     def predictor(self, trial: int | str = "best", *, retrained: bool = False) -> "Predictor":
         """Load a trial's model for use on new examples; as `autopeft predict`.
@@ -297,6 +307,7 @@ def search(
     label: str | None = None,
     model: StrPath | None = None,
     trust_remote_code: bool = False,
+    quantize: str = "none",
     data_dir: StrPath | None = None,
     space: StrPath = "default",
     plugins: StrPath | Sequence[StrPath] = (),
@@ -345,6 +356,7 @@ def search(
         label: Column of own data to predict; one of a usual name if not given.
         model: A hub id or a folder; None: all-MiniLM-L6-v2.
         trust_remote_code: Let Python code run that the model brings along, with all your rights.
+        quantize: Keep the model's frozen linears in few bits: "nf4" or "int8" by bitsandbytes, "torchao-int8" by torchao; or "none".
         data_dir: A folder with one sub-folder of files a task; None: the one that AUTOPEFT_DATA names.
         space: A search space by name, or a YAML file.
         plugins: Own Python files that register methods or tasks.

@@ -20,6 +20,7 @@ from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.samplers.registry import require_sampler
 from autopeft.space.reader import is_space_file
 from autopeft.tasks import family_class
+from autopeft.training.backbone import NO_QUANTISATION, QUANTISATIONS
 
 PORTFOLIO, NONE = "portfolio", "none"
 """What `SearchRequest.start` takes beside the presets."""
@@ -63,6 +64,8 @@ class SearchRequest:
     model: str | None = None
     trust_remote_code: bool = False
     """Let Python code run that the model brings along, with all rights of the user, wherever the model is loaded."""
+    quantize: str = NO_QUANTISATION
+    """How the backbone's frozen linears are quantised, one of `QUANTISATIONS`."""
     data_dir: str | None = None
     space: str = "default"
     plugins: tuple[str, ...] = ()
@@ -137,6 +140,8 @@ class SearchRequest:
             object.__setattr__(self, "space", absolute(self.space))
         if self.kind is not None:
             family_class(self.kind)
+        if self.quantize not in QUANTISATIONS:
+            raise UnknownNameError("quantisation", self.quantize, QUANTISATIONS)
         self._require_one_source()
         for name, least in {"trials": 1, "workers": 0, "seed": 0, "confirm": 0}.items():
             value = getattr(self, name)

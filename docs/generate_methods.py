@@ -9,7 +9,7 @@ from pathlib import Path
 from autopeft.configuration import Configuration
 from autopeft.errors import UnsupportedError
 from autopeft.methods.counting import resolve
-from autopeft.methods.method import Method
+from autopeft.methods.method import ANY_SCHEME, Method
 from autopeft.methods.presets import PRESETS
 from autopeft.methods.registry import all_methods
 from tests.methods.families import FAMILIES, subject
@@ -23,7 +23,9 @@ MISSING = {
     "Polyhistor (arXiv 2210.03265)": "several tasks at once, which its hypernetwork is shared by",
     "connected adapters for retrieval (SIGIR 2022)": "a module that two encoders share",
     "token pruning (arXiv 2201.03327), SPT (arXiv 2312.10365)": "layers that leave out tokens, weights of attention or hidden units",
-    "RoSTE (arXiv 2502.09003)": "quantised backbones",
+    "RoSTE (arXiv 2502.09003)": "full fine-tuning with weights, activations, keys and values rounded to few bits after rotations that are "
+    "chosen as it trains: straight-through gradients as a `WeightChange`, rotations folded into neighbouring linears, kernels to run the "
+    "result. [Quantised backbones](quantised.md) are another thing: frozen, and what is trained over them is not rounded",
 }
 """By method, what it would take."""
 PAGE = Path(__file__).parent / "methods.md"
@@ -48,7 +50,17 @@ def table(columns: list[str], rows: list[list[str]]) -> Iterator[str]:
 def describe(method: Method) -> list[str]:
     options = ", ".join(f"`{option.name}`" for option in method.options) or "-"
     merges = "yes" if method.merges else "no"
-    return [f"`{method.name}`", method.kind, method.summary, method.size_name or "-", options, method.needs, merges, method.paper]
+    size = method.size_name or "-"
+    return [f"`{method.name}`", method.kind, method.summary, size, options, method.needs, merges, over_quantised(method), method.paper]
+
+
+def over_quantised(method: Method) -> str:
+    """Return in a word or two whether a method stands over quantised linears."""
+    exceptions = [f"{scheme}" for scheme in method.not_over]
+    exceptions += [f"{scheme} with `{option.name}`" for option in method.options for scheme in option.not_over]
+    if method.not_over == ANY_SCHEME:
+        return "no"
+    return f"yes, but not {', '.join(exceptions)}" if exceptions else "yes"
 
 
 def page() -> str:
@@ -63,7 +75,7 @@ def page() -> str:
         marks.append([f"`{method.name}`", *("-" if reasons[family] else "yes" for family in FAMILIES)])
     lines = ["# PEFT methods", "", "<!-- Written by docs/generate_methods.py; a test compares it. -->", ""]
     lines += [f"{len(methods)} methods, tested on {len(FAMILIES)} families of models.", ""]
-    columns = ["method", "kind", "what is trained", "size", "options", "needs", "merges", "paper"]
+    columns = ["method", "kind", "what is trained", "size", "options", "needs", "merges", "over [quantised](quantised.md) linears", "paper"]
     lines += table(columns, [describe(method) for method in methods])
     lines += ["## Presets", ""]
     lines += table(["preset", "what it is", "paper"], [[f"`{preset.name}`", preset.summary, preset.paper] for preset in PRESETS.values()])

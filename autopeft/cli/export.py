@@ -26,6 +26,13 @@ def export(
         bool, typer.Option("--lossy", help="Go on where the target can't express all of the trial; LOST.md lists what is not in it.")
     ] = False,
     retrained: Annotated[bool, typer.Option("--retrained", help="What autopeft retrain made of it: of its seeds the best.")] = False,
+    onto: Annotated[
+        str | None,
+        typer.Option(
+            help="Weights to merge into where the backbone was quantised: dequantised, which compute what was trained, or original.",
+            show_default="dequantised",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write, new or empty.", show_default="RUN/exports/<trial>-<target>")] = None,
 ) -> None:
     """Export a trial, whole, or say what would be lost.
@@ -55,4 +62,4 @@ def export(
 
     directory = RunDirectory.open(run)
     number = choose(directory, wish=pick)[0].number if trial is None else trial
-    typer.echo(export_trial(directory, number, to or "merged", out, lossy=lossy, retrained=retrained))
+    typer.echo(export_trial(directory, number, to or "merged", out, lossy=lossy, retrained=retrained, onto=onto))

@@ -103,6 +103,9 @@ def search(
     trust_remote_code: Annotated[
         bool, _option("--trust-remote-code", panel=_DATA, text="Run Python code that the model brings along, with all your rights.")
     ] = False,
+    quantize: Annotated[
+        str, _option("--quantize", panel=_DATA, text="Keep the model's frozen linears in few bits: nf4, int8, torchao-int8, or none.")
+    ] = "none",
     space: Annotated[
         str, _option("--space", panel=_DATA, text="A search space by name, or a YAML file.", autocompletion=completion.spaces)
     ] = "default",

@@ -131,7 +131,7 @@ def _write(trial: FinishedTrial, kept: Sequence[PeftModule], lost: Sequence[str]
         folder / "head_config.json",
         {"config": None, "name": None, "label2id": labels, "num_labels": max(1, len(trial.task.labels)), **about},
     )
-    write_card(replace(trial, task=task), folder, "adapters", lost)
+    write_card(replace(trial, task=task), folder, "adapters", lost, model=trained.model)
     return task
 
 

@@ -45,6 +45,10 @@ def _files(recipe: Recipe) -> dict[str, str]:
     }
     if recipe.trust_remote_code:
         config["trust_remote_code"] = True
+    if recipe.quantize == "nf4":
+        config |= {"adapter": "qlora", "load_in_4bit": True}
+    if recipe.quantize == "int8":
+        config["load_in_8bit"] = True
     if recipe.special:
         # Keys are regular expressions, matched against the end of a linear's name.
         config["lora_rank_pattern"] = {name: linear.rank for name, linear in recipe.special.items()}

@@ -9,6 +9,7 @@ import yaml
 
 from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.formatting import circumstances, data_lines, metric_lines
+from autopeft.export.quantised_loading import LoadingCode, loading_code
 from autopeft.tasks import family_of
 from autopeft.tasks.registry import find
 
@@ -27,7 +28,7 @@ _FRESH_HEAD = "# transformers warns that the head is new: the adapter brings the
 _LIBRARY = {"peft": "peft", "merged": "transformers", "adapters": "adapters"}
 
 
-def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[str] = ()) -> None:
+def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[str] = (), note: str = "", model: Any = None) -> None:
     """Write README.md: metadata, what it is, metrics, data, configuration, and a snippet that loads it.
 
     Args:
@@ -35,13 +36,18 @@ def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[st
         folder: Where.
         form: The form that it has there.
         lost: What of the trial the folder does not hold; its metrics then are not the export's.
+        note: What else is to be said before the metrics.
+        model: The backbone as it was loaded, of which the snippet loads another; None where the folder holds the model itself.
     """
     family = family_of(trial.task)
+    quantised = loading_code(trial, model) if model is not None else LoadingCode()
     snippet = Template((_TEMPLATES / f"load_{form}.py.txt").read_text(encoding="utf-8")).substitute(
         model=repr(trial.model_reference),
         trust=", trust_remote_code=True" if trial.backbone.trust_remote_code else "",
         auto_model=family.auto_model,
         processor=family.processor,
+        imports=quantised.imports,
+        quantised=quantised.argument,
         padding=_PADDING if family.processor == "AutoTokenizer" else "",
         arguments="".join(f", {name}={value!r}" for name, value in family.model_arguments.items()),
         fresh_head=_FRESH_HEAD if family.has_fresh_head else "",
@@ -52,7 +58,7 @@ def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[st
         title=f"{trial.task.name}: {trial.configuration.describe()}",
         what=_WHAT[form].format(head=" with its task head" if family.has_fresh_head else ""),
         besides=" besides the task head" if family.has_fresh_head else "",
-        part=f"**It is a part of the trial, and the metrics are the whole trial's.** Not in it: {'; '.join(lost)}.\n\n" if lost else "",
+        part=f"**It is a part of the trial, and the metrics are the whole trial's.** Not in it: {'; '.join(lost)}.\n\n" if lost else note,
         run=trial.run,
         trial=trial.record.number,
         model=trial.model_reference,

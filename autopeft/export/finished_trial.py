@@ -149,7 +149,7 @@ def _found_again(backbone: BackboneSource, *, offline: bool) -> BackboneSource:
     if Path(backbone.path).is_dir():
         return backbone
     try:
-        found = find_backbone(backbone.name, offline=offline, trust_remote_code=backbone.trust_remote_code)
+        found = find_backbone(backbone.name, offline=offline, trust_remote_code=backbone.trust_remote_code, quantize=backbone.quantize)
     except AutopeftError:  # what an export doesn't need may be gone; what needs it says so
         return backbone
     return found if found.sha256 == backbone.sha256 else backbone

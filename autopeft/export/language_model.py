@@ -48,6 +48,8 @@ class Recipe:
     """Room in a sequence for the names of the columns and the label, besides the texts."""
     trust_remote_code: bool
     """Whether Python code that the model brings along may run."""
+    quantize: str
+    """How the model's frozen linears are quantised, one of `QUANTISATIONS`; torchao's are counted as lost."""
 
     @property
     def special(self) -> dict[str, LowRank]:
@@ -123,6 +125,7 @@ def _learnt(trial: FinishedTrial, trainer: Trainer) -> list[str]:
     return [
         *([head] if family.has_fresh_head else []),
         *([batches] if budget.batch_tokens is not None else []),
+        *(["what torchao quantised in the backbone"] if trial.backbone.quantize == "torchao-int8" else []),
         f"what the trial learnt: {trainer.name} trains anew, and the trial's metrics don't carry over",
     ]
 
@@ -180,6 +183,7 @@ def _recipe(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained
         n_train=n_train,
         label_tokens=LABEL_TOKENS if family_of(trial.task).has_fresh_head else 0,
         trust_remote_code=trial.backbone.trust_remote_code,
+        quantize=trial.backbone.quantize,
     )
 
 

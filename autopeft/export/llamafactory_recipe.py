@@ -48,6 +48,8 @@ def _files(recipe: Recipe) -> dict[str, str]:
     }
     if recipe.trust_remote_code:
         config["trust_remote_code"] = True
+    if bits := {"nf4": 4, "int8": 8}.get(recipe.quantize):
+        config |= {"quantization_bit": bits, "quantization_method": "bnb"}
     if recipe.options["pissa"]:
         config |= {"pissa_init": True, "pissa_iter": -1}
     described = {name: {"file_name": f"{name}.jsonl", "columns": _COLUMNS} for name in ("train", "validation")}

@@ -58,7 +58,7 @@ def _write(trial: FinishedTrial, kept: Configuration, lost: Sequence[str], folde
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     trained.processor.save_pretrained(folder)
-    write_card(replace(trial, task=task), folder, "peft", lost)
+    write_card(replace(trial, task=task), folder, "peft", lost, model=trained.model)
     return task
 
 

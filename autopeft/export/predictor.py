@@ -126,7 +126,7 @@ def _backbone(found: Description) -> BackboneSource:
     """Return the backbone from where the search had it, or from where its name leads here."""
     known = found.backbone
     name = known.path if Path(known.path).is_dir() else known.name
-    source = find_backbone(name, trust_remote_code=known.trust_remote_code)
+    source = find_backbone(name, trust_remote_code=known.trust_remote_code, quantize=known.quantize)
     if source.sha256 != known.sha256:
         raise InvalidInputError("the backbone's weights are not those that the adapter was trained on", value=source.path)
     return source

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from autopeft.errors import UnknownNameError
-from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.plan import ExportPlan
 
-Planner = Callable[[FinishedTrial], ExportPlan]
-"""Says what a trial would lose in a target's form, and how to write what is left.
+Planner = Callable[..., ExportPlan]
+"""Says what a trial, its first argument, would lose in a target's form, and how to write what is left.
 
 Raises:
     UnsupportedError: Nothing of use would be left.

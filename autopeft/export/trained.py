@@ -9,6 +9,8 @@ from autopeft.export.finished_trial import FinishedTrial
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.checkpoint import load
 from autopeft.tasks import family_of
+from autopeft.training.backbone import NO_QUANTISATION
+from autopeft.training.device import pick_device
 from autopeft.training.model import example_inputs, load_model
 
 
@@ -24,14 +26,16 @@ class TrainedModel:
     """A tiny batch, as arguments of the forward pass."""
 
 
-def load_trained(trial: FinishedTrial) -> TrainedModel:
-    """Load a trial's backbone and put its adapter onto it.
+def load_trained(trial: FinishedTrial, *, any_quantisation: bool = False) -> TrainedModel:
+    """Load a trial's backbone and put its adapter onto it; `any_quantisation` as in `autopeft.methods.checkpoint.load`.
 
     Raises:
         UnavailableError: The backbone can't be loaded.
         VerificationError: The adapter is of another backbone, or holds other tensors than its configuration names.
     """
     family = family_of(trial.task)
-    loaded = load_model(trial.backbone, family)
+    # Another device may quantise otherwise than the one that trials ran on.
+    loaded = load_model(trial.backbone, family, "cpu" if trial.backbone.quantize == NO_QUANTISATION else pick_device())
     batch = example_inputs(loaded, family)
-    return TrainedModel(loaded.model, loaded.processor, load(loaded.model, trial.adapter, batch), batch)
+    applied = load(loaded.model, trial.adapter, batch, any_quantisation=any_quantisation)
+    return TrainedModel(loaded.model, loaded.processor, applied, batch)

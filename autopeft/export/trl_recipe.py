@@ -44,6 +44,10 @@ def _files(recipe: Recipe) -> dict[str, str]:
     }
     if recipe.trust_remote_code:
         config["trust_remote_code"] = True
+    if recipe.quantize == "nf4":
+        config |= {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "use_bnb_nested_quant": True}
+    if recipe.quantize == "int8":
+        config["load_in_8bit"] = True
     return {"sft.yaml": yaml.safe_dump(config, sort_keys=False)}
 
 

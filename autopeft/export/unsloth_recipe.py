@@ -20,6 +20,7 @@ def _files(recipe: Recipe) -> dict[str, str]:
     script = template.substitute(
         model=repr(recipe.model),
         trust=", trust_remote_code=True" if recipe.trust_remote_code else "",
+        quantised=f"load_in_4bit={recipe.quantize == 'nf4'}" + (", load_in_8bit=True" if recipe.quantize == "int8" else ""),
         sequence_length=recipe.sequence_length,
         rank=recipe.common.rank,
         alpha=recipe.alpha,

@@ -16,7 +16,14 @@ LOST = "LOST.md"
 
 
 def export_trial(
-    run: RunDirectory, number: int, target: str, out: Path | None = None, *, lossy: bool = False, retrained: bool = False
+    run: RunDirectory,
+    number: int,
+    target: str,
+    out: Path | None = None,
+    *,
+    lossy: bool = False,
+    retrained: bool = False,
+    onto: str | None = None,
 ) -> Path:
     """Write a trial in a target's form.
 
@@ -27,6 +34,7 @@ def export_trial(
         out: Folder to write, which must not exist or be empty. None: `exports/<number>-<target>` in the run, with -retrained where it is.
         lossy: Go on where the target can't express all of the trial; `LOST.md` in the folder then lists what is not in it.
         retrained: Take what `autopeft retrain` trained, the best seed, and not what the search did.
+        onto: Of a quantised backbone, which weights to merge into, "dequantised" or "original"; for the target "merged" alone.
 
     Returns:
         The folder.
@@ -38,11 +46,13 @@ def export_trial(
         UnavailableError: The trial's backbone or data is needed and can't be loaded.
     """
     planner = get_target(target).planner
+    if onto is not None and target != "merged":
+        raise InvalidInputError("--onto is for --to merged alone", value=target, remedy="Leave one of them out.")
     out = out or run.exports_path / f"{number:04d}-{target}{'-retrained' if retrained else ''}"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InvalidInputError("the output folder is in use", value=str(out), remedy="Give another --out, or remove it.")
     trial = read_retrained(run, number) if retrained else read_trial(run, number)
-    plan = planner(trial)
+    plan = planner(trial) if onto is None else planner(trial, onto)
     if plan.lost and not lossy:
         raise UnsupportedError(
             f"the {target} form can't express all of trial {number}; it would lose: {'; '.join(plan.lost)}",

@@ -109,7 +109,7 @@ def prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) ->
     data = replace(data, notes=(*data.notes, *findings(data, request.budget(data.task.low_cost))))
     directions = {name: metric.direction for name, metric in family_of(data.task).metrics.items()}
     objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), directions)
-    backbone = find_backbone(request.model, offline=request.offline, trust_remote_code=request.trust_remote_code)
+    backbone = find_backbone(request.model, offline=request.offline, trust_remote_code=request.trust_remote_code, quantize=request.quantize)
     with closing(_start(request, backbone, data)) as executor:
         facts = executor.describe()
         topology = facts.topology

@@ -152,7 +152,7 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
     for path in asked.plugins:
         import_plugin(path)
     data = load_data(asked, with_test=True)
-    backbone = find_backbone(asked.model, offline=asked.offline, trust_remote_code=asked.trust_remote_code)
+    backbone = find_backbone(asked.model, offline=asked.offline, trust_remote_code=asked.trust_remote_code, quantize=asked.quantize)
     if request.model is None:
         require_weights(backbone, run.settings()["model"])
     budget = _budget(asked, data, request, folder, run)

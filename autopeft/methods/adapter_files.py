@@ -1,8 +1,8 @@
 """The files of a saved adapter: what stands in them, and how they are written.
 
-An adapter is two files. `adapter.json` holds the configuration, the backbone's identity (a digest of each of its tensors), the head's
-names, library versions and the caller's metadata; `adapter.safetensors` holds the trained tensors by their names in the model. Nothing
-is ever pickled.
+An adapter is two files. `adapter.json` holds the configuration, the backbone's identity (a digest of each of its tensors, and how they are
+quantised), the head's names, library versions and the caller's metadata; `adapter.safetensors` holds the trained tensors by their names
+in the model. Nothing is ever pickled.
 """
 
 import json
@@ -83,6 +83,7 @@ def _describe(trained: Trained, metadata: Mapping[str, Any]) -> str:
         "backbone": {
             "name": topology.model_name,
             "class": topology.model_class,
+            "quantization": topology.quantisation,
             "tensors": {tensor.name: tensor.digest for tensor in topology.backbone()},
         },
         "head": list(topology.head),

@@ -97,10 +97,17 @@ class AppliedModules:
         The trained head stays. `eject` still brings back the model as it was before `apply`.
 
         Raises:
-            UnsupportedError: A module cannot be folded.
+            UnsupportedError: A module cannot be folded, or the model's weights are quantised.
             InvalidInputError: The modules are no longer on the model.
         """
         self._require_in_place()
+        if self.topology.quantisation:
+            raise UnsupportedError(
+                "nothing is merged into quantised weights, which would round it off",
+                value=self.topology.quantisation,
+                remedy="Save the adapter, load it with any_quantisation=True onto the model without quantisation, and merge there; "
+                "autopeft export --to merged does so.",
+            )
         resolved = resolve(self.configuration, self.topology)
         if lasting := [Configuration((module,)).describe() for method, module in resolved if not method.merges_with(module)]:
             raise UnsupportedError("a configuration merges only if each of its modules does", value=lasting)

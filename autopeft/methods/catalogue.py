@@ -2,7 +2,7 @@
 
 from autopeft.configuration import PeftModule
 from autopeft.methods import closed_forms
-from autopeft.methods.method import GATED, Method, Option
+from autopeft.methods.method import ANY_SCHEME, GATED, Method, Option
 from autopeft.methods.topology import ALL_ROLES, Block, Topology
 from autopeft.methods.weight_forms import dsee, over_linears, sparse_entries, sparse_entries_of
 from autopeft.methods.weight_method import no_linears
@@ -88,6 +88,7 @@ METHODS = (
         count=sparse_entries,
         needs="linears",
         unsupported=no_linears,
+        not_over=ANY_SCHEME,
         unfit=_no_stages,
         size_name="entries in a thousand",
         sizes=(1, 5, 10, 50, 100),
@@ -106,6 +107,7 @@ METHODS = (
         count=over_linears(dsee),
         needs="linears",
         unsupported=no_linears,
+        not_over=ANY_SCHEME,
         unfit=_too_large,
         size_name="rank",
         sizes=(1, 2, 4, 8, 16, 32, 64),
@@ -123,6 +125,7 @@ METHODS = (
         count=over_linears(sparse_entries_of),
         needs="linears",
         unsupported=no_linears,
+        not_over=ANY_SCHEME,
         unfit=lambda module, topology: "it is the number of entries in a thousand" if module.size > 1000 else "",
         size_name="entries in a thousand",
         sizes=(1, 5, 10, 50, 100),

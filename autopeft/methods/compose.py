@@ -12,6 +12,7 @@ from autopeft.methods.counting import count_parameters, resolve
 from autopeft.methods.discovery import discover
 from autopeft.methods.hook import TrainingHook
 from autopeft.methods.method import Method
+from autopeft.methods.quantised import keep_as_packed
 from autopeft.methods.snapshot import Snapshot, stand_in
 from autopeft.methods.topology import Topology
 
@@ -44,6 +45,7 @@ def apply(
     snapshot = Snapshot(model)
     try:
         model.autopeft_applied = True  # type: ignore[assignment]
+        keep_as_packed(model)
         head = _stand_in_head(model, topology)
         modules, hooks = [], []
         for method, module in resolved:

@@ -97,7 +97,7 @@ def _resolve(module: PeftModule, topology: Topology) -> tuple[Method, PeftModule
         raise UnsupportedError(f"{topology.model_class} cannot take {method.name}: {reason}")
     complete = method.complete(module)
     _check_layers(method, complete, topology)
-    if reason := method.unfit(complete, topology):
+    if reason := method.objection_to(complete, topology):
         raise UnsupportedError(f"{topology.model_class} cannot take {method.name} of size {module.size}: {reason}")
     return method, complete
 

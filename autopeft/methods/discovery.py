@@ -19,9 +19,10 @@ from transformers.pytorch_utils import Conv1D
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.hub import one_line
 from autopeft.methods.attention import backend, redirect
-from autopeft.methods.fingerprint import digest
+from autopeft.methods.fingerprint import parameter_digest
 from autopeft.methods.head import head_parameter_names, parameters_not_loaded
 from autopeft.methods.outputs import first_tensor
+from autopeft.methods.quantised import keep_as_packed, quantised
 from autopeft.methods.snapshot import Snapshot
 from autopeft.methods.topology import Attention, Block, Linear, Role, Tensor, Topology
 
@@ -84,6 +85,7 @@ def _observe(model: nn.Module, batch: Mapping[str, Any], blocks: Mapping[str, nn
     snapshot = Snapshot(model)
     try:
         model.eval()
+        keep_as_packed(model)
         for name, block in blocks.items():
             _watch(name, block, observed)
         with torch.no_grad():
@@ -344,15 +346,20 @@ def _head(model: nn.Module, extra_trainable: Sequence[str]) -> tuple[str, ...]:
 def _tensors(model: nn.Module, blocks: Sequence[Block], head: frozenset[str]) -> tuple[Tensor, ...]:
     all_frozen = not any(parameter.requires_grad for parameter in model.parameters())
     norms = {name for name, module in model.named_modules() if is_norm(module)}
-    return tuple(
-        Tensor(
+
+    def describe(name: str, parameter: nn.Parameter) -> Tensor:
+        owner_name, _, leaf = name.rpartition(".")
+        owner = model.get_submodule(owner_name)
+        kept = quantised(owner, parameter)
+        return Tensor(
             name=name,
-            shape=tuple(parameter.shape),
+            shape=tuple(parameter.shape) if kept is None else kept.shape,
             block=next((block.index for block in blocks if name.startswith(f"{block.name}.")), None),
-            is_bias=name.rsplit(".", 1)[-1] == "bias",
-            is_norm=name.rsplit(".", 1)[0] in norms,
+            is_bias=leaf == "bias",
+            is_norm=owner_name in norms,
             is_fixed=not (parameter.requires_grad or all_frozen),
-            digest="" if name in head else digest(parameter),
+            digest="" if name in head else parameter_digest(owner, parameter),
+            quantisation="" if kept is None else kept.scheme,
         )
-        for name, parameter in model.named_parameters()
-    )
+
+    return tuple(describe(name, parameter) for name, parameter in model.named_parameters())

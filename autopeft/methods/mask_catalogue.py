@@ -2,7 +2,7 @@
 
 from autopeft.configuration import PeftModule
 from autopeft.methods import mask_forms
-from autopeft.methods.method import Method, Option
+from autopeft.methods.method import ANY_SCHEME, Method, Option
 from autopeft.methods.topology import Topology
 
 _INJECT = "autopeft.methods.mask:inject"
@@ -36,6 +36,7 @@ METHODS = (
         paper="Ben Zaken et al., 2021, arXiv 2106.10199",
         inject=_INJECT,
         selects=mask_forms.biases,
+        not_over=ANY_SCHEME,  # bitsandbytes rounds the biases of its linears to the type that they compute in
         needs="biases",
         unsupported=_no_biases,
         merges=True,
@@ -58,6 +59,7 @@ METHODS = (
         paper="Lee et al., 2019, arXiv 1911.03090",
         inject=_INJECT,
         selects=mask_forms.last_layers,
+        not_over=ANY_SCHEME,
         unfit=_more_than_there_are,
         size_name="number of layers",
         sizes=(1, 2, 4, 8),
@@ -71,6 +73,7 @@ METHODS = (
         paper="Devlin et al., 2018, arXiv 1810.04805",
         inject=_INJECT,
         selects=mask_forms.everything,
+        not_over=ANY_SCHEME,
         needs="nothing",
         unsupported=lambda topology: "",
         placed_in_layers=False,
@@ -83,6 +86,7 @@ METHODS = (
         paper="Howard and Ruder, 2018, arXiv 1801.06146",
         inject="autopeft.methods.gradual_unfreezing:inject",
         selects=mask_forms.everything,
+        not_over=ANY_SCHEME,
         unfit=_no_schedule,
         options=(
             Option("rate_decay", 2.6, "by which the learning rate is divided from each layer to the one below", (1.0, 2.6)),
@@ -98,6 +102,7 @@ METHODS = (
         paper="Hui et al., 2024, arXiv 2404.18466",
         inject="autopeft.methods.half:inject",
         selects=mask_forms.everything,
+        not_over=ANY_SCHEME,
         unfit=lambda module, topology: "there is at least one round" if int(module.options["rounds"]) < 1 else "",
         options=(Option("rounds", 4, "how often the half is drawn", (1, 4, 16)),),
         placed_in_layers=False,

@@ -21,6 +21,9 @@ Kind = Literal["mask", "weight", "block", "representation", "attention", "input"
 KINDS: tuple[Kind, ...] = ("mask", "weight", "block", "representation", "attention", "input")
 """What a method changes, in the order in which methods are injected: whatever wraps a module comes before what hooks into it."""
 
+ANY_SCHEME = ("any",)
+"""What stands for all schemes of quantisation in `Method.not_over`."""
+
 Injector = Callable[["nn.Module", PeftModule, Topology], "TrainingHook | None"]
 """Adds one module of a configuration to a model, and returns what it does while it is trained, if anything.
 
@@ -49,6 +52,8 @@ class Option:
     """The values worth searching. Empty: any value of the default's type."""
     lasts: bool = False
     """Whether a module with it on cannot be folded into the model's weights, although its method can."""
+    not_over: tuple[str, ...] = ()
+    """As in `Method`, of a module with it on."""
 
 
 GATED = Option(
@@ -78,6 +83,8 @@ class Method:
     """Why a block cannot take the method, as a clause; empty if it can. In a hybrid model some can and some can't."""
     unfit: Callable[[PeftModule, Topology], str] = lambda module, topology: ""
     """Why a model that can take the method cannot take this module of it, as a clause; empty if it can."""
+    not_over: tuple[str, ...] = ()
+    """The quantised weights over which it can't stand, by scheme, or `ANY_SCHEME`: as where it trains or reads linears' own weights."""
     size_name: str = ""
     """What its size is called, such as "rank". Empty: it has none, and takes size 1."""
     sizes: tuple[int, ...] = (1,)
@@ -113,8 +120,16 @@ class Method:
         """Return why no configuration of a model can hold the method, as a clause; empty if some can."""
         if reason := self.unsupported(topology):
             return reason
+        if _meets(self.not_over, topology):
+            return _quantised(topology)
         gaps = [self.gap(block) for block in topology.blocks]
         return gaps[0] if gaps and all(gaps) else ""
+
+    def objection_to(self, module: PeftModule, topology: Topology) -> str:
+        """Return why a model that can take the method cannot take this module of it, as a clause; empty if it can."""
+        if wanting := [one.name for one in self.options if module.options.get(one.name) and _meets(one.not_over, topology)]:
+            return f"{wanting[0]} needs weights as they are, and {_quantised(topology)}"
+        return self.unfit(module, topology)
 
     def layers_of(self, topology: Topology) -> frozenset[int]:
         """Return the layers that can take the method."""
@@ -151,6 +166,14 @@ class Method:
                 raise UnknownNameError(f"option of {self.name}", name, known)
             values[name] = _checked(self.name, known[name], value)
         return values
+
+
+def _meets(schemes: tuple[str, ...], topology: Topology) -> bool:
+    return bool(topology.schemes) and (schemes == ANY_SCHEME or not topology.schemes.isdisjoint(schemes))
+
+
+def _quantised(topology: Topology) -> str:
+    return f"its linears are quantised ({topology.quantisation})"
 
 
 def _checked(method: str, option: Option, value: Scalar) -> Scalar:

@@ -3,11 +3,12 @@
 Nothing here knows what a change looks like: modules added, wrapped or replaced, hooks, configs swapped on a module and attributes are
 all entries of some module's `__dict__`, so restoring those dictionaries undoes them all. Values of parameters need no copy, because
 nothing in this package writes into the backbone's own tensors: what is trained or merged is a clone that stands in for the original
-(`stand_in`), which the restored dictionaries bring back.
+(`stand_in`), which the restored dictionaries bring back. Bitsandbytes keeps what belongs to a quantised weight in objects of its own,
+which it changes as they are used: these are put back in the same way.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -25,15 +26,16 @@ class Snapshot:
 
     def __init__(self, model: nn.Module) -> None:
         self.modules = tuple(model.modules())
-        self._attributes = [(module, _shallow(vars(module))) for module in self.modules]
+        holders = (*self.modules, *_quantisation_states(self.modules))
+        self._attributes = [(holder, _shallow(vars(holder))) for holder in holders]
         # `.data` and not the parameter alone: some methods swap the tensor below a parameter.
         self._parameters = [(parameter, parameter.data, parameter.requires_grad) for parameter in model.parameters()]
         self._buffers = [(buffer, buffer.clone(), buffer._version) for buffer in model.buffers()]
 
     def restore(self) -> None:
         """Put everything back. Modules, parameters and dictionaries are the same objects as before."""
-        for module, attributes in self._attributes:
-            _put_back(vars(module), attributes)
+        for holder, attributes in self._attributes:
+            _put_back(vars(holder), attributes)
         for parameter, data, requires_grad in self._parameters:
             parameter.data = data
             parameter.requires_grad_(requires_grad)
@@ -53,6 +55,19 @@ def stand_in(model: nn.Module, originals: Iterable[nn.Parameter]) -> None:
         for name, parameter in module._parameters.items():
             if parameter is not None and id(parameter) in clones:
                 module._parameters[name] = clones[id(parameter)]
+
+
+def _quantisation_states(modules: Iterable[nn.Module]) -> Iterator[Any]:
+    """Yield bitsandbytes' parameters, and the objects in which they and their modules keep scales."""
+    for module in modules:
+        parameters = [parameter for parameter in module.parameters(recurse=False) if _is_bitsandbytes(parameter)]
+        yield from parameters
+        for holder in (module, *parameters):
+            yield from (value for value in vars(holder).values() if _is_bitsandbytes(value) and not isinstance(value, nn.Module))
+
+
+def _is_bitsandbytes(value: object) -> bool:
+    return type(value).__module__.partition(".")[0] == "bitsandbytes"
 
 
 def _shallow(attributes: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

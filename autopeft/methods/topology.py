@@ -100,6 +100,7 @@ class Tensor:
 
     name: str
     shape: tuple[int, ...]
+    """Of a quantised weight the shape of the weight that it stands for."""
     block: int | None
     """Index of the block that holds it, None outside the blocks."""
     is_bias: bool
@@ -109,6 +110,8 @@ class Tensor:
     """Whether the model itself keeps it as it is, such as sinusoidal positions: it required no gradient where others did."""
     digest: str
     """Fingerprint of its values, see `autopeft.methods.fingerprint`. Empty for the task head."""
+    quantisation: str = ""
+    """How it is quantised, such as "nf4"; empty if it is not."""
 
     @property
     def size(self) -> int:
@@ -157,6 +160,16 @@ class Topology:
         """Number of the head's parameters."""
         head = set(self.head)
         return sum(tensor.size for tensor in self.tensors if tensor.name in head)
+
+    @cached_property
+    def schemes(self) -> frozenset[str]:
+        """How weights are quantised, such as "nf4"; empty if none is."""
+        return frozenset(tensor.quantisation for tensor in self.tensors) - {""}
+
+    @property
+    def quantisation(self) -> str:
+        """The same in one text, with commas between several; empty if none is."""
+        return ", ".join(sorted(self.schemes))
 
     def layer_of(self, parameter: str) -> int | None:
         """Return the index of the block that holds a parameter of this name, one of a module among them; None outside the blocks."""

@@ -10,13 +10,14 @@ from typing import Any
 
 from autopeft.configuration import PeftModule
 from autopeft.methods import weight_forms as forms
-from autopeft.methods.method import GATED, Option
+from autopeft.methods.method import ANY_SCHEME, GATED, Option
 from autopeft.methods.topology import Linear, Topology
 from autopeft.methods.weight_method import WeightMethod, weight_method
 
 _SEED = 0
 _GRALORA_BLOCKS = 2
 """Blocks a side of a weight."""
+_TORCHAO_INT8 = "torchao Int8Tensor"
 _RANKS = (1, 2, 4, 8, 16, 32, 64)
 _RANK: dict[str, Any] = {"size_name": "rank", "sizes": _RANKS}
 _BLOCK: dict[str, Any] = {"size_name": "block size", "sizes": (4, 8, 16, 32)}
@@ -91,10 +92,18 @@ METHODS: tuple[WeightMethod, ...] = (
         options=(
             Option("alpha", None, "scale of the update; twice the rank when not given"),
             Option("dropout", 0.0, "dropout on the update's input"),
-            Option("dora", False, "learn magnitude and direction apart (Liu et al., 2024, arXiv 2402.09353)", (False, True)),
+            Option(
+                "dora", False, "learn magnitude and direction apart (Liu et al., 2024, arXiv 2402.09353)", (False, True), not_over=("int8",)
+            ),
             Option("rslora", False, "scale by 1/sqrt(rank) (Kalajdzievski, 2023, arXiv 2312.03732)", (False, True)),
             Option("b_rate", 1.0, "learning rate of the factor B, times the learning rate (LoRA+, arXiv 2402.12354)", (1.0, 4.0, 16.0)),
-            Option("pissa", False, "start from the principal singular vectors (Meng et al., 2024, arXiv 2404.02948)", (False, True)),
+            Option(
+                "pissa",
+                False,
+                "start from the principal singular vectors (Meng et al., 2024, arXiv 2404.02948)",
+                (False, True),
+                not_over=ANY_SCHEME,
+            ),
             GATED,
         ),
         clash=_gate_on_no_plain_update,
@@ -123,6 +132,7 @@ METHODS: tuple[WeightMethod, ...] = (
         forms.loha,
         **_RANK,
         takes_transposed=False,
+        not_over=ANY_SCHEME,
     ),
     weight_method(
         "lokr",
@@ -133,6 +143,7 @@ METHODS: tuple[WeightMethod, ...] = (
         forms.lokr,
         **_RANK,
         takes_transposed=False,
+        not_over=ANY_SCHEME,
     ),
     weight_method(
         "hira",
@@ -142,6 +153,7 @@ METHODS: tuple[WeightMethod, ...] = (
         _rank,
         forms.low_rank,
         **_RANK,
+        not_over=(_TORCHAO_INT8,),
     ),
     weight_method(
         "vera",
@@ -197,6 +209,7 @@ METHODS: tuple[WeightMethod, ...] = (
         size_name="number of reflections",
         sizes=(2, 4, 8, 16, 32),
         takes_transposed=False,
+        not_over=ANY_SCHEME,
     ),
     weight_method(
         "miss",
@@ -237,6 +250,7 @@ METHODS: tuple[WeightMethod, ...] = (
         divides="both",
         **_BLOCK,
         takes_transposed=False,
+        not_over=ANY_SCHEME,  # it adds in place to what a linear returns, which quantised ones forbid
     ),
     weight_method(
         "shira",
@@ -289,6 +303,7 @@ METHODS: tuple[WeightMethod, ...] = (
         forms.delora,
         **_RANK,
         takes_transposed=False,
+        not_over=ANY_SCHEME,
     ),
     weight_method(
         "gralora",
@@ -300,6 +315,7 @@ METHODS: tuple[WeightMethod, ...] = (
         clash=lambda module: "" if module.size % _GRALORA_BLOCKS == 0 else f"{_GRALORA_BLOCKS} must divide it",
         size_name="rank",
         sizes=_RANKS[1:],
+        not_over=ANY_SCHEME,  # it adds in place to what a linear returns, which quantised ones forbid
     ),
     weight_method(
         "glora",
@@ -310,6 +326,7 @@ METHODS: tuple[WeightMethod, ...] = (
         forms.glora,
         **_RANK,
         takes_transposed=False,
+        not_over=ANY_SCHEME,
     ),
     weight_method(
         "psoft",
@@ -321,6 +338,7 @@ METHODS: tuple[WeightMethod, ...] = (
         within=True,
         **_RANK,
         takes_transposed=False,
+        not_over=ANY_SCHEME,
     ),
     weight_method(
         "peanut",
@@ -331,5 +349,6 @@ METHODS: tuple[WeightMethod, ...] = (
         forms.peanut,
         **_RANK,
         takes_transposed=False,
+        not_over=ANY_SCHEME,
     ),
 )

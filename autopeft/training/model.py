@@ -11,11 +11,12 @@ from torch import nn
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.utils import logging as transformers_logging
 
-from autopeft.errors import UnavailableError
+from autopeft.errors import AutopeftError, UnavailableError
 from autopeft.methods.head import head_parameter_names
 from autopeft.methods.positions import n_positions
 from autopeft.tasks import Encoded, Family
 from autopeft.training.backbone import BackboneSource
+from autopeft.training.quantisation import loading_arguments, pooler_parameters, settled
 
 EXAMPLE_LENGTH, EXAMPLE_ROWS = 64, 2
 """Size of the batch that a model is looked at with."""
@@ -38,10 +39,11 @@ class LoadedModel:
 
 
 def load_model(source: BackboneSource, family: Family, device: torch.device | str = "cpu") -> LoadedModel:
-    """Load the backbone in float32, under the head that a task needs.
+    """Load the backbone in float32, its linears quantised where that is asked for, under the head that a task needs.
 
     Raises:
-        UnavailableError: The folder's files can't be read as a model.
+        UnavailableError: The folder's files can't be read as a model, or what quantises is not installed.
+        InvalidInputError: The checkpoint is quantised already, and another quantisation is asked for.
     """
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     previous = transformers_logging.get_verbosity()
@@ -53,16 +55,20 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
         config = AutoConfig.from_pretrained(source.path, **shared)
         family.configure(config)
         # Half-precision checkpoints load as they are stored by default; small updates would be lost in them.
-        model, report = getattr(transformers, family.auto_model).from_pretrained(
+        auto_class = getattr(transformers, family.auto_model)
+        model, report = auto_class.from_pretrained(
             source.path,
             config=config,
             dtype=torch.float32,
             output_loading_info=True,
             use_safetensors=True,
             ignore_mismatched_sizes=True,  # a head for other labels; anything else is refused below
+            **loading_arguments(source, auto_class, config, torch.device(device)),
             **shared,
         )
         processor = getattr(transformers, family.processor).from_pretrained(source.path, **shared, **family.processor_arguments)
+    except AutopeftError:
+        raise
     except Exception as error:  # several libraries read the files, and code that the model brings along may raise anything
         if isinstance(config, PreTrainedConfig) and "Unrecognized configuration class" in str(error):
             raise UnavailableError(
@@ -87,7 +93,8 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
             # A head that reads the last position, as XLNet's, must find the text's end there; the others work out where a text ends.
             processor.padding_side = "left" if getattr(model.config, "summary_type", None) == "last" else "right"
     fresh = set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}
-    return LoadedModel(model.to(device), processor, tuple(sorted(fresh | (_pooler(model) if family.has_fresh_head else set()))))
+    model = settled(model, fresh, torch.device(device))
+    return LoadedModel(model, processor, tuple(sorted(fresh | (pooler_parameters(model) if family.has_fresh_head else set()))))
 
 
 def _reason(error: Exception) -> str:
@@ -116,11 +123,6 @@ def _stand_in_for_padding(tokenizer: Any, config: Any, source: BackboneSource) -
         value=source.path,
         remedy="Set one, such as tokenizer.pad_token = '<pad>', and save the tokenizer into the model's folder again.",
     )
-
-
-def _pooler(model: nn.Module) -> set[str]:
-    pooler = getattr(model.base_model, "pooler", None)
-    return {f"{model.base_model_prefix}.pooler.{name}" for name, _ in pooler.named_parameters()} if isinstance(pooler, nn.Module) else set()
 
 
 def example_inputs(loaded: LoadedModel, family: Family) -> dict[str, torch.Tensor]:

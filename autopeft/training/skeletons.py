@@ -7,6 +7,7 @@ from torch import nn
 
 from autopeft.errors import UnsupportedError
 from autopeft.hub import one_line
+from autopeft.methods.quantised import eight_bits
 
 
 def skeleton(model: nn.Module) -> nn.Module:
@@ -26,6 +27,7 @@ def skeleton(model: nn.Module) -> nn.Module:
         memo[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False) if type(parameter) is nn.Parameter else parameter
         if (quantisation := getattr(parameter, "quant_state", None)) is not None:  # bitsandbytes': as large as a tenth of the weight
             memo[id(quantisation)] = quantisation
+    memo |= {id(tensor): tensor for module in model.modules() for tensor in eight_bits(module)}
     try:
         return copy.deepcopy(model, memo)
     except Exception as error:  # a model's code may hold anything, such as a lock or an open file
