@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from autopeft.configuration import Configuration, PeftModule
@@ -65,14 +66,14 @@ def test_of_equal_epochs_the_one_with_the_lower_loss_is_kept(composite, tmp_path
     spec = importlib.util.spec_from_file_location("exported_train", composite[2] / "train.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    kept = []
+    kept, family = [], family_of(get_task("mrpc"))
     trainer = object.__new__(script.SearchTrainer)
     vars(trainer).update(
         best=(-math.inf, -math.inf),
         loss_sum=0.0,
         out=tmp_path,
-        train_dataset=[0],
-        eval_dataset=SimpleNamespace(family=family_of(get_task("mrpc"))),
+        train_dataset=SimpleNamespace(family=family, weights=np.ones(1)),
+        eval_dataset=SimpleNamespace(family=family),
         model=None,
         hooks=SimpleNamespace(may_be_kept=lambda n_steps: True),
         applied=SimpleNamespace(save=lambda folder, metadata: kept.append(metadata["epoch"])),
