@@ -20,7 +20,7 @@ from autopeft.export.plan import ExportPlan
 from autopeft.export.trained import TrainedModel, load_trained
 from autopeft.methods.checkpoint import load
 from autopeft.methods.outputs import first_tensor
-from autopeft.methods.quantised import compute_in_32_bits, dequantise, turn_back, turned_linears
+from autopeft.methods.quantised import compute_in_32_bits, dequantise, turn_back
 from autopeft.methods.registry import get_method
 from autopeft.tasks import Task, family_of
 from autopeft.training.backbone import NO_QUANTISATION
@@ -64,13 +64,18 @@ def _write(trial: FinishedTrial, folder: Path, onto: str | None) -> Task:
         raise InvalidInputError("--onto says which weights of a quantised backbone are meant, and this one's aren't", value=onto)
     trained.model.eval()
     compute_in_32_bits(trained.model)
-    unmerged, measured = _logits(trained.model, trained.example_batch), {}
+    unmerged = _logits(trained.model, trained.example_batch)
+    measured: dict[str, Mapping[str, float]] = {}
     is_exact = onto != ORIGINAL and quantisation != _ROUNDS_INPUTS
     if not is_exact:
         measured["as trained"] = _measure(trial, trained)
-    turned = turned_linears(trained.model) if onto != ORIGINAL else []
-    if quantisation:
-        trained = _onto_original(trial) if onto == ORIGINAL else _dequantised(trial, trained)
+    turned: list[str] = []
+    if onto == ORIGINAL:
+        trained = _onto_original(trial)
+    elif quantisation:
+        trained.applied.eject()
+        turned = dequantise(trained.model)
+        trained = replace(trained, applied=load(trained.model, trial.adapter, trained.example_batch, any_quantisation=True))
     trained.applied.merge()
     if is_exact:
         _require_same(_logits(trained.model, trained.example_batch), unmerged)
@@ -84,14 +89,6 @@ def _write(trial: FinishedTrial, folder: Path, onto: str | None) -> Task:
     note = _comparison(quantisation, onto or DEQUANTISED, measured) if quantisation else ""
     write_card(replace(trial, task=task), folder, "merged", note=note)
     return task
-
-
-def _dequantised(trial: FinishedTrial, trained: TrainedModel) -> TrainedModel:
-    """Return the trial over the weights that its quantised ones stand for."""
-    trained.applied.eject()
-    dequantise(trained.model)
-    trained.model.eval()
-    return replace(trained, applied=load(trained.model, trial.adapter, trained.example_batch, any_quantisation=True))
 
 
 def _onto_original(trial: FinishedTrial) -> TrainedModel:

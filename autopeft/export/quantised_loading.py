@@ -26,7 +26,7 @@ def loading_code(trial: FinishedTrial, model: Any) -> LoadingCode:
         imports = "from torchao.quantization import Int8WeightOnlyConfig\nfrom transformers import TorchAoConfig\n"
         call = f"TorchAoConfig(Int8WeightOnlyConfig(), modules_to_not_convert={sorted(settings.modules_to_not_convert)!r})"
         return LoadingCode(imports, f", quantization_config={call}")
-    arguments = {"load_in_8bit": True}
+    arguments: dict[str, Any] = {"load_in_8bit": True}
     if trial.backbone.quantize == "nf4":
         arguments = {name: getattr(settings, name) for name in _FOUR_BITS}
         arguments["bnb_4bit_compute_dtype"] = str(settings.bnb_4bit_compute_dtype).removeprefix("torch.")

@@ -38,7 +38,7 @@ def quantised(owner: nn.Module, parameter: nn.Parameter) -> Quantised | None:
             # The first forward pass moves the scales from the parameter to the module.
             scales = getattr(parameter, "SCB", None)
             scales = owner.state.SCB if scales is None else scales  # type: ignore[union-attr]
-            return Quantised("int8", tuple(parameter.shape), _present(parameter.data, scales))  # type: ignore[arg-type]
+            return Quantised("int8", tuple(parameter.shape), _present(parameter.data, scales))
     if hasattr(parameter, "__tensor_flatten__"):
         scheme = f"{type(parameter).__module__.partition('.')[0]} {type(parameter).__name__}"
         return Quantised(scheme, tuple(parameter.shape), tuple(_inside(parameter)))
@@ -78,12 +78,16 @@ def compute_in_32_bits(model: nn.Module) -> None:
 
 
 @torch.no_grad()
-def dequantise(model: Any) -> None:
+def dequantise(model: Any) -> list[str]:
     """Give a transformers model plain weights in place of its quantised ones: those that they stand for, in float32.
+
+    Returns:
+        Names of linears that the model's class keeps transposed (Conv1D); see `turn_back`.
 
     Raises:
         UnsupportedError: That can't be done with what it was quantised by.
     """
+    turned = [name for name, module in model.named_modules() if getattr(module, "source_cls", None) is Conv1D]
     loaded = {name for name, parameter in model.named_parameters() if getattr(parameter, _LOADED, False)}
     linears = [module for module in model.modules() if hasattr(getattr(module, "weight", None), "__tensor_flatten__")]
     for module in linears:
@@ -98,20 +102,16 @@ def dequantise(model: Any) -> None:
     for name, parameter in model.named_parameters():
         if name in loaded:
             setattr(parameter, _LOADED, True)
-
-
-def turned_linears(model: nn.Module) -> list[str]:
-    """Return the names of the quantised linears whose weight the model's class keeps transposed (Conv1D), and its checkpoints too."""
-    return [name for name, module in model.named_modules() if getattr(module, "source_cls", None) is Conv1D]
+    return turned
 
 
 def turn_back(model: nn.Module, names: Iterable[str]) -> None:
     """Put Conv1D modules in place of dequantised linears, so that the model can be saved as its class reads it."""
     for name in names:
-        linear = model.get_submodule(name)
-        stored = Conv1D(linear.out_features, linear.in_features)
-        stored.weight = nn.Parameter(linear.weight.detach().T.contiguous(), requires_grad=False)  # type: ignore[union-attr, operator]
-        stored.bias = linear.bias  # type: ignore[assignment]
+        linear: Any = model.get_submodule(name)
+        stored: Any = Conv1D(linear.out_features, linear.in_features)  # type: ignore[no-untyped-call]
+        stored.weight = nn.Parameter(linear.weight.detach().T.contiguous(), requires_grad=False)
+        stored.bias = linear.bias
         model.set_submodule(name, stored)
 
 

@@ -70,11 +70,13 @@ def _settings(scheme: str, plain: list[str], device: torch.device) -> Any:
     if scheme == "torchao-int8":
         from torchao.quantization import Int8WeightOnlyConfig
 
-        return transformers.TorchAoConfig(Int8WeightOnlyConfig(), modules_to_not_convert=plain)
+        in_torchao: Any = transformers.TorchAoConfig
+        return in_torchao(Int8WeightOnlyConfig(), modules_to_not_convert=plain)
+    settings: Any = transformers.BitsAndBytesConfig
     if scheme == "int8":
         logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)  # it says at every product that it rounds
-        return transformers.BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=plain)
-    return transformers.BitsAndBytesConfig(
+        return settings(load_in_8bit=True, llm_int8_skip_modules=plain)
+    return settings(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,

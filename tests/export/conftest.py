@@ -99,9 +99,9 @@ def score_file(data_file):
 def train_trial(model_folder, data_file, tmp_path_factory):
     """Return a function that trains a configuration on a family's tiny model as a search would, and saves its adapter."""
 
-    def train(configuration, family="bert", file=data_file):
+    def train(configuration, family="bert", file=data_file, folder=None, quantize="none"):
         data = load_files(file, text="text", label="label")
-        backbone = find_backbone(str(model_folder(family)))
+        backbone = find_backbone(str(folder or model_folder(family)), quantize=quantize)
         outcome = TrialRunner(RunnerSettings(backbone, data.task, data.train, data.validation, threads=1)).run(
             Assignment(5, configuration, BUDGET, seed=3, measure_at=BUDGET.epoch_ends)
         )

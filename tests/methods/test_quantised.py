@@ -72,7 +72,7 @@ def quantised(family: str, scheme: str) -> Subject:
 
 
 def cases() -> Iterator[object]:
-    for family, scheme in (*itertools.product(HEADS, ["nf4"]), ("bert", "int8"), ("bert", "torchao")):
+    for family, scheme in (*itertools.product(HEADS, ["nf4"]), ("llama", "int8"), ("llama", "torchao")):
         for method in all_methods():
             marks = () if (family, scheme) == ("llama", "nf4") or method.name in SOME_METHODS else (pytest.mark.slow,)
             yield pytest.param(family, scheme, method.name, id=f"{scheme}-{family}-{method.name}", marks=marks)
@@ -97,7 +97,9 @@ def test_a_method_over_quantised_weights(family: str, scheme: str, name: str) ->
     try:
         assert applied.parameter_count == count_parameters(configuration, subject(family).topology)
         if method.starts_unchanged:
-            assert torch.equal(logits_of(of.model, of.batch), unchanged)
+            # SHiRA computes with dequantised weights, without rounding what its linears read as int8 does.
+            tolerance = {"rtol": 0, "atol": {"int8": 5e-3, "torchao": 1e-6, "nf4": 0}[scheme] if name == "shira" else 0}
+            torch.testing.assert_close(logits_of(of.model, of.batch), unchanged, **tolerance)
         perturb(applied)
         of.model(**of.batch).logits.float().pow(2).sum().backward()
         assert not [key for key, parameter in applied.module_parameters.items() if parameter.grad is None]
@@ -117,12 +119,14 @@ def test_a_method_over_quantised_weights(family: str, scheme: str, name: str) ->
 
     loaded = unpack(of.plain, files, topology=of.plain_topology, any_quantisation=True)
     try:
-        if scheme != "int8":  # whose linears round their input too
-            torch.testing.assert_close(logits_of(of.plain, of.batch), trained, rtol=1e-4, atol=1e-5)
+        over_plain = logits_of(of.plain, of.batch)
+        if scheme == "int8":  # whose linears round what they read, too
+            assert (over_plain - trained).norm() < 0.02 * trained.norm()
+        else:
+            torch.testing.assert_close(over_plain, trained, rtol=1e-4, atol=1e-5)
         if method.merges_with(module):
-            expected = logits_of(of.plain, of.batch)
             loaded.merge()
-            torch.testing.assert_close(logits_of(of.plain, of.batch), expected, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(logits_of(of.plain, of.batch), over_plain, rtol=1e-4, atol=1e-5)
     finally:
         loaded.eject()
 
