@@ -93,7 +93,7 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
             # A head that reads the last position, as XLNet's, must find the text's end there; the others work out where a text ends.
             processor.padding_side = "left" if getattr(model.config, "summary_type", None) == "last" else "right"
     fresh = set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}
-    model = settled(model, fresh, torch.device(device))
+    model = settled(model, source, fresh, torch.device(device))
     return LoadedModel(model, processor, tuple(sorted(fresh | (pooler_parameters(model) if family.has_fresh_head else set()))))
 
 

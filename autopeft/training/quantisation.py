@@ -10,7 +10,7 @@ import torch
 import transformers
 from torch import nn
 
-from autopeft.errors import InvalidInputError, UnavailableError
+from autopeft.errors import InvalidInputError, UnavailableError, UnsupportedError
 from autopeft.methods.head import head_parameter_names
 from autopeft.methods.quantised import keep_as_packed, quantised
 from autopeft.training.backbone import NO_QUANTISATION, BackboneSource
@@ -112,18 +112,20 @@ def pooler_parameters(model: Any) -> set[str]:
     return {f"{model.base_model_prefix}.pooler.{name}" for name, _ in pooler.named_parameters()} if isinstance(pooler, nn.Module) else set()
 
 
-def settled(model: nn.Module, fresh: Set[str], device: torch.device) -> nn.Module:
+def settled(model: nn.Module, source: BackboneSource, fresh: Set[str], device: torch.device) -> nn.Module:
     """Return a loaded model on its device; a quantised one is there already.
 
     Raises:
         UnavailableError: The checkpoint lacked weights that are quantised.
+        UnsupportedError: None are, although that was asked for.
     """
     if getattr(model, "hf_quantizer", None) is None:
         return model.to(device)
-    for name in sorted(fresh):
-        owner, _, leaf = name.rpartition(".")
-        module = model.get_submodule(owner)
-        if quantised(module, getattr(module, leaf)) is not None:
-            raise UnavailableError("the checkpoint lacks weights that would be quantised", value=name, remedy="Leave --quantize out.")
+    found = {name for name, parameter in model.named_parameters() if quantised(model.get_submodule(name.rpartition(".")[0]), parameter)}
+    if lacking := sorted(found & fresh):
+        raise UnavailableError("the checkpoint lacks weights that would be quantised", value=lacking[0], remedy="Leave --quantize out.")
+    if source.quantize != NO_QUANTISATION and not found:
+        remedy = "Leave --quantize out, or take nf4 or int8."
+        raise UnsupportedError("the model has no weights that can be quantised so", value=source.quantize, remedy=remedy)
     keep_as_packed(model)
     return model

@@ -30,8 +30,10 @@ def theirs(folder):
 def test_a_merged_model_computes_what_was_trained(train_trial, tmp_path, family, scheme):
     if scheme == "torchao-int8":
         pytest.importorskip("torchao")
-        if family == "gpt2":
-            pytest.skip("torchao quantises no Conv1D")
+    if (scheme, family) == ("torchao-int8", "gpt2"):
+        with pytest.raises(UnsupportedError, match="no weights that can be quantised so"):
+            train_trial(LORA, family, quantize=scheme)
+        return
     trial, _ = train_trial(LORA, family, quantize=scheme)
     assert json.loads((trial.adapter / DESCRIPTION).read_text())["backbone"]["quantization"]
     plan(trial).write(tmp_path)
