@@ -120,6 +120,24 @@ def test_the_weights_are_in_memory_once(packed: TrialRunner) -> None:
     del model.lock
 
 
+@pytest.mark.parametrize("scheme", ["nf4", "int8"])
+def test_quantised_weights_too(scheme: str) -> None:
+    pytest.importorskip("bitsandbytes")
+    from tests.methods.test_quantised import load
+
+    model, ids = load("llama", scheme).eval().requires_grad_(False), torch.arange(1, 7)[None]
+    with torch.no_grad():
+        expected = model(input_ids=ids).logits
+        other = skeleton(model)
+        assert torch.equal(other(input_ids=ids).logits, expected)
+    assert [one.data_ptr() for one in model.parameters()] == [one.data_ptr() for one in other.parameters()]
+    quantised = [module for module in other.modules() if hasattr(module, "weight") and not module.weight.is_floating_point()]
+    assert quantised
+    if scheme == "nf4":
+        kept = {id(parameter.quant_state) for parameter in model.parameters() if hasattr(parameter, "quant_state")}
+        assert {id(module.weight.quant_state) for module in quantised} <= kept
+
+
 def test_an_error_is_that_of_its_trial_only(packed: TrialRunner, alone: list[Outcome]) -> None:
     diverging = replace(assignment(0), configuration=Configuration((PeftModule("lora", 4, LAYERS),), {"learning_rate": 1e30}))
     absent = replace(assignment(0), configuration=Configuration((PeftModule("lora", 4, (99,)),)))
