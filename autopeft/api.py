@@ -136,6 +136,7 @@ class SearchResult:
         epochs: int | None = None,
         workers: int | None = None,
         address: str | None = None,
+        device: str | None = None,
         task: str | None = None,
         data_dir: StrPath | None = None,
         model: StrPath | None = None,
@@ -153,6 +154,7 @@ class SearchResult:
             epochs: Passes over all training examples.
             workers: Worker processes; 0 trains in this process; None: as in the search.
             address: Address of a Ray cluster.
+            device: What to train on; None: as in the search.
             task: Another task to train on.
             data_dir: Where the other task's data is.
             model: Another backbone to train on, a hub id or a folder.
@@ -308,12 +310,18 @@ def search(
     model: StrPath | None = None,
     trust_remote_code: bool = False,
     quantize: str = "none",
+    dtype: str = "auto",
+    attention: str = "auto",
+    gradient_checkpointing: str = "auto",
     data_dir: StrPath | None = None,
     space: StrPath = "default",
     plugins: StrPath | Sequence[StrPath] = (),
     trials: int = 64,
     workers: int | None = None,
     address: str | None = None,
+    device: str = "auto",
+    gpus_per_trial: float | None = None,
+    trials_per_gpu: str | int | None = None,
     objectives: str | Sequence[str] = (),
     max_params: str | int | None = None,
     max_adapter_bytes: str | int | None = None,
@@ -357,12 +365,18 @@ def search(
         model: A hub id or a folder; None: all-MiniLM-L6-v2.
         trust_remote_code: Let Python code run that the model brings along, with all your rights.
         quantize: Keep the model's frozen linears in few bits: "nf4" or "int8" by bitsandbytes, "torchao-int8" by torchao; or "none".
+        dtype: Precision of frozen weights: "float32", "bfloat16", "float16", or "auto": bfloat16 on a GPU that has it, else float32.
+        attention: Attention function: "eager", "sdpa", "flash_attention_2", or "auto": sdpa where the model takes it.
+        gradient_checkpointing: Compute layers twice to save memory: "on", "off", or "auto": where memory runs out.
         data_dir: A folder with one sub-folder of files a task; None: the one that AUTOPEFT_DATA names.
         space: A search space by name, or a YAML file.
         plugins: Own Python files that register methods or tasks.
         trials: Number of trials.
         workers: Worker processes; 0 runs trials in this process; None: as many as cores that may be used.
         address: Address of a Ray cluster.
+        device: "cpu", "cuda" (also ROCm), "cuda:1" (of this machine, that one alone), "mps", or "auto": "cuda" where there is one.
+        gpus_per_trial: How much of a GPU a trial takes, such as 0.25; a whole one if not given.
+        trials_per_gpu: The same the other way round: how many trials share a GPU, or "auto": as its memory allows.
         objectives: Two to four of the task's metrics and of trainable_parameters, adapter_bytes, train_seconds, peak_bytes and
             latency_seconds; none: the task's metric and trainable_parameters.
         max_params: Most trainable parameters: a number, or a percentage of the model's such as "0.5%".
@@ -415,6 +429,9 @@ def resume(
     max_failed: float | None = None,
     workers: int | None = None,
     address: str | None = None,
+    device: str | None = None,
+    gpus_per_trial: float | None = None,
+    trials_per_gpu: str | int | None = None,
     cache_bytes: str | int | None = None,
     pack: str | int | None = None,
     offline: bool | None = None,
@@ -434,6 +451,9 @@ def resume(
         max_failed: Share of the trials that may fail.
         workers: Worker processes; 0 runs trials in this process.
         address: Address of a Ray cluster; "local": this machine.
+        device: What trials run on.
+        gpus_per_trial: How much of a GPU a trial takes.
+        trials_per_gpu: How many trials share a GPU, or "auto".
         cache_bytes: Memory in which each worker may keep hidden states below the modules.
         pack: Trials at once in a worker; as in `search`.
         offline: Never ask the hub.

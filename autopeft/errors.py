@@ -82,6 +82,10 @@ class UnavailableError(AutopeftError, OSError):
     exit_code = 3
 
 
+class DeviceError(UnavailableError):
+    """A device can't be used: it isn't there, or it has failed."""
+
+
 class UnsupportedError(AutopeftError, NotImplementedError):
     """A PEFT method cannot be applied to this model, or a configuration cannot be expressed in an export target."""
 

@@ -1,9 +1,7 @@
-"""Where and with what a run was made."""
+"""With what a run was made."""
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 PACKAGES = ("autopeft", "torch", "transformers", "peft", "optuna", "ray", "datasets", "numpy")
 
@@ -17,8 +15,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def hardware() -> dict[str, Any]:
-    """Return what the driver runs on."""
-    return {"platform": platform.platform(), "processor": platform.machine(), "n_cores": os.cpu_count()}

@@ -1,5 +1,7 @@
 """What a user asks of a search, checked, and written into run.json with where each setting came from."""
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
@@ -22,6 +24,9 @@ from autopeft.space.reader import is_space_file
 from autopeft.tasks import family_class
 from autopeft.training.backbone import NO_QUANTISATION, QUANTISATIONS
 
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+ATTENTION = ("auto", "eager", "sdpa", "flash_attention_2")
+CHECKPOINTING = ("auto", "on", "off")
 PORTFOLIO, NONE = "portfolio", "none"
 """What `SearchRequest.start` takes beside the presets."""
 AUTO = "auto"
@@ -29,7 +34,11 @@ AUTO = "auto"
 _MEASURED_ALONE = (TRAIN_SECONDS, PEAK_BYTES, LATENCY_SECONDS)
 """Costs that a trial must have a worker to itself for."""
 _TYPES = {int: "a whole number", float: "a number", str: "text", bool: "True or False", NoneType: "None"}
-CHANGEABLE = ("trials", "confirm", "time_limit", "trial_timeout", "max_failed", "workers", "address", "cache_bytes", "pack", "offline")
+_SHARES = ("gpus_per_trial", "trials_per_gpu")
+CHANGEABLE = (
+    *("trials", "confirm", "time_limit", "trial_timeout", "max_failed"),
+    *("workers", "address", "device", *_SHARES, "cache_bytes", "pack", "offline"),
+)
 """What may be asked anew when a run is resumed: how long it goes on and where it runs, but nothing that decides what a trial measures."""
 
 
@@ -66,6 +75,12 @@ class SearchRequest:
     """Let Python code run that the model brings along, with all rights of the user, wherever the model is loaded."""
     quantize: str = NO_QUANTISATION
     """How the backbone's frozen linears are quantised, one of `QUANTISATIONS`."""
+    dtype: str = "auto"
+    """How precisely frozen weights are held, one of `DTYPES`: "auto" is bfloat16 on a GPU that multiplies it natively, else float32."""
+    attention: str = "auto"
+    """Which attention function of transformers the model calls, one of `ATTENTION`."""
+    gradient_checkpointing: str = "auto"
+    """Whether blocks' layers are computed again in the backward pass instead of kept: "on", "off", or "auto": where memory runs out."""
     data_dir: str | None = None
     space: str = "default"
     plugins: tuple[str, ...] = ()
@@ -73,9 +88,15 @@ class SearchRequest:
     trials: int = 64
     """Total number of trials, those of a resumed run counted."""
     workers: int | None = None
-    """Worker processes; 0 runs trials in this process. None: as many as cores that may be used."""
+    """Worker processes; 0 runs trials in this process. None: one a GPU, else one a usable core as far as memory goes, or a cluster's."""
     address: str | None = None
     """Address of a Ray cluster."""
+    device: str = "auto"
+    """What trials run on: "cpu", "cuda" (also ROCm), "cuda:1" (of this machine, only that), "mps"; "auto": "cuda" if there is one."""
+    gpus_per_trial: float | None = None
+    """How much of a GPU a trial takes, more than 0 and at most 1. None: a whole one, less where more workers than GPUs are asked for."""
+    trials_per_gpu: str | int | None = None
+    """The same said the other way round: how many trials share a GPU, or "auto": as many as the first trial's memory leaves room for."""
     objectives: tuple[str, ...] = ()
     """Metrics of the task and costs that are traded off, 2 to 4; none: the task's metric and trainable parameters."""
     max_params: str | int | None = None
@@ -154,6 +175,10 @@ class SearchRequest:
         if self.trial_timeout is not None and self.workers == 0:
             remedy = "Give --workers 1 or more."
             raise InvalidInputError("--trial-timeout needs worker processes, which can be killed", value=self.trial_timeout, remedy=remedy)
+        for name, known in {"dtype": DTYPES, "attention": ATTENTION, "gradient_checkpointing": CHECKPOINTING}.items():
+            if getattr(self, name) not in known:
+                raise InvalidInputError(f"{flag(name)} must be one of {', '.join(known)}", value=getattr(self, name))
+        self._require_devices()
         if not 0 <= self.max_failed <= 1:
             raise InvalidInputError("--max-failed must be a share between 0 and 1", value=self.max_failed)
         self.budget(Budget(max_length=1))  # what a task's texts are cut at isn't known yet
@@ -188,6 +213,32 @@ class SearchRequest:
                 value=self.task,
                 remedy=f"Leave out --task, or {given}.",
             )
+
+    def _require_devices(self) -> None:
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
+            raise InvalidInputError("--device must be auto, cpu, cuda, mps, or a GPU by its number, such as cuda:1", value=self.device)
+        if self.address not in (None, "local") and self.device not in ("auto", "cpu", "cuda"):
+            remedy = "Give auto, cpu or cuda: which GPU a trial gets is for Ray to say."
+            raise InvalidInputError("--device can't name a device of this machine on a cluster", value=self.device, remedy=remedy)
+        if self.gpus_per_trial is not None and not 0 < self.gpus_per_trial <= 1:
+            remedy = "A model is not split over GPUs; --device cpu uses none."
+            raise InvalidInputError("--gpus-per-trial must be more than 0 and at most 1", value=self.gpus_per_trial, remedy=remedy)
+        if self.trials_per_gpu not in (None, "auto") and not re.fullmatch(r"[1-9]\d{0,2}", str(self.trials_per_gpu)):
+            raise InvalidInputError("--trials-per-gpu must be a whole number from 1 to 999, or auto", value=self.trials_per_gpu)
+        shared = [name for name in _SHARES if getattr(self, name) is not None]
+        if len(shared) > 1:
+            raise InvalidInputError("--gpus-per-trial and --trials-per-gpu say the same", remedy="Leave one of them out.")
+        if shared and self.device in ("cpu", "mps"):
+            raise InvalidInputError(f"{flag(shared[0])} needs a GPU to share", value=self.device, remedy="Leave it or --device out.")
+        if self.trials_per_gpu == "auto" and self.workers:
+            raise InvalidInputError("--trials-per-gpu auto finds the number of workers", value=self.workers, remedy="Leave --workers out.")
+
+    @property
+    def gpu_share(self) -> float | None:
+        """How much of a GPU each worker takes; None: as little as memory allows, which shows when a trial has run."""
+        if self.trials_per_gpu is not None:
+            return None if self.trials_per_gpu == "auto" else math.floor(10_000 / int(self.trials_per_gpu)) / 10_000
+        return 1.0 if self.gpus_per_trial is None else self.gpus_per_trial
 
     def budget(self, default: Budget) -> Budget:
         """Return the task's default budget with what the request sets instead."""
@@ -242,7 +293,7 @@ class SearchRequest:
             raise InvalidInputError(
                 f"a resumed run keeps its settings; only {flags} can change", value=flag(fixed[0]), remedy=f"Leave {flag(fixed[0])} out."
             )
-        return replace(self, **changes)
+        return replace(self, **without_cards(changes), **changes)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
@@ -266,6 +317,25 @@ class SearchRequest:
     def to_settings(self, sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """Return every setting with where it came from: "flag", "file", "environment" or "default"."""
         return {name: {"value": value, "source": sources.get(name, "default")} for name, value in asdict(self).items()}
+
+
+def as_loaded(request: SearchRequest, settings: Mapping[str, Any]) -> SearchRequest:
+    """Return a run's request with what "auto" came to where its backbone was loaded: on another device it would come to something else.
+
+    Args:
+        request: What was asked.
+        settings: The content of run.json.
+    """
+    loaded = settings.get("model")
+    if not isinstance(loaded, Mapping):
+        return request
+    # Runs of earlier versions have neither: all was float32.
+    return replace(request, dtype=loaded.get("dtype", "float32"), attention=loaded.get("attention", "auto"))
+
+
+def without_cards(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what else changes with a device that is no card which trials could share."""
+    return {name: None for name in _SHARES if name not in changes} if changes.get("device") in ("cpu", "mps") else {}
 
 
 def flag(setting: str) -> str:

@@ -64,10 +64,10 @@ def _group(item: pytest.Item) -> str | None:
 @pytest.fixture(scope="session")
 def ray_address() -> Iterator[str]:
     """The address of a Ray cluster of two processors on this machine, which takes seconds to start."""
-    from autopeft.executors import workers
+    from autopeft.executors import cluster as ray_cluster
 
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in workers._ENVIRONMENT.items():
+        for name, value in {**ray_cluster.ENVIRONMENT, "RAY_AUTH_MODE": "token"}.items():
             patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 

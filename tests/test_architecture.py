@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "autopeft"
 
 TIERS: list[set[str]] = [
     {"errors"},
-    {"configuration", "objectives", "amounts", "budget", "inference", "pareto", "provenance", "hub", "paths", "plugins"},
+    {"configuration", "objectives", "amounts", "budget", "inference", "pareto", "provenance", "hub", "paths", "plugins", "machine"},
     {"space"},
     {"methods", "tasks", "surrogates"},
     {"samplers", "rungs", "training", "portfolio"},
@@ -33,7 +33,7 @@ OWNERS = {
     "datasets": {"tasks"},
     "botorch": {"surrogates"},
     "gpytorch": {"surrogates"},
-    "joblib": {"loops"},
+    "joblib": {"machine"},
     "optuna": {"samplers", "study", "ray_tune"},
     "scipy": {"inference", "surrogates", "tasks"},
     "sqlalchemy": {"study"},

@@ -118,14 +118,16 @@ def test_the_site_shows_every_page() -> None:
 # Commands
 
 
-def words_of(text: str) -> Iterator[list[str]]:
-    """The commands of a shell block that call autopeft, as lists of words without the program's name."""
+def words_of(text: str, program: str = "autopeft") -> Iterator[list[str]]:
+    """The commands of a shell block that call a program, as lists of words without its name."""
     for line in text.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         while words:
-            end = next((index for index, word in enumerate(words) if word in ("&&", "|", ";")), len(words))
+            end = next((index for index, word in enumerate(words) if word in ("&&", "|", ";", "--")), len(words))
             command = [word for index, word in enumerate(words[:end]) if index or "=" not in word]
-            if command[:1] == ["autopeft"]:
+            if command[:1] == ["srun"]:
+                command = command[1:]
+            if command[:1] == [program]:
                 yield command[1:]
             words = words[end + 1 :]
 
@@ -177,6 +179,21 @@ def accept(values: dict[str, Any]) -> None:
     given["rungs"] = () if given["rungs"] == "none" else tuple(map(float, given["rungs"].split(",")))
     if "task" in given or "train" in given:
         SearchRequest(**given)
+
+
+RAY_COMMANDS = [(str(block), words) for block in every("bash") for words in words_of(block.text, "ray")]
+
+
+@pytest.mark.parametrize("words", [pytest.param(words, id=f"{where}-{' '.join(words)}") for where, words in RAY_COMMANDS])
+def test_commands_of_ray_parse(words: list[str]) -> None:
+    from ray.scripts.scripts import cli
+
+    command = cli.commands[words[0]]
+    if words[0] == "symmetric-run":  # it hands its flags on to ray start
+        own = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= own
+    else:
+        command.make_context(words[0], words[1:])
 
 
 def test_flags_in_the_text_exist() -> None:
@@ -238,7 +255,15 @@ def test_quick_python_runs(block: Code, tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("block", every("yaml"), ids=str)
 def test_yaml_is_read(block: Code, tmp_path: Path) -> None:
-    if "modules" in yaml.safe_load(block.text):
+    if block.marker == "kubernetes":
+        job = yaml.safe_load(block.text)
+        [words] = words_of(job["spec"]["entrypoint"])
+        accept(verbs()[words[0]].make_context(words[0], words[1:]).params)
+        groups = [job["spec"]["rayClusterSpec"]["headGroupSpec"], *job["spec"]["rayClusterSpec"]["workerGroupSpecs"]]
+        for pod in (group["template"]["spec"] for group in groups):
+            mounted = {mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]}
+            assert mounted == {volume["name"] for volume in pod["volumes"]}
+    elif "modules" in yaml.safe_load(block.text):
         from autopeft.methods.registry import all_methods
         from autopeft.space.reader import parse_space
 

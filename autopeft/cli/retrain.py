@@ -28,6 +28,7 @@ def retrain(
     data_dir: Annotated[str | None, typer.Option(help="Where the other task's data is.", show_default="as in the search")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes; 0: this process.", show_default="as in the search")] = None,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster: auto, or ray://host:port.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", show_default="as in the search")] = None,
     output: Annotated[TableFormat, typer.Option("--format", help="How to print the results.")] = TableFormat.TABLE,
 ) -> None:
     """Train configurations of a run at the full budget: all data, more epochs, several seeds; the best epoch on validation data is kept.
@@ -49,6 +50,6 @@ def retrain(
     from autopeft.study.directory import RunDirectory
 
     directory = RunDirectory.open(run)
-    request = engine.RetrainRequest(seeds, epochs, workers, address, task, data_dir, model, trust_remote_code)
+    request = engine.RetrainRequest(seeds, epochs, workers, address, device, task, data_dir, model, trust_remote_code)
     chosen = engine.of_trials(choose(directory, trials or (), pick, whole_front=front))
     print_results(until_stopped(lambda progress: engine.retrain(directory, chosen, request, progress)), output)

@@ -106,6 +106,16 @@ def search(
     quantize: Annotated[
         str, _option("--quantize", panel=_DATA, text="Keep the model's frozen linears in few bits: nf4, int8, torchao-int8, or none.")
     ] = "none",
+    dtype: Annotated[
+        str, _option("--dtype", panel=_WHERE, text="Precision of frozen weights: auto, float32, bfloat16 or float16.")
+    ] = "auto",
+    attention: Annotated[
+        str, _option("--attention", panel=_WHERE, text="Attention function: auto, eager, sdpa or flash_attention_2.")
+    ] = "auto",
+    gradient_checkpointing: Annotated[
+        str,
+        _option("--gradient-checkpointing", panel=_WHERE, text="Compute layers twice to save memory: on, off, or auto: if it runs out."),
+    ] = "auto",
     space: Annotated[
         str, _option("--space", panel=_DATA, text="A search space by name, or a YAML file.", autocompletion=completion.spaces)
     ] = "default",
@@ -184,10 +194,22 @@ def search(
     ] = None,
     dry_run: Annotated[bool, _option("--dry-run", panel=_RUN, text="Show the space and some of its configurations, and stop.")] = False,
     workers: Annotated[
-        int | None, _option("--workers", panel=_WHERE, text="Worker processes; 0: this process.", show_default="the usable cores")
+        int | None,
+        _option("--workers", panel=_WHERE, text="Worker processes; 0: this process.", show_default="one a GPU, else one a usable core"),
     ] = None,
     address: Annotated[
         str | None, _option("--address", panel=_WHERE, text="A running Ray cluster: auto, or ray://host:port; local: this machine.")
+    ] = None,
+    device: Annotated[
+        str, _option("--device", panel=_WHERE, text="auto, cpu, cuda, cuda:1 (of this machine, that one alone), or mps.")
+    ] = "auto",
+    gpus_per_trial: Annotated[
+        float | None,
+        _option("--gpus-per-trial", panel=_WHERE, text="How much of a GPU a trial takes, such as 0.25.", show_default="a whole one"),
+    ] = None,
+    trials_per_gpu: Annotated[
+        str | None,
+        _option("--trials-per-gpu", panel=_WHERE, text="How many trials share a GPU; auto: as its memory allows.", show_default="1"),
     ] = None,
     pack: Annotated[
         str,

@@ -26,8 +26,8 @@ class Runner(Protocol):
         """End what runs in other threads."""
 
 
-MakeRunner = Callable[[], Runner]
-"""Loads what trials need, in the process that will run them."""
+MakeRunner = Callable[[str], Runner]
+"""Loads what trials need, in the process that will run them; takes the device, as `autopeft.training.device.pick_device` does."""
 
 
 class Executor(Protocol):
@@ -35,7 +35,7 @@ class Executor(Protocol):
 
     @property
     def capacity(self) -> int:
-        """How many assignments run at once; known when `describe` has returned."""
+        """How many assignments run at once; known when `describe` has returned, and it may change while they run."""
 
     @property
     def works_apart(self) -> bool:

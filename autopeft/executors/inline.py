@@ -7,6 +7,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from autopeft.errors import DeviceError
 from autopeft.executors.base import MakeRunner, Runner
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 
@@ -24,12 +25,13 @@ class InlineExecutor:
 
     Args:
         make_runner: Called once, when it is first needed.
+        device: What trials run on.
     """
 
     works_apart = False
 
-    def __init__(self, make_runner: MakeRunner) -> None:
-        self._make_runner = make_runner
+    def __init__(self, make_runner: MakeRunner, device: str = "auto") -> None:
+        self._make_runner, self._device = make_runner, device
         self._waiting: deque[Assignment] = deque()
         self._threads: list[Thread] = []
         self._ended: SimpleQueue[Outcome | BaseException] = SimpleQueue()
@@ -48,7 +50,18 @@ class InlineExecutor:
         self._waiting.append(assignment)
 
     def next_outcome(self) -> Outcome:
-        """Run the trial that is first in line, or all, and return the first that ends."""
+        """Run the trial that is first in line, or all, and return the first that ends.
+
+        Raises:
+            DeviceError: The GPU has failed this process.
+        """
+        outcome = self._first_outcome()
+        if outcome.device_failed:
+            remedy = "Go on with --resume; with --workers 1 the process would have been replaced."
+            raise DeviceError(f"the GPU can't be used in this process any more: {outcome.error}", remedy=remedy)
+        return outcome
+
+    def _first_outcome(self) -> Outcome:
         if self.capacity == 1:
             return self._runner.run(self._waiting.popleft())
         turn = self._turn
@@ -85,7 +98,7 @@ class InlineExecutor:
 
     @cached_property
     def _runner(self) -> Runner:
-        return self._make_runner()
+        return self._make_runner(self._device)
 
     @cached_property
     def _turn(self) -> "Turn":

@@ -15,6 +15,8 @@ class Process:
     """A worker."""
 
     actor: Any
+    gpus: float = 0.0
+    """How much of a GPU it holds."""
     n_places: int = 1
     """Trials that it may run at once; known when it has loaded."""
     n_trials: int = 0

@@ -4,93 +4,94 @@ Workers are plain Ray actors, each with a resident backbone. Nothing of value li
 record, and a worker that dies costs the trial it was running.
 """
 
+import logging
 import math
-import os
-import socket
 import time
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
-from autopeft.errors import UnavailableError
+from autopeft.errors import DeviceError, UnavailableError
+from autopeft.executors import cluster
 from autopeft.executors.base import MakeRunner, Runner
 from autopeft.executors.places import Process, Running
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 
-_ENVIRONMENT = {
-    "RAY_AUTH_MODE": "token",  # what Ray does by default, without announcing it at every start
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's own advice against a warning about hiding GPUs
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "0",
-}
-PROBE_SECONDS = 3.0
 MAX_DEATHS_WHILE_LOADING = 3
 """In a row; one may be chance."""
+FOLLOW_SECONDS = 10.0
+"""How often to look whether a cluster has grown."""
+CONTEXT_BYTES = 600 * 2**20
+"""What a process takes of a GPU's memory before it has a single tensor there."""
+MEMORY_MARGIN = 1.25
+"""By how much more than what the first trial took on a GPU a worker is given: caches of freed memory, and larger trials."""
+
+logger = logging.getLogger("autopeft")
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What worker processes are to take of this machine or of a cluster.
+
+    A worker takes one processor and, on a GPU, `gpus_per_worker` of it. Ray decides which GPU that is and shows the worker no other.
+    """
+
+    n_workers: int | None = None
+    """None: as many as there is room for, also on nodes that join a cluster later."""
+    device: str = "cpu"
+    """What trials run on: "cpu", "cuda" (also through ROCm), "mps", or "auto": "cuda" if a node has a GPU."""
+    gpus_per_worker: float | None = 1.0
+    """More than 0 and at most 1. None: so that as many share a GPU as fit by what the first trial took of its memory."""
+    address: str | None = None
+    """Address of a running Ray cluster; None starts Ray on this machine."""
+    n_cpus: int = 1
+    """Processors of this machine that workers may take, without an address."""
+    cards: tuple[str, ...] = ()
+    """GPUs of this machine that workers may take, without an address, as `visibility_variable` names them."""
+    visibility_variable: str = "CUDA_VISIBLE_DEVICES"
 
 
 class WorkersExecutor:
     """A pool of worker processes. Workers that die are replaced, on whichever node has room; nodes may come and go.
 
-    So are those that run out of memory: what earlier trials left behind goes with them. A trial that had such a predecessor is lost, not
-    failed; one that finds no room in a fresh worker has failed.
+    So are those that run out of memory, since what earlier trials left behind goes with them, and those that their GPU has failed. A trial
+    that had such a predecessor, or such a GPU, is lost, not failed; one that finds no room in a fresh worker has failed. A worker whose
+    device can't be used when it loads is not replaced as long as there are others: its place is given up.
 
     A worker takes as many trials at once as its runner says. Where it dies with several, nobody knows of which: each is tried again in a
     worker of its own. Where it is killed for one of them, the others are tried again.
 
     Args:
         make_runner: Called once in every worker; it is pickled, with the data it holds, and sent once per node.
-        n_workers: How many processes.
-        address: Address of a running Ray cluster; None starts one on this machine, on loopback only.
+        demand: How many processes, and what they take.
         trial_timeout: Seconds after which a trial is given up and its worker killed, loading not counted; None: never. Of a second that n
             trials of a worker share, each is charged 1/n.
         most_packed: Trials that a worker's runner may take at once, at most.
 
     Raises:
-        UnavailableError: Ray can't start or the cluster can't be reached.
+        InvalidInputError: The address is none.
+        DeviceError: GPUs are asked for, and no node has one.
+        UnavailableError: Ray can't start, the cluster can't be reached, or it has no room for a single worker.
     """
 
     works_apart = True
 
-    def __init__(
-        self,
-        make_runner: MakeRunner,
-        n_workers: int,
-        address: str | None = None,
-        trial_timeout: float | None = None,
-        most_packed: int = 1,
-    ) -> None:
-        if address:
-            _require_reachable(address)
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        import ray
-
-        if ray.is_initialized():  # to stop it in the end would stop what others do with it
-            remedy = "Call ray.shutdown() first, or run in this process: --workers 0."
-            raise UnavailableError("Ray is in use in this process already", remedy=remedy)
-        self._ray: Any = ray
-        self._n_workers = n_workers
-        # "local": without it Ray would join a cluster that someone else has started on this machine.
-        here = {"address": "local", "num_cpus": n_workers, "_node_ip_address": "127.0.0.1"}
-        options: dict[str, Any] = {"address": address} if address else here
+    def __init__(self, make_runner: MakeRunner, demand: Demand, trial_timeout: float | None = None, most_packed: int = 1) -> None:
+        self._demand, self._most_packed = demand, most_packed
+        if demand.address:
+            self._ray = cluster.join(demand.address)
+        else:
+            self._ray = cluster.start(demand.n_cpus, demand.cards, demand.visibility_variable)
         try:
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", configure_logging=False, **options)
-        except (OSError, RuntimeError, ValueError, TimeoutError) as error:
-            remedy = "Run in this process instead: --workers 0."
-            raise UnavailableError(f"Ray could not start: {str(error).splitlines()[0]}", remedy=remedy) from error
-        except BaseException:  # an interrupt
-            ray.shutdown()
-            raise
-        try:
-            self._begin(make_runner, trial_timeout, most_packed)
+            self._begin(make_runner, trial_timeout)
         except BaseException:  # such as data that can't be pickled: who failed to make this can't close it
-            ray.shutdown()
+            self._ray.shutdown()
             raise
 
-    def _begin(self, make_runner: MakeRunner, trial_timeout: float | None, most_packed: int) -> None:
-        self._actor_class = self._ray.remote(num_cpus=1, max_concurrency=most_packed)(_Worker)
+    def _begin(self, make_runner: MakeRunner, trial_timeout: float | None) -> None:
+        self._device, self._gpus = self._choose_device()
+        self._gpus_are_known = not self._gpus or self._demand.gpus_per_worker is not None
         self._make_runner = self._ray.put(make_runner)
         self._trial_timeout = math.inf if trial_timeout is None else trial_timeout
         self._waiting: deque[Assignment] = deque()
@@ -106,12 +107,41 @@ class WorkersExecutor:
         self._busy: dict[Any, Running] = {}
         """By the answer to come."""
         self._deaths_while_loading = 0
-        for _ in range(self._n_workers):
+        self._n_given_up = 0
+        """Places that no worker is started in any more."""
+        self._n_workers = 0
+        self._grow(self._n_wanted())
+        if not self._n_workers:
+            raise UnavailableError(
+                f"the cluster has no room for a worker, which takes a processor{f' and {self._gpus:g} of a GPU' if self._gpus else ''}",
+                value=self._demand.address,
+                remedy="Does something else hold its resources (ray status)? --workers N waits until there is room.",
+            )
+
+    def _choose_device(self) -> tuple[str, float]:
+        """Return what workers train on, and how much of a GPU each takes."""
+        wanted = self._demand.device
+        if wanted not in ("auto", "cuda"):
+            return wanted, 0.0
+        if cluster.n_cards(self._ray):
+            return "cuda", 1.0 if self._demand.gpus_per_worker is None else self._demand.gpus_per_worker
+        if wanted == "cuda":
+            remedy = "Nodes say what they have when they start: ray start --num-gpus N."
+            raise DeviceError("no node of the cluster has a GPU", value=wanted, remedy=remedy)
+        return "cpu", 0.0
+
+    def _n_wanted(self) -> int:
+        places = cluster.n_places(self._ray, self._gpus) if self._demand.n_workers is None else self._demand.n_workers
+        return places - self._n_given_up
+
+    def _grow(self, n_workers: int) -> None:
+        while self._n_workers < n_workers:
             self._start_worker()
+            self._n_workers += 1
 
     @property
     def capacity(self) -> int:
-        """How many assignments run at once, all workers being like the first that has loaded."""
+        """How many assignments run at once, all workers being like the first that has loaded; nodes that come or break change it."""
         return self._n_workers * (1 if self._facts is None else self._facts.pack)
 
     def describe(self) -> BackboneFacts:
@@ -166,13 +196,16 @@ class WorkersExecutor:
 
         def may(worker: Process) -> bool:
             others = [running.assignment.trial for running in worker.running]
-            return not others or self._suspects.isdisjoint([trial, *others])
+            return worker.gpus == self._gpus and (not others or self._suspects.isdisjoint([trial, *others]))
 
         return min(filter(may, self._ready), key=lambda worker: len(worker.running), default=None)
 
     def _wait(self) -> Any:
         """Wait until something happens: return the answer to a trial, or None if a worker has loaded or a trial has run too long."""
+        follows = self._demand.n_workers is None
+        self._grow(self._n_wanted())
         until = min((running.until for running in self._busy.values()), default=math.inf)
+        until = min(until, time.monotonic() + FOLLOW_SECONDS if follows else math.inf)
         timeout = None if until == math.inf else max(0.0, until - time.monotonic())
         # Answers to trials come first in the list: of two that are there, wait returns the earlier in it.
         done, _ = self._ray.wait([*self._busy, *self._loading], num_returns=1, timeout=timeout)
@@ -183,14 +216,18 @@ class WorkersExecutor:
         worker = self._loading.pop(done[0])
         try:
             facts: BackboneFacts = self._ray.get(done[0])
+            self._require_comparable(facts)
         except self._ray.exceptions.RayTaskError as error:
-            raise error.cause from None
+            self._give_place_up(worker, error.cause)
+        except DeviceError as error:
+            self._give_place_up(worker, error)
         except self._ray.exceptions.RayActorError as error:
             self._replace_one_that_died_loading(error)
         else:
             self._facts = self._facts or facts
             worker.n_places = facts.pack
             self._ready.append(worker)
+            self._divide(worker)
             self._deaths_while_loading = 0
         return None
 
@@ -212,10 +249,14 @@ class WorkersExecutor:
             self._replace(worker)
             return Outcome(running.assignment, error="the worker process died, perhaps out of memory", traceback=str(error), lost=True)
         self._end(running)
-        if outcome.out_of_memory:
+        if outcome.out_of_memory or outcome.device_failed:
             self._replace(worker)
-            return replace(outcome, lost=worker.n_trials > 1)
+            return replace(outcome, lost=outcome.device_failed or worker.n_trials > 1)
+        if outcome.measurement is not None and not self._gpus_are_known:
+            self._share_cards(outcome.measurement.peak_bytes)
         self._suspects.discard(running.assignment.trial)
+        if worker in self._ready:
+            self._divide(worker)
         return outcome
 
     def _end(self, running: Running) -> None:
@@ -231,6 +272,50 @@ class WorkersExecutor:
         self._replace(running.worker)
         seconds = self._trial_timeout * running.assignment.patience
         return Outcome(running.assignment, error=f"it ran longer than {seconds:g} s (--trial-timeout)")
+
+    def _divide(self, worker: Process) -> None:
+        """Let several take the place of an idle worker that holds more of a GPU than workers do by now."""
+        if worker.gpus == self._gpus or worker.running:
+            return
+        self._ready.remove(worker)
+        self._ray.kill(worker.actor)
+        self._n_workers -= 1
+        self._grow(self._n_wanted())
+
+    def _share_cards(self, peak_bytes: int) -> None:
+        """Choose how many workers share a GPU from here on, by what a trial and the backbone took of it together."""
+        self._gpus_are_known = True
+        assert self._facts is not None, "a worker has loaded"
+        if not self._facts.device_bytes:
+            return
+        n_fitting = int(self._facts.device_bytes / (MEMORY_MARGIN * peak_bytes + CONTEXT_BYTES))
+        n = max(1, min(n_fitting, cluster.n_cpus_per_card(self._ray)))
+        self._gpus = math.floor(10_000 / n) / 10_000
+        for worker in list(self._ready):
+            self._divide(worker)
+        logger.info("%d trials share a GPU: the first took %.1f GB of %.1f", n, peak_bytes / 1e9, self._facts.device_bytes / 1e9)
+
+    def _require_comparable(self, facts: BackboneFacts) -> None:
+        """Check that a worker's model holds the same numbers as the others'.
+
+        Raises:
+            DeviceError: It was loaded in another precision.
+        """
+        if self._facts is not None and facts.dtype != self._facts.dtype:
+            raise DeviceError(
+                f"a worker's weights are {facts.dtype} where those of the first are {self._facts.dtype}",
+                value=facts.device,
+                remedy="--dtype says which all workers take.",
+            )
+
+    def _give_place_up(self, worker: Process, error: Exception) -> None:
+        """Go on without a worker whose device can't be used, if others have loaded or may yet; any other error says that none can."""
+        if not isinstance(error, DeviceError) or not (self._ready or self._busy or self._loading):
+            raise error from None
+        self._ray.kill(worker.actor)
+        self._n_workers -= 1
+        self._n_given_up += 1
+        logger.warning("going on with %d workers: %s", self._n_workers, error)
 
     def _replace_one_that_died_loading(self, error: Exception) -> None:
         self._deaths_while_loading += 1
@@ -249,31 +334,25 @@ class WorkersExecutor:
         self._start_worker()
 
     def _start_worker(self) -> None:
-        worker = Process(self._actor_class.remote(self._make_runner))
+        gpus = {"num_gpus": self._gpus} if self._gpus else {}
+        actor_class = self._ray.remote(num_cpus=1, max_concurrency=self._most_packed, **gpus)(_Worker)
+        worker = Process(actor_class.remote(self._make_runner, self._device, self._gpus), self._gpus)
         self._loading[worker.actor.describe.remote()] = worker
-
-
-def _require_reachable(address: str) -> None:
-    """Try the address once: Ray itself would go on trying for minutes."""
-    parts = urlsplit(address if "://" in address else f"ray://{address}")
-    if parts.port is None or parts.hostname is None:  # "auto" and the like; Ray answers those at once
-        return
-    try:
-        socket.create_connection((parts.hostname, parts.port), timeout=PROBE_SECONDS).close()
-    except OSError as error:
-        remedy = "Check the address, or leave --address out to use this machine."
-        raise UnavailableError(f"no Ray cluster answers: {error}", value=address, remedy=remedy) from None
 
 
 class _Worker:
     """A worker process: makes its runner at the first call, so that an error in it reaches the driver as an exception."""
 
-    def __init__(self, make_runner: MakeRunner) -> None:
-        self._make_runner = make_runner
+    def __init__(self, make_runner: MakeRunner, device: str, gpus: float) -> None:
+        self._make_runner, self._device, self._gpus = make_runner, device, gpus
 
     @cached_property
     def _runner(self) -> Runner:
-        return self._make_runner()
+        if 0 < self._gpus < 1:
+            from autopeft.training.device import limit_memory  # torch is needed where trials run, and that may not be here
+
+            limit_memory(self._gpus)
+        return self._make_runner(self._device)
 
     def describe(self) -> BackboneFacts:
         return self._runner.describe()

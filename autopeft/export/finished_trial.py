@@ -152,7 +152,7 @@ def _found_again(backbone: BackboneSource, *, offline: bool) -> BackboneSource:
         found = find_backbone(backbone.name, offline=offline, trust_remote_code=backbone.trust_remote_code, quantize=backbone.quantize)
     except AutopeftError:  # what an export doesn't need may be gone; what needs it says so
         return backbone
-    return found if found.sha256 == backbone.sha256 else backbone
+    return replace(backbone, path=found.path) if found.sha256 == backbone.sha256 else backbone
 
 
 def _complete(records: list[TrialRecord], number: int) -> TrialRecord:

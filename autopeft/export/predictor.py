@@ -1,6 +1,7 @@
 """A trained model that answers new examples: out of a run, or out of an export."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def _backbone(found: Description) -> BackboneSource:
     source = find_backbone(name, trust_remote_code=known.trust_remote_code, quantize=known.quantize)
     if source.sha256 != known.sha256:
         raise InvalidInputError("the backbone's weights are not those that the adapter was trained on", value=source.path)
-    return source
+    return replace(known, path=source.path)
 
 
 _LOADERS = {"merged": _merged, "peft": _peft, "script": _script}

@@ -12,7 +12,7 @@ from pathlib import Path
 from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.loops import search as engine
 from autopeft.loops.planning import SearchPlan
-from autopeft.request import SearchRequest
+from autopeft.request import SearchRequest, as_loaded
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, best, front
 from autopeft.study.retrained import BASELINES, Candidate
@@ -52,7 +52,7 @@ def tune(
         AutopeftError: Every trial of a baseline failed.
         KeyboardInterrupt: The user stopped it; the same call goes on.
     """
-    asked = SearchRequest.from_settings(run.asked())
+    asked = as_loaded(SearchRequest.from_settings(run.asked()), run.settings())
     n_trials = trials if trials is not None else max(1, asked.trials // len(BASELINES))
     if n_trials < 1:
         raise InvalidInputError("--trials-per-method must be a whole number of 1 or more", value=trials)

@@ -18,7 +18,8 @@ from autopeft.loops.lengths import fit_length
 from autopeft.loops.portfolio import LARGEST_SHARE, portfolio_points
 from autopeft.loops.start import start_points
 from autopeft.loops.warm_start import warm_points
-from autopeft.loops.workers import count_workers, start_executor
+from autopeft.loops.workers import n_threads, start_executor
+from autopeft.machine import hardware
 from autopeft.methods.counting import ParameterCounter
 from autopeft.methods.method import Method
 from autopeft.methods.registry import all_methods, get_method
@@ -35,7 +36,7 @@ from autopeft.objectives import (
 )
 from autopeft.paths import absolute
 from autopeft.plugins import import_plugin
-from autopeft.provenance import hardware, versions
+from autopeft.provenance import versions
 from autopeft.request import PORTFOLIO, SearchRequest
 from autopeft.space.definition import MethodTraits, SpaceDefinition
 from autopeft.space.reader import read_space, stored_space
@@ -110,8 +111,10 @@ def prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) ->
     directions = {name: metric.direction for name, metric in family_of(data.task).metrics.items()}
     objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), directions)
     backbone = find_backbone(request.model, offline=request.offline, trust_remote_code=request.trust_remote_code, quantize=request.quantize)
+    backbone = replace(backbone, dtype=request.dtype, attention=request.attention)
     with closing(_start(request, backbone, data)) as executor:
         facts = executor.describe()
+        backbone = replace(backbone, dtype=facts.dtype, attention=facts.attention or "auto")  # as it was loaded
         topology = facts.topology
         traits = {method.name: _traits(method) for method in methods}
         bound = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, traits=traits)
@@ -161,6 +164,8 @@ def write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, st
             "backbone_parameters": facts.backbone_parameters,
             "head_parameters": facts.head_parameters,
             "precision": facts.precision,
+            "dtype": facts.dtype,
+            "attention": facts.attention,
             "device": facts.device,
             "pack": facts.pack,
             "versions": versions(),
@@ -208,9 +213,7 @@ class BackboneCosts:
 
 
 def _start(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> Executor:
-    workers = count_workers(request.workers)
-    settings = runner_settings(request, backbone, data, threads=1 if workers else None)
-    return start_executor(settings, workers, request.address, request.trial_timeout)
+    return start_executor(runner_settings(request, backbone, data, n_threads(request)), request, request.trial_timeout)
 
 
 def runner_settings(request: SearchRequest, backbone: BackboneSource, data: TaskData, threads: int | None) -> RunnerSettings:
@@ -222,7 +225,9 @@ def runner_settings(request: SearchRequest, backbone: BackboneSource, data: Task
         data.train,
         data.validation,
         request.plugins,
+        device=request.device,
         threads=threads,
+        gradient_checkpointing=request.gradient_checkpointing,
         # The first to see an example pays for what the others reuse: where time or memory is compared, nobody reuses anything.
         cache_bytes=0 if compared else request.n_cache_bytes,
         pack=request.n_packed,

@@ -19,12 +19,13 @@ from autopeft.loops.data import load_data
 from autopeft.loops.lengths import fit_length
 from autopeft.loops.pool import Pool
 from autopeft.loops.transfer import transfer
-from autopeft.loops.workers import count_workers, start_executor
+from autopeft.loops.workers import n_threads, start_executor
+from autopeft.machine import hardware
 from autopeft.methods.registry import positions_taken
 from autopeft.paths import absolute_model
 from autopeft.plugins import import_plugin
-from autopeft.provenance import hardware, versions
-from autopeft.request import SearchRequest, require_types
+from autopeft.provenance import versions
+from autopeft.request import SearchRequest, as_loaded, require_types, without_cards
 from autopeft.study import confirmed
 from autopeft.study.details import details_file
 from autopeft.study.directory import RunDirectory
@@ -54,6 +55,8 @@ class RetrainRequest:
     """Worker processes; 0 trains in this process."""
     address: str | None = None
     """Address of a Ray cluster."""
+    device: str | None = None
+    """What to train on."""
     task: str | None = None
     """Another task to train on."""
     data_dir: str | None = None
@@ -80,16 +83,18 @@ class RetrainRequest:
 
     def search_request(self, run: RunDirectory) -> SearchRequest:
         """Return what the search asked for, with what is asked for here instead."""
-        asked = SearchRequest.from_settings(run.asked())
-        changes: dict[str, Any] = {name: value for name in ("workers", "address", "model") if (value := getattr(self, name)) is not None}
+        asked = as_loaded(SearchRequest.from_settings(run.asked()), run.settings())
+        changes: dict[str, Any] = {
+            name: value for name in ("workers", "address", "device", "model") if (value := getattr(self, name)) is not None
+        }
         if self.model is not None:  # what was allowed to the search's backbone says nothing of another
-            changes["trust_remote_code"] = self.trust_remote_code
+            changes |= {"trust_remote_code": self.trust_remote_code, "attention": "auto"}
         if self.data_dir is not None:
             changes["data_dir"] = self.data_dir
         if self.task is not None:
             changes |= {"task": self.task, "objectives": ()}
             changes |= dict.fromkeys(("train", "validation", "test", "dataset", "label", "kind")) | {"text": (), "splits": ()}
-        return replace(asked, **changes)
+        return replace(asked, **without_cards(changes), **changes)
 
     def folder(self, run: RunDirectory) -> RetrainedFolder:
         """Return where the results go: retrained/ of the run, or one folder for every other task and backbone in transferred/."""
@@ -153,18 +158,19 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
         import_plugin(path)
     data = load_data(asked, with_test=True)
     backbone = find_backbone(asked.model, offline=asked.offline, trust_remote_code=asked.trust_remote_code, quantize=asked.quantize)
+    backbone = replace(backbone, dtype=asked.dtype, attention=asked.attention)
     if request.model is None:
         require_weights(backbone, run.settings()["model"])
     budget = _budget(asked, data, request, folder, run)
     plan = RetrainPlan(data, backbone, budget, folder, run, frozenset() if request.is_transfer else _confirmed(run, budget))
-    workers = count_workers(asked.workers)
     settings = RunnerSettings(
         backbone,
         data.task,
         data.train,
         data.validation,
         asked.plugins,
-        threads=1 if workers else None,
+        threads=n_threads(asked),
+        gradient_checkpointing=asked.gradient_checkpointing,
         cache_bytes=asked.n_cache_bytes,
         test=data.test,
     )
@@ -172,7 +178,7 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
         folder.require_same(_identity(plan))
     if not request.is_transfer and not _waiting(folder, candidates, request.seeds):
         return folder
-    with driving(run), closing(start_executor(settings, workers, asked.address)) as executor:
+    with driving(run), closing(start_executor(settings, asked)) as executor:
         if request.model is not None:
             topology, n_layers = executor.describe().topology, run.settings()["n_layers"]
             candidates = [replace(one, configuration=transfer(one.configuration, n_layers, topology)) for one in candidates]
@@ -301,6 +307,7 @@ def _describe(plan: RetrainPlan, executor: Executor, threads: int | None) -> Map
         "backbone_parameters": facts.backbone_parameters,
         "head_parameters": facts.head_parameters,
         "precision": facts.precision,
+        "dtype": facts.dtype,
         "device": facts.device,
         "threads": threads,
         "versions": versions(),

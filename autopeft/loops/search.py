@@ -16,7 +16,7 @@ from autopeft.loops.confirm import SHARE, Confirmations
 from autopeft.loops.planning import SearchPlan, prepared, write_settings
 from autopeft.loops.pool import Pool
 from autopeft.loops.schedule import Schedule
-from autopeft.request import SearchRequest
+from autopeft.request import SearchRequest, as_loaded
 from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.study import confirmed, pauses
 from autopeft.study.details import details_file
@@ -91,7 +91,8 @@ def resume(
     run, changes = RunDirectory.open(path), changes or {}
     settings = run.asked()
     sources = {name: entry["source"] for name, entry in settings.items()} | dict.fromkeys(changes, source)
-    request = replace(SearchRequest.from_settings(settings).changed(changes), out=str(path))  # it may have been moved
+    asked = as_loaded(SearchRequest.from_settings(settings), run.settings())
+    request = replace(asked.changed(changes), out=str(path))  # it may have been moved
     with driving(run):
         return _search(request, progress, lambda: nullcontext(run), sources, command, run.settings())
 
@@ -181,6 +182,7 @@ def _record(run: RunDirectory, study: Study, outcome: Outcome) -> TrialRecord:
     assignment, measurement = outcome.assignment, outcome.measurement
     files = {"configuration.json": assignment.configuration.to_json().encode()}
     _drop_live_curve(run, assignment.trial)
+    study.locate(assignment.trial, outcome.environment)
     if measurement is None:
         run.write_trial(assignment.trial, files | {"error.txt": (outcome.traceback or outcome.error).encode()})
         record = study.fail(assignment, outcome.error)

@@ -13,7 +13,7 @@ from autopeft.methods.discovery import discover
 from autopeft.methods.hook import TrainingHook
 from autopeft.methods.method import Method
 from autopeft.methods.quantised import keep_as_packed
-from autopeft.methods.snapshot import Snapshot, stand_in
+from autopeft.methods.snapshot import Snapshot, in_float32, stand_in
 from autopeft.methods.topology import Topology
 
 
@@ -90,7 +90,10 @@ def _inject(model: nn.Module, method: Method, module: PeftModule, topology: Topo
     before = list(model.parameters())
     known = {id(parameter) for parameter in before}
     hook = method.injector(model, module, topology)
-    return [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in known], hook
+    added = [parameter for parameter in model.parameters() if parameter.requires_grad and id(parameter) not in known]
+    for parameter in added:  # peft's take the type of the weights beside them
+        parameter.data = in_float32(parameter.data)
+    return added, hook
 
 
 def _train_only(model: nn.Module, trained: Sequence[nn.Parameter]) -> None:

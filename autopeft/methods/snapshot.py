@@ -48,9 +48,9 @@ class Snapshot:
 def stand_in(model: nn.Module, originals: Iterable[nn.Parameter]) -> None:
     """Replace parameters by clones that require gradient, wherever in the model they stand.
 
-    Tied weights stay tied: one original has one clone.
+    Tied weights stay tied: one original has one clone. Clones of 16-bit weights are float32: small updates would be lost in them.
     """
-    clones = {id(original): nn.Parameter(original.detach().clone()) for original in originals}
+    clones = {id(original): nn.Parameter(in_float32(original.detach().clone())) for original in originals}
     for module in model.modules():
         for name, parameter in module._parameters.items():
             if parameter is not None and id(parameter) in clones:
@@ -68,6 +68,11 @@ def _quantisation_states(modules: Iterable[nn.Module]) -> Iterator[Any]:
 
 def _is_bitsandbytes(value: object) -> bool:
     return type(value).__module__.partition(".")[0] == "bitsandbytes"
+
+
+def in_float32(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a 16-bit tensor's numbers in float32; any other tensor as it is."""
+    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
 
 
 def _shallow(attributes: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

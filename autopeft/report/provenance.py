@@ -52,7 +52,17 @@ class Provenance:
             Setting(name, entry.get("value"), str(entry.get("source", ""))) for name, entry in (settings.get("settings") or {}).items()
         ]
         found.sort(key=lambda setting: setting.source == "default")
-        names = ("n_layers", "hidden_size", "space_points", "backbone_parameters", "head_parameters", "precision", "device")
+        names = (
+            "n_layers",
+            "hidden_size",
+            "space_points",
+            "backbone_parameters",
+            "head_parameters",
+            "precision",
+            "dtype",
+            "attention",
+            "device",
+        )
         facts = {name: settings[name] for name in names if settings.get(name) is not None}
         return cls(
             created=str(settings.get("created", "")),

@@ -126,6 +126,8 @@ class TrialRecord:
     """The costs that lie above a bound of the search; such a trial is complete but infeasible, and never on the front."""
     error: str = ""
     """Why it failed, in one line."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Where it ran: node, device, and which GPUs its process saw; empty of what an earlier version ran."""
     is_extra: bool = False
     """Whether it was proposed while trials were confirmed, beyond the number that was asked for."""
     confirmation: Confirmation | None = None
@@ -197,6 +199,7 @@ class TrialRecord:
             "seed": self.seed,
             **({"exceeds": list(self.exceeds)} if self.exceeds else {}),
             **({"error": self.error} if self.error else {}),
+            **({"environment": dict(self.environment)} if self.environment else {}),
         }
 
 

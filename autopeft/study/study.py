@@ -51,6 +51,8 @@ START = "start"
 """The attribute of a trial that names the preset it was queued for."""
 RUNGS = "rungs"
 """The attribute of a trial that paused: a list of what it had come to at each rung, as `RungResult`."""
+ENVIRONMENT = "environment"
+"""The attribute of a trial that says where it ran last: node, device, and which GPUs its process saw."""
 EXPECTED = "expected"
 """The attribute of a study that says, by trial, what the first objective would be on average over seeds: mean and deviation."""
 CONFIRMATION = "confirmation:"
@@ -200,6 +202,11 @@ class Study:
     def n_begun(self) -> int:
         """How many of `records` are trials that a dead process had begun, and that `ask` will hand out next."""
         return sum(not self._read(number).is_extra for number in self._begun)
+
+    def locate(self, number: int, environment: Mapping[str, str]) -> None:
+        """Record where a running trial ran: node, device, and which GPUs its process saw; nothing if that is not known."""
+        if environment:
+            self._trial(number).set_user_attr(ENVIRONMENT, dict(environment))
 
     def tell(self, assignment: Assignment, measurement: Measurement) -> TrialRecord:
         """Record a trial that ended well; one whose objectives are not all finite is recorded as failed."""
@@ -402,6 +409,7 @@ class Study:
             exceeds=tuple(name for name, excess in trial.constraints.items() if excess > 0),
             error=attributes.get("error", ""),
             is_extra=attributes.get(EXTRA, False),
+            environment=attributes.get(ENVIRONMENT, {}),
         )
 
     def _configuration(self, trial: FrozenTrial) -> Configuration:

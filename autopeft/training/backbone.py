@@ -40,6 +40,10 @@ class BackboneSource:
     """Whether the user allows Python code that the model brings along to run."""
     quantize: str = NO_QUANTISATION
     """How its frozen linears are quantised when it is loaded, one of `QUANTISATIONS`; a checkpoint's own quantisation stays in any case."""
+    dtype: str = "float32"
+    """How precisely its frozen weights are held: "float32", "bfloat16", "float16", or "auto", as `weights_dtype` takes it."""
+    attention: str = "auto"
+    """Which of transformers' attention functions it calls; "auto": torch's fused one ("sdpa") where the model takes it."""
 
 
 def find_backbone(

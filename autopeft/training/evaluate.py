@@ -15,6 +15,7 @@ from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.batches import EVALUATION_BATCH, evaluation_batches
 from autopeft.training.device import synchronize
 from autopeft.training.hidden_states import FrozenPart
+from autopeft.training.precision import in_bfloat16
 from autopeft.training.turns import ALONE, Turn
 
 N_DRAWS = 200
@@ -41,7 +42,7 @@ def predict(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen:
     training = model.training
     model.eval()
     try:
-        with torch.inference_mode(), CpuArithmetic(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
+        with torch.inference_mode(), CpuArithmetic(), in_bfloat16(device, bfloat16):
             for indices in evaluation_batches(split, EVALUATION_BATCH):
                 batch = split.batch(indices).to(device)
                 with frozen.reused(split, indices) if frozen else nullcontext():

@@ -16,6 +16,7 @@ from autopeft.training.batches import batch_sizes, epoch_batches
 from autopeft.training.hidden_states import FrozenPart
 from autopeft.training.hooks import FACTOR, TrainingHooks
 from autopeft.training.live import LiveCurve
+from autopeft.training.precision import in_bfloat16
 from autopeft.training.tree import pack_tree, unpack_tree
 from autopeft.training.turns import ALONE, Turn, random_state, set_random_state
 
@@ -56,6 +57,9 @@ class Training:
         bfloat16: Multiply in bfloat16 (autocast); parameters and optimiser stay in float32.
         frozen: What lies below the modules; it is neither trained nor, where it is known already, computed.
         micro_batch: Examples that go through the model at once; a step adds up the gradients of as many as it needs. None: all.
+        float16: Products are computed in float16, whose smallest gradients would be lost: losses are scaled up, and gradients down again
+            (Micikevicius et al., 2018, arXiv 1710.03740); a step whose gradients are too large for it is left out.
+        draws_backwards: The backward pass draws from the process's generator, as layers do that are computed a second time in it.
         turn: Lets other trials of the process go on between steps and during backward passes.
         live: Hears of every step. None: nobody does.
     """
@@ -73,6 +77,8 @@ class Training:
         bfloat16: bool,
         frozen: FrozenPart,
         micro_batch: int | None = None,
+        float16: bool = False,
+        draws_backwards: bool = False,
         turn: Turn = ALONE,
         live: LiveCurve | None = None,
     ) -> None:
@@ -84,8 +90,8 @@ class Training:
         self._bfloat16, self._frozen, self._live = bfloat16, frozen, live
         self._micro_batch, self._turn = micro_batch or len(split), turn
         self._device = next(model.parameters()).device
-        # Checkpointed layers are computed once more in the backward pass, and draw again what they drew from the process's generator.
-        self._draws_backwards = any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
+        self._draws_backwards = draws_backwards or any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=float16)
         self._batches = _batches(split, budget, seed)
         self._examples_seen = 0
         self.n_steps = budget.epochs * len(batch_sizes(split, budget))
@@ -131,6 +137,7 @@ class Training:
                 "optimizer": self._optimizer.state_dict(),
                 "hooks": self._hooks.state_dict(),
                 "random": random_state(self._device),
+                **({"scaler": self._scaler.state_dict()} if self._scaler.is_enabled() else {}),
             }
         )
 
@@ -148,6 +155,8 @@ class Training:
             parameter.data.copy_(parameters[name])
         self._hooks.load_state_dict(saved["hooks"])  # first, for it may take parameter groups away
         self._optimizer.load_state_dict(saved["optimizer"])
+        if self._scaler.is_enabled():
+            self._scaler.load_state_dict(saved["scaler"])
         while self.step < saved["step"]:
             self._examples_seen += len(next(self._batches))
             self.step += 1
@@ -164,25 +173,27 @@ class Training:
         )
         if (extra := self._hooks.extra_loss()) is not None:
             self._require_finite(float(extra.detach()))
-            extra.backward()  # type: ignore[no-untyped-call]
+            self._scaler.scale(extra).backward()  # type: ignore[no-untyped-call]
+        self._scaler.unscale_(self._optimizer)
         self._hooks.after_backward(self.step)
         nn.utils.clip_grad_norm_([one for group in self._optimizer.param_groups for one in group["params"]], MAX_GRADIENT_NORM)
-        self._optimizer.step()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self._hooks.after_step(self.step)
         self._optimizer.zero_grad()
         return value
 
     def _add_gradients(self, indices: list[int], n_terms: int) -> float:
         """Add some rows' part to the gradients of a step over so many terms of the loss; return their part of its mean."""
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bfloat16), self._frozen.reused(self._split, indices):
+        with in_bfloat16(self._device, self._bfloat16), self._frozen.reused(self._split, indices):
             loss = summed_loss(self.model, self._split, indices) / n_terms
         with self._turn.away():
             value = float(loss.detach())
             if not self._draws_backwards and math.isfinite(value):
-                loss.backward()  # type: ignore[no-untyped-call]
+                self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._require_finite(value)
         if self._draws_backwards:
-            loss.backward()  # type: ignore[no-untyped-call]
+            self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return value
 
     def _require_finite(self, loss: float) -> None:

@@ -25,8 +25,12 @@ class RunnerSettings:
     validation: Split
     plugins: tuple[str, ...] = ()
     """Own Python files that register the methods to be used."""
+    device: str = "auto"
+    """What to train on, as `autopeft.training.device.pick_device` takes it."""
     threads: int | None = None
     """CPU threads for torch; None leaves torch's own choice."""
+    gradient_checkpointing: str = "auto"
+    """Whether blocks' layers are computed again in the backward pass instead of kept: "on", "off", or "auto": where memory runs out."""
     cache_bytes: int = 2**30
     """Memory in which a worker may keep the hidden states of frozen layers."""
     pack: int | None = 1
@@ -59,7 +63,13 @@ class BackboneFacts:
     device: str
     """Device that trials run on, such as "cpu"."""
     precision: str
-    """Precision of the training steps: "bf16" (autocast over float32 weights) or "fp32"."""
+    """Precision of the training steps' products: "bf16" (autocast), "fp16" (of float16 weights) or "fp32"."""
+    dtype: str = "float32"
+    """Precision of the frozen matrices, as torch names it; vectors and all that is trained are float32."""
+    attention: str = ""
+    """The attention function that the model calls, by transformers' name."""
+    device_bytes: int | None = None
+    """Memory of the GPU; None without one."""
     n_positions: int | None = None
     """How many positions the backbone can read, those of a prompt among them; None: no limit is known."""
     pack: int = 1
@@ -202,8 +212,13 @@ class Outcome:
     """The full text of the error, for the run directory."""
     lost: bool = False
     """Whether the worker died of it: that may say nothing of the configuration, and the trial is worth another try."""
+    device_failed: bool = False
+    """Whether the GPU answers nothing in this process any more."""
     out_of_memory: bool = False
     """Whether there was no room for it, not even for one example at a time."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Where it ran: node, device, name of the GPU, and the variable that says which GPUs the process saw; and by what it was made to take
+    less memory than it would have. Empty if the worker died."""
 
     @property
     def checkpoint(self) -> Checkpoint | None:

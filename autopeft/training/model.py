@@ -16,6 +16,7 @@ from autopeft.methods.head import head_parameter_names
 from autopeft.methods.positions import n_positions
 from autopeft.tasks import Encoded, Family
 from autopeft.training.backbone import BackboneSource
+from autopeft.training.precision import hold_in_float32, weights_dtype
 from autopeft.training.quantisation import loading_arguments, pooler_parameters, settled
 
 EXAMPLE_LENGTH, EXAMPLE_ROWS = 64, 2
@@ -38,8 +39,15 @@ class LoadedModel:
     """
 
 
-def load_model(source: BackboneSource, family: Family, device: torch.device | str = "cpu") -> LoadedModel:
-    """Load the backbone in float32, its linears quantised where that is asked for, under the head that a task needs.
+def load_model(source: BackboneSource, family: Family, device: torch.device | str = "cpu", *, keeps_dtype: bool = False) -> LoadedModel:
+    """Load the backbone under the head that a task needs, with the numbers that its weights have in the source's precision.
+
+    Args:
+        source: What to load; its linears are quantised where it says so.
+        family: What the head is for.
+        device: Where to.
+        keeps_dtype: Whether to hold matrices in that precision, for a model that is run within `autopeft.training.precision.products`;
+            else the same numbers are held in float32.
 
     Raises:
         UnavailableError: The folder's files can't be read as a model, or what quantises is not installed.
@@ -54,12 +62,12 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
         shared = {"local_files_only": True, "trust_remote_code": source.trust_remote_code}
         config = AutoConfig.from_pretrained(source.path, **shared)
         family.configure(config)
-        # Half-precision checkpoints load as they are stored by default; small updates would be lost in them.
         auto_class = getattr(transformers, family.auto_model)
         model, report = auto_class.from_pretrained(
             source.path,
             config=config,
-            dtype=torch.float32,
+            dtype=weights_dtype(source.dtype, device),
+            **({} if source.attention == "auto" else {"attn_implementation": source.attention}),
             output_loading_info=True,
             use_safetensors=True,
             ignore_mismatched_sizes=True,  # a head for other labels; anything else is refused below
@@ -93,6 +101,7 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
             # A head that reads the last position, as XLNet's, must find the text's end there; the others work out where a text ends.
             processor.padding_side = "left" if getattr(model.config, "summary_type", None) == "last" else "right"
     fresh = set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}
+    hold_in_float32(model, vectors_only=keeps_dtype)
     model = settled(model, source, fresh, torch.device(device))
     return LoadedModel(model, processor, tuple(sorted(fresh | (pooler_parameters(model) if family.has_fresh_head else set()))))
 
@@ -123,6 +132,11 @@ def _stand_in_for_padding(tokenizer: Any, config: Any, source: BackboneSource) -
         value=source.path,
         remedy="Set one, such as tokenizer.pad_token = '<pad>', and save the tokenizer into the model's folder again.",
     )
+
+
+def attention_of(model: nn.Module) -> str:
+    """Return which of transformers' attention functions a model calls; empty if it has no such choice."""
+    return getattr(model.config, "_attn_implementation", None) or ""
 
 
 def example_inputs(loaded: LoadedModel, family: Family) -> dict[str, torch.Tensor]:

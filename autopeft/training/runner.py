@@ -23,7 +23,18 @@ from autopeft.tasks import Encoded, Family, Split, Task, family_of
 from autopeft.tasks.details import Detail
 from autopeft.tasks.generated import details_of
 from autopeft.training.batches import batch_sizes, draw
-from autopeft.training.device import has_bfloat16, is_out_of_memory, new_stream, pick_device, release_memory, synchronize
+from autopeft.training.checkpointing import checkpoint_blocks
+from autopeft.training.device import (
+    device_bytes,
+    environment,
+    has_bfloat16,
+    has_failed_device,
+    is_out_of_memory,
+    new_stream,
+    pick_device,
+    release_memory,
+    synchronize,
+)
 from autopeft.training.evaluate import predict, resampled_scores, score, write
 from autopeft.training.final import BestEpoch
 from autopeft.training.hidden_states import FrozenPart, HiddenStates
@@ -43,7 +54,8 @@ from autopeft.training.measurement import (
     Trained,
 )
 from autopeft.training.metering import Bill, Meter
-from autopeft.training.model import example_inputs, load_model, start_head
+from autopeft.training.model import attention_of, example_inputs, load_model, start_head
+from autopeft.training.precision import HALF, SHORT_NAMES, products, weights_dtype
 from autopeft.training.seats import BYTES_PER_PARAMETER, MemoryForecast, Seat, Seats
 from autopeft.training.skeletons import skeleton
 from autopeft.training.turns import ALONE, Turn, Turns
@@ -68,6 +80,7 @@ class TrialRunner:
         settings: What to load.
 
     Raises:
+        DeviceError: The device is not there.
         UnavailableError: The model can't be loaded.
         InvalidInputError: Examples of the settings' budget can't be encoded.
         UnsupportedError: The model can't be shared by several trials, and is to be.
@@ -77,17 +90,21 @@ class TrialRunner:
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         self._settings = settings
-        self._device = pick_device()
+        self._device = pick_device(settings.device)
+        self._environment = environment(self._device)  # now, while the device answers
         self._family = family_of(settings.task)
-        self._loaded = load_model(settings.backbone, self._family, self._device)
+        self._loaded = load_model(settings.backbone, self._family, self._device, keeps_dtype=True)
+        self._dtype = weights_dtype(settings.backbone.dtype, self._device)
+        self._half = self._dtype if self._dtype in HALF else None
         self._splits: dict[Budget, tuple[Encoded, Encoded]] = {}
-        self._bfloat16: bool = has_bfloat16(self._device)
+        self._bfloat16 = self._half is None and has_bfloat16(self._device)
         self._n_positions = n_positions(self._loaded.model)
         example_batch = example_inputs(self._loaded, self._family)
-        self._topology = discover(self._loaded.model, example_batch, extra_trainable=self._loaded.fresh)
-        # What one trial's modules leave as they were must not require gradient in another's.
-        self._loaded.model.requires_grad_(False)
-        self._hidden_states = HiddenStates(self._loaded.model, self._topology, example_batch, settings.cache_bytes)
+        with products(self._device, self._half):
+            self._topology = discover(self._loaded.model, example_batch, extra_trainable=self._loaded.fresh)
+            # What one trial's modules leave as they were must not require gradient in another's.
+            self._loaded.model.requires_grad_(False)
+            self._hidden_states = HiddenStates(self._loaded.model, self._topology, example_batch, settings.cache_bytes)
         self._pack = settings.pack or (settings.most_packed if self._device.type == "cuda" else 1)
         self.turns = Turns(self._device)
         self._meter = Meter(self._device)
@@ -109,7 +126,10 @@ class TrialRunner:
             backbone_parameters=self._topology.size - self._topology.head_size,
             head_parameters=self._topology.head_size,
             device=str(self._device),
-            precision="bf16" if self._bfloat16 else "fp32",
+            precision=SHORT_NAMES[torch.bfloat16 if self._bfloat16 else self._dtype],
+            dtype=str(self._dtype).removeprefix("torch."),
+            attention=attention_of(self._loaded.model),
+            device_bytes=device_bytes(self._device),
             n_positions=self._n_positions,
             pack=self._pack,
         )
@@ -122,36 +142,49 @@ class TrialRunner:
     def run(self, assignment: Assignment) -> Outcome:
         """Train and measure one configuration. Errors are part of the outcome and leave the backbone as it was.
 
-        Where memory runs out it is tried again: with half as many trials under way, in the end alone, and then each time with half as
-        many examples at once; the steps stay the same.
+        Where memory runs out it is tried again: with half as many trials under way, in the end alone; then with the blocks' layers computed
+        twice instead of kept; and then each time with half as many examples at once. The steps stay the same.
 
         Raises:
             TrialStop: Another thread has called `stop`.
         """
         micro_batch: int | None = None
-        most = self._pack
+        checkpoints, most = self._settings.gradient_checkpointing == "on", self._pack
         while True:
             seat = self._seats.take(self._resident_bytes(assignment), most)
             turn = self.turns.join() if self._pack > 1 else ALONE
             try:
                 self._prepare_thread()
                 turn.take()
-                with seat.place.stream:
+                with seat.place.stream, products(self._device, self._half):
                     if assignment.trained is not None:
-                        return self._measure(assignment, assignment.trained, seat.place.model, turn)
-                    return self._run(assignment, micro_batch, seat, turn)
+                        found = self._measure(assignment, assignment.trained, seat.place.model, turn)
+                    else:
+                        found = self._run(assignment, micro_batch, seat, turn, checkpoints=checkpoints)
+                    return replace(found, environment=self._environment | _economies(micro_batch, checkpoints))
             except Exception as error:  # a method may be anybody's own, and raise anything
                 if hides_a_stop(error):
                     raise KeyboardInterrupt from error
                 no_room = is_out_of_memory(error)
-                if not no_room or (seat.n_packed == 1 and (micro_batch == 1 or self._family.needs_whole_batches)):
-                    return Outcome(assignment, error=_reason(error), traceback=traceback.format_exc(), out_of_memory=no_room)
+                may_checkpoint = not checkpoints and self._settings.gradient_checkpointing == "auto"
+                is_smallest = not may_checkpoint and (micro_batch == 1 or self._family.needs_whole_batches)
+                if not no_room or (seat.n_packed == 1 and is_smallest):
+                    return Outcome(
+                        assignment,
+                        error=_no_room(error) if no_room else _reason(error),
+                        traceback=traceback.format_exc(),
+                        out_of_memory=no_room,
+                        device_failed=has_failed_device(error),
+                        environment=self._environment | _economies(micro_batch, checkpoints),
+                    )
             finally:
                 self._seats.leave(seat)
                 turn.give()
             # Only here: the error's traceback holds the tensors that there was no room for.
             if seat.n_packed > 1:
                 most = seat.n_packed // 2
+            elif may_checkpoint:
+                checkpoints = True
             else:
                 whole = max(batch_sizes(self._data(assignment.budget)[0], assignment.budget))
                 micro_batch = ((micro_batch or whole) + 1) // 2
@@ -172,11 +205,13 @@ class TrialRunner:
             parameters = 0
         return BYTES_PER_PARAMETER * (parameters + self._topology.head_size)
 
-    def _run(self, assignment: Assignment, micro_batch: int | None, seat: Seat[Place], turn: Turn) -> Outcome:
+    def _run(self, assignment: Assignment, micro_batch: int | None, seat: Seat[Place], turn: Turn, *, checkpoints: bool) -> Outcome:
         model, budget = seat.place.model, assignment.budget
         train_split, validation = self._data(budget)  # encoded once, and not by the first trial's clock
         with self._meter.running() as bill, self._carrying(assignment, seat.place, train_split) as (applied, frozen):
             trainable_parameters = applied.parameter_count
+            if checkpoints:
+                checkpoint_blocks(model, self._topology)
             training = Training(
                 model,
                 applied.trainable_parameters(),
@@ -188,6 +223,8 @@ class TrialRunner:
                 bfloat16=self._bfloat16,
                 frozen=frozen,
                 micro_batch=micro_batch,
+                float16=self._half == torch.float16,
+                draws_backwards=checkpoints,
                 turn=turn,
                 live=LiveCurve(self._settings.trials, assignment.trial),
             )
@@ -219,7 +256,7 @@ class TrialRunner:
             peak_bytes=peak_bytes,
             examples_seen=curve[-1].examples_seen,
             cpu_seconds=bill.cpu_seconds,
-            gpu_seconds=bill.seconds if self._device.type == "cuda" else 0.0,
+            gpu_seconds=bill.seconds if self._device.type != "cpu" else 0.0,
             latency_seconds=latency,
             not_reused=frozen.reason,
             progress=curve[-1].progress,
@@ -313,12 +350,24 @@ class TrialRunner:
             "seed": assignment.seed,
             "budget": assignment.budget.to_dict(),
             "metrics": {name: value for name, value in metrics.items() if math.isfinite(value)},
+            "dtype": str(self._dtype).removeprefix("torch."),
         }
 
 
 def _details(family: Family, predictions: Sequence[Any], split: Encoded, scores: Mapping[str, float]) -> tuple[Detail, ...]:
     """Return what there is to look at; of a model that diverged nothing is."""
     return tuple(family.details(predictions, split)) if all(map(math.isfinite, scores.values())) else ()
+
+
+def _economies(micro_batch: int | None, checkpoints: bool) -> dict[str, str]:
+    """Return by what a trial was made to take less memory."""
+    found = {"gradient_checkpointing": "on"} if checkpoints else {}
+    return found if micro_batch is None else found | {"micro_batch": str(micro_batch)}
+
+
+def _no_room(error: Exception) -> str:
+    reason = _reason(error).rstrip(".")
+    return f"out of memory, in as small steps as it can take: {reason}. A shorter --max-length needs less, and so does --dtype bfloat16."
 
 
 def _reason(error: Exception) -> str:

@@ -31,6 +31,7 @@ def test_doctor(autopeft_process: Autopeft) -> None:
     answer = autopeft_process("doctor")
     assert answer.code == 0, answer.err
     assert "transformers" in answer.out
+    assert "search starts" in answer.out
 
 
 def test_an_error_is_a_line_and_a_code(autopeft_process: Autopeft, tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
 import os
+import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,9 +12,10 @@ import pytest
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError, UnavailableError
-from autopeft.executors.base import Executor, Runner
+from autopeft.executors import cluster as ray_cluster
+from autopeft.executors.base import Executor, MakeRunner, Runner
 from autopeft.executors.inline import InlineExecutor
-from autopeft.executors.workers import WorkersExecutor
+from autopeft.executors.workers import Demand, WorkersExecutor
 from autopeft.methods.topology import Topology
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 
@@ -66,15 +69,15 @@ class PackedRunner(FakeRunner):
         return super().run(assignment)
 
 
-def make_runner() -> Runner:
+def make_runner(device: str) -> Runner:
     return FakeRunner()
 
 
-def make_packed_runner() -> Runner:
+def make_packed_runner(device: str) -> Runner:
     return PackedRunner()
 
 
-def refuse() -> Runner:
+def refuse(device: str) -> Runner:
     raise InvalidInputError("the model must be one", value="x", remedy="Give another.")
 
 
@@ -83,21 +86,23 @@ def assignment(trial: int) -> Assignment:
 
 
 @pytest.fixture(params=["inline", "workers", "workers of a cluster"])
-def start(request: pytest.FixtureRequest) -> Iterator[Callable[[Callable[[], Runner]], Executor]]:
+def start(request: pytest.FixtureRequest) -> Iterator[Callable[[MakeRunner], Executor]]:
     with ExitStack() as started:
 
-        def make(runner: Callable[[], Runner]) -> Executor:
+        def make(runner: MakeRunner) -> Executor:
             if request.param == "inline":
                 return started.enter_context(closing(InlineExecutor(runner)))
             address = request.getfixturevalue("ray_address") if request.param == "workers of a cluster" else None
-            return started.enter_context(closing(WorkersExecutor(runner, 2, address)))
+            return started.enter_context(closing(WorkersExecutor(runner, Demand(2, address=address, n_cpus=2))))
 
         yield make
 
 
-def test_every_assignment_comes_back_once(start: Callable[[Callable[[], Runner]], Executor]) -> None:
+def test_every_assignment_comes_back_once(start: Callable[[MakeRunner], Executor]) -> None:
+    at_termination = signal.getsignal(signal.SIGTERM)
     executor = start(make_runner)
     assert executor.describe() == FACTS
+    assert signal.getsignal(signal.SIGTERM) is at_termination  # Ray sets its own, which ends the process as it stands
     done, submitted = [], 0
     while len(done) < 7:
         while submitted < 7 and submitted - len(done) < executor.capacity:
@@ -110,13 +115,13 @@ def test_every_assignment_comes_back_once(start: Callable[[Callable[[], Runner]]
     assert (os.getpid() in processes) == isinstance(executor, InlineExecutor)
 
 
-def test_what_can_never_run_is_an_error_of_its_own_kind(start: Callable[[Callable[[], Runner]], Executor]) -> None:
+def test_what_can_never_run_is_an_error_of_its_own_kind(start: Callable[[MakeRunner], Executor]) -> None:
     with pytest.raises(InvalidInputError, match=r"the model must be one \(got 'x'\)\. Give another\."):
         start(refuse).describe()
 
 
 def test_a_dead_worker_costs_its_trial_and_is_replaced(ray_address: str) -> None:
-    with closing(WorkersExecutor(make_runner, 1, ray_address)) as executor:
+    with closing(WorkersExecutor(make_runner, Demand(1, address=ray_address))) as executor:
         executor.submit(assignment(13))
         outcome = executor.next_outcome()
         assert "worker process died" in outcome.error
@@ -126,7 +131,7 @@ def test_a_dead_worker_costs_its_trial_and_is_replaced(ray_address: str) -> None
 
 
 def test_a_worker_without_room_is_replaced_and_its_trial_lost_if_others_came_before(ray_address: str) -> None:
-    with closing(WorkersExecutor(make_runner, 1, ray_address)) as executor:
+    with closing(WorkersExecutor(make_runner, Demand(1, address=ray_address))) as executor:
         outcomes = []
         for trial in (1, 200, 201, 2):
             executor.submit(assignment(trial))
@@ -138,7 +143,7 @@ def test_a_worker_without_room_is_replaced_and_its_trial_lost_if_others_came_bef
 
 
 def test_a_trial_that_hangs_is_given_up_and_loading_is_not_counted(ray_address: str) -> None:
-    with closing(WorkersExecutor(make_runner, 2, ray_address, trial_timeout=LOADING_SECONDS / 2)) as executor:
+    with closing(WorkersExecutor(make_runner, Demand(2, address=ray_address), trial_timeout=LOADING_SECONDS / 2)) as executor:
         for trial in (99, 1):
             executor.submit(assignment(trial))
         quick, hanging = sorted((executor.next_outcome(), executor.next_outcome()), key=lambda outcome: outcome.assignment.trial)
@@ -151,7 +156,7 @@ def test_a_trial_that_hangs_is_given_up_and_loading_is_not_counted(ray_address: 
 
 
 def test_a_worker_takes_several_trials_at_once_and_those_beside_one_that_kills_it_are_tried_again(ray_address: str) -> None:
-    with closing(WorkersExecutor(make_packed_runner, 1, ray_address, most_packed=3)) as executor:
+    with closing(WorkersExecutor(make_packed_runner, Demand(1, address=ray_address), most_packed=3)) as executor:
         assert executor.describe().pack == executor.capacity == 3
         for trials in ((0, 1, 2), (13, 20, 24)):
             for trial in trials:
@@ -163,7 +168,7 @@ def test_a_worker_takes_several_trials_at_once_and_those_beside_one_that_kills_i
 
 def test_a_trial_that_hangs_costs_those_beside_it_their_worker_only(ray_address: str) -> None:
     """Its time runs half as fast while it shares the worker."""
-    with closing(WorkersExecutor(make_packed_runner, 1, ray_address, trial_timeout=2.0, most_packed=3)) as executor:
+    with closing(WorkersExecutor(make_packed_runner, Demand(1, address=ray_address), trial_timeout=2.0, most_packed=3)) as executor:
         executor.describe()
         executor.submit(assignment(99))
         time.sleep(1.5)
@@ -180,7 +185,30 @@ def test_a_trial_that_hangs_costs_those_beside_it_their_worker_only(ray_address:
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
 def test_a_cluster_that_is_not_there(address: str) -> None:
     with pytest.raises(UnavailableError, match="no Ray cluster answers"):
-        WorkersExecutor(make_runner, 1, address)
+        WorkersExecutor(make_runner, Demand(1, address=address))
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["silent", "another"])
+def test_what_answers_is_no_cluster(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    monkeypatch.setattr(ray_cluster, "PROBE_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(answer)
+                connection.recv(1000)
+                time.sleep(1.0)
+
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(UnavailableError, match=r"no Ray cluster answers: (timed out|what answers there is no Ray)"):
+            WorkersExecutor(make_runner, Demand(1, address=f"127.0.0.1:{server.getsockname()[1]}"))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "ray://host", "host:port"])
+def test_an_address_that_is_none(address: str) -> None:
+    with pytest.raises(InvalidInputError, match="must be auto, host:port or ray://host:port"):
+        WorkersExecutor(make_runner, Demand(1, address=address))
 
 
 def test_what_fails_to_start_leaves_no_ray_behind() -> None:
@@ -188,7 +216,7 @@ def test_what_fails_to_start_leaves_no_ray_behind() -> None:
 
     lock = threading.Lock()  # can't be pickled
     with pytest.raises(TypeError, match="pickle"):
-        WorkersExecutor(lambda: lock, 1)  # type: ignore[arg-type, return-value]
+        WorkersExecutor(lambda _: lock, Demand(1))  # type: ignore[arg-type, return-value]
     assert not ray.is_initialized()
 
 
@@ -199,5 +227,5 @@ def test_a_ray_that_is_in_use_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     monkeypatch.setattr(ray, "shutdown", lambda: stopped.append(True))
     with pytest.raises(UnavailableError, match="Ray is in use in this process already"):
-        WorkersExecutor(make_runner, 1)
+        WorkersExecutor(make_runner, Demand(1))
     assert not stopped

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autopeft.executors import workers
+from autopeft.executors import cluster as ray_cluster
 from tests.faults.driver import Driver, require_whole, wait_until
 
 pytestmark = [
@@ -15,7 +15,7 @@ pytestmark = [
 
 
 def test_a_node_leaves_with_a_trial_on_it(settings: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in workers._ENVIRONMENT.items():
+    for name, value in {**ray_cluster.ENVIRONMENT, "RAY_AUTH_MODE": "token"}.items():
         monkeypatch.setenv(name, value)
     from ray.cluster_utils import Cluster
 

@@ -194,7 +194,7 @@ def test_a_trial_waits_for_room_that_is_predicted(monkeypatch: pytest.MonkeyPatc
 
 def test_in_this_process_trials_go_on_only_while_an_outcome_is_waited_for(packed: TrialRunner, alone: list[Outcome]) -> None:
     """And leave alone what this thread draws at random."""
-    executor = InlineExecutor(lambda: packed)
+    executor = InlineExecutor(lambda _: packed)
     assert executor.capacity == 4
     torch.manual_seed(5)
     expected = torch.rand(8)
@@ -216,7 +216,7 @@ def test_in_this_process_trials_go_on_only_while_an_outcome_is_waited_for(packed
 def test_a_stop_ends_all_and_leaves_the_backbone_as_it_was(settings: RunnerSettings) -> None:
     stopped = TrialRunner(replace(settings, pack=2))
     before = digest(stopped._loaded.model.state_dict())
-    executor = InlineExecutor(lambda: stopped)
+    executor = InlineExecutor(lambda _: stopped)
     for trial in range(3):  # one of them waits for a place
         executor.submit(assignment(trial, Budget(epochs=10_000, batch_size=8, max_length=32)))
     timer = threading.Timer(1.0, _thread.interrupt_main)

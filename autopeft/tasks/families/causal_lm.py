@@ -208,10 +208,10 @@ class CausalLM(Family):
         import torch
 
         losses, places = _token_losses(outputs, batch)
-        each = torch.zeros(batch.targets.shape[:2], dtype=torch.float64, device=losses.device)
-        each[places] = losses.double()
-        answer = (each * batch.targets[..., 1]).sum(dim=1)
-        return list(torch.stack([each.sum(dim=1), -answer], dim=1).cpu().numpy())
+        each = torch.zeros(batch.targets.shape[:2], dtype=torch.float64)  # on the processor, for Apple's GPU has no such numbers
+        each[tuple(one.cpu() for one in places)] = losses.cpu().double()
+        answer = (each * batch.targets[..., 1].cpu()).sum(dim=1)
+        return list(torch.stack([each.sum(dim=1), -answer], dim=1).numpy())
 
     # Predictions
 

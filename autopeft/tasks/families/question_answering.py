@@ -189,7 +189,7 @@ class QuestionAnswering(Family):
         best, place = sums.masked_fill(~band, outside).flatten(1).max(dim=1)
         none = (starts[:, 0] + ends[:, 0]) / 2
         columns = (_losses(outputs, batch), best, place // width, place % width, none)
-        return [tuple(row) for row in torch.stack([column.double() for column in columns], dim=1).cpu().tolist()]
+        return [tuple(row) for row in torch.stack([column.cpu().double() for column in columns], dim=1).tolist()]
 
     def score(self, predictions: Sequence[Any], encoded: Encoded) -> dict[str, float]:
         """Return F1 and exact match after SQuAD's normalisation, of the best of a question's answers."""

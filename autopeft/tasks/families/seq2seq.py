@@ -115,7 +115,7 @@ class Seq2Seq(Family):
 
     def reduce(self, outputs: Any, batch: Batch) -> list[Any]:
         """Return for each row the sum of its losses."""
-        return [[loss] for loss in _token_losses(outputs, batch).double().sum(dim=1).cpu().tolist()]
+        return [[loss] for loss in _token_losses(outputs, batch).cpu().double().sum(dim=1).tolist()]
 
     def score(self, predictions: Sequence[Any], encoded: Encoded) -> dict[str, float]:
         """Return loss and perplexity."""

@@ -163,9 +163,8 @@ class TokenClassification(Family):
         from torch.nn import functional
 
         logits = outputs.logits.float()
-        losses = (
-            functional.cross_entropy(logits.transpose(1, 2), batch.targets, ignore_index=_IGNORED, reduction="none").double().sum(dim=1)
-        )
+        each = functional.cross_entropy(logits.transpose(1, 2), batch.targets, ignore_index=_IGNORED, reduction="none")
+        losses = each.cpu().double().sum(dim=1)
         best, is_word = logits.argmax(dim=2).cpu().numpy(), (batch.targets != _IGNORED).cpu().numpy()
         return [(float(loss), tags[mask].tolist()) for loss, tags, mask in zip(losses, best, is_word, strict=True)]
 
