@@ -34,7 +34,12 @@ HALVES = [torch.bfloat16, torch.float16]
 CPU = torch.device("cpu")
 BUDGET = Budget(epochs=4, batch_size=8, max_length=32)
 COMPOSITE = Configuration(
-    (PeftModule("serial_adapter", 4, (0, 2)), PeftModule("prefix", 3, (0, 2)), PeftModule("lora", 2, (0, 2)), PeftModule("norm_tuning", 1)),
+    (
+        PeftModule("serial_adapter", 4, (0, 2)),
+        PeftModule("prefix", 3, (0, 2)),
+        PeftModule("lora", 2, (0, 2)),
+        PeftModule("norm_tuning", 1, (0, 2)),
+    ),
     {"learning_rate": 1e-2},
 )
 
@@ -67,11 +72,12 @@ def test_a_trial_learns_in_float32_over_16_bit_weights(runner: TrialRunner, half
     assert (runner.describe().dtype, runner.describe().precision) == expected
 
     paused = runner.run(replace(assignment, measure_at=(0.4,)))
-    later = runner.run(replace(assignment, measure_at=(1.0,), paused=paused))
+    later = runner.run(replace(assignment, measure_at=(1.0,), checkpoint=paused.checkpoint))
     assert later.measurement is not None, later.traceback
     assert later.measurement.curve == whole.measurement.curve
 
 
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled:UserWarning")
 @pytest.mark.parametrize("method", all_methods(), ids=lambda method: method.name)
 def test_every_method_trains_over_bfloat16(method: Method) -> None:
     family = FAMILIES["llama"]

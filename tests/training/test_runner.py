@@ -116,7 +116,7 @@ def test_pausing_changes_nothing(runner: TrialRunner, configuration: Configurati
     whole = runner.run(assignment)
     outcome: Outcome | None = None
     for point in points:
-        outcome = runner.run(replace(assignment, measure_at=(point,), checkpoint=outcome.checkpoint))
+        outcome = runner.run(replace(assignment, measure_at=(point,), checkpoint=None if outcome is None else outcome.checkpoint))
         assert bool(outcome.state) == (point < 1)
         run(runner, CONFIGURATIONS["lora"], seed=9)  # another trial comes in between
     assert whole.measurement is not None
