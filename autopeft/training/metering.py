@@ -1,7 +1,7 @@
 """What trials cost in time and memory, while one or several of them are under way in a process.
 
-A second in which n trials are under way counts as 1/n of a second for each: their sum is what the process spent. Memory can't be told
-apart: a trial's peak is that of all that were under way with it.
+A second in which n trials are under way counts as 1/n of a second for each: their sum is what the process spent. Memory can't be
+divided: a trial's peak is that of all that were under way with it.
 """
 
 import threading

@@ -89,7 +89,7 @@ class Seats(Generic[Place]):
             most: With how many it may be under way at most, itself counted.
 
         Raises:
-            TrialStop: The process was told to stop.
+            TrialStop: The process is to stop.
         """
         with self._changed:
             ticket = object()

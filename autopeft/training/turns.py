@@ -15,7 +15,7 @@ import torch
 
 
 class TrialStop(BaseException):
-    """Ends a trial whose process has been told to stop; not an `Exception`, so that no trial takes it for an error of its own."""
+    """Ends a trial whose process is to stop; not an `Exception`, so that no trial takes it for an error of its own."""
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:
@@ -62,7 +62,7 @@ class Turns:
         """Wait for a thread's turn; return whether another thread had one since its latest.
 
         Raises:
-            TrialStop: The process was told to stop.
+            TrialStop: The process is to stop.
         """
         with self._changed:
             self._waiting.append(turn)
