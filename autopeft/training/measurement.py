@@ -64,18 +64,18 @@ class BackboneFacts:
     """Device that trials run on, such as "cpu"."""
     precision: str
     """Precision of the training steps' products: "bf16" (autocast), "fp16" (of float16 weights) or "fp32"."""
-    dtype: str = "float32"
-    """Precision of the frozen matrices, as torch names it; vectors and all that is trained are float32."""
-    attention: str = ""
-    """The attention function that the model calls, by transformers' name."""
-    device_bytes: int | None = None
-    """Memory of the GPU; None without one."""
     n_positions: int | None = None
     """How many positions the backbone can read, those of a prompt among them; None: no limit is known."""
     pack: int = 1
     """Trials that may be under way in this worker at once."""
     n_cut: int = 0
     """Training examples of the settings' budget that don't fit into its length at once."""
+    dtype: str = "float32"
+    """Precision of the frozen matrices, as torch names it; vectors and all that is trained are float32."""
+    attention: str = ""
+    """The attention function that the model calls, by transformers' name."""
+    device_bytes: int | None = None
+    """Memory of the GPU; None without one."""
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,7 @@ class TrialRunner:
             device_bytes=device_bytes(self._device),
             n_positions=self._n_positions,
             pack=self._pack,
+            n_cut=0 if self._settings.budget is None else self._data(self._settings.budget)[0].n_cut,
         )
 
     def stop(self) -> None:

@@ -135,7 +135,7 @@ def test_a_resumed_run_keeps_its_settings(autopeft: Autopeft, tmp_path: Path) ->
     remedy = "Leave --epochs out"
     run = RunDirectory.create(tmp_path / "run")
     run.write_settings({"settings": SearchRequest(task="demo").to_settings({})})
-    refused(autopeft("search", "--resume", run.path, "--epochs", "3"), 2, "only --trials, --time-limit,", "can change", remedy)
+    refused(autopeft("search", "--resume", run.path, "--epochs", "3"), 2, "only --trials, --confirm, --time-limit,", "can change", remedy)
 
 
 def test_a_cluster_that_is_not_there(autopeft: Autopeft, own: list[str], backbone_folder: Path) -> None:

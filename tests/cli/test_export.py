@@ -21,7 +21,7 @@ from autopeft.training.measurement import Assignment, Measurement
 
 @pytest.fixture
 def run(tmp_path):
-    """A run with one complete trial, whose adapter is two files that nobody reads here."""
+    """A run with one complete trial, whose adapter's tensors nobody reads here."""
     objectives = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
     directory = RunDirectory.create(tmp_path / "run")
     directory.write_settings(
@@ -37,7 +37,8 @@ def run(tmp_path):
     space = SearchSpace("test", (ModuleSlot("prefix", (MethodChoice("prefix", (1, 2)),)),), (), n_layers=2, rule="all")
     study = Study.create(directory, SpaceProblem(space, objectives, lambda _: {}), "random", 0)
     number, configuration, seed = study.ask()
-    directory.write_trial(number, {"adapter/adapter.json": b"{}", "adapter/adapter.safetensors": b"tensors"})
+    description = json.dumps({"format": 1, "metadata": {"task": get_task("mrpc").to_dict()}}).encode()
+    directory.write_trial(number, {"adapter/adapter.json": description, "adapter/adapter.safetensors": b"tensors"})
     study.tell(Assignment(number, configuration, Budget(), seed), Measurement({"accuracy": 0.75}, (), 64, 770, 1.0, 1.0, 1, 1))
     return directory.path
 

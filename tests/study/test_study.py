@@ -69,6 +69,7 @@ def test_a_told_trial_is_read_back_whole(run: RunDirectory) -> None:
         cpu_seconds=0.0,
         gpu_seconds=0.0,
         examples_seen=64,
+        n_packed=1,
     )
     assert Study.open(run).records() == [told]
     assert Study.open(run).objectives == OBJECTIVES

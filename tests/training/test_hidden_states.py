@@ -97,7 +97,9 @@ def test_the_least_used_goes_first(backbone_folder: Path, data: TaskData) -> Non
     states = HiddenStates(model, topology, example_inputs(runner._loaded, family), one_boundary)
     for layer in (1, 2, 1):
         applied = apply(model, Configuration((PeftModule("lora", 2, (layer,)),)), topology=topology)
-        assert states.below(applied, split).recording_of(split) is not None
+        part = states.below(applied, split)
+        assert part.recording_of(split) is not None
+        part.release()
         applied.eject()
         assert states.held_bytes == one_boundary
 

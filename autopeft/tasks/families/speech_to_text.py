@@ -131,7 +131,7 @@ class SpeechToText(Family):
         samples = [decode_sound(row["data"]) for row in rows]
         inputs = encoded.processor(samples, sampling_rate=READING_RATE, padding=True, return_tensors="pt")
         longest = max(len(row["classes"]) for row in rows)
-        lines = [[row["samples"], n := len(row["classes"]), *row["classes"], *[BLANK] * (longest - n)] for row in rows]
+        lines = [[row["samples"], len(row["classes"]), *row["classes"], *[BLANK] * (longest - len(row["classes"]))] for row in rows]
         return Batch(dict(inputs), torch.tensor(lines))
 
     def forward(self, model: "nn.Module", batch: Batch) -> Any:
