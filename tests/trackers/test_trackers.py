@@ -1,4 +1,7 @@
 import json
+import struct
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -124,21 +127,41 @@ def test_mlflow(small_run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> Non
     assert [row["trial"] for row in listed] == [record.number for record in front(records, Study.open(small_run).objectives)]
 
 
+def written(log: bytes) -> Iterator[bytes]:
+    """Yield the entries of a log as LevelDB writes it: blocks of 32 KiB, parts of entries in each after a checksum, a length and a kind."""
+    place, entry = 7, b""  # after the file's own header
+    while place + 7 <= len(log):
+        if (left := 2**15 - place % 2**15) < 7:
+            place += left
+            continue
+        n_bytes, kind = struct.unpack_from("<HB", log, place + 4)
+        entry += log[place + 7 : place + 7 + n_bytes]
+        place += 7 + n_bytes
+        if kind in (1, 4):  # whole, or the last part
+            yield entry
+            entry = b""
+
+
 def test_wandb(small_run: RunDirectory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("wandb")
     for name, value in {"WANDB_MODE": "offline", "WANDB_CACHE_DIR": str(tmp_path), "WANDB_CONFIG_DIR": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
     from wandb.proto.wandb_internal_pb2 import Record
-    from wandb.sdk.internal.datastore import DataStore
+
+    def entries(path: Path) -> list[Any]:
+        for _ in range(100):  # a process of its own writes the file, and may take a moment longer
+            found = [Record.FromString(content) for content in written(path.read_bytes())]
+            if any(entry.HasField("exit") for entry in found):
+                return found
+            time.sleep(0.1)
+        pytest.fail(f"{path} never ends")
 
     records = replay(small_run, registry.make_trackers(["wandb"]))
     found: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {}
     for path in small_run.path.glob("wandb/offline-run-*/*.wandb"):
-        store, config, history = DataStore(), {}, []
-        store.open_for_scan(str(path))
-        while (content := store.scan_data()) is not None:
-            entry = Record()
-            entry.ParseFromString(content)
+        config: dict[str, Any] = {}
+        history: list[dict[str, Any]] = []
+        for entry in entries(path):
             config |= {item.key: json.loads(item.value_json) for item in entry.run.config.update}
             if entry.history.item:
                 history.append({item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in entry.history.item})
