@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from autopeft.methods.registry import register_method
     from autopeft.space.space import SearchSpace
     from autopeft.tasks import register_task
+    from autopeft.trackers.callback import Callback
 
 # Where each public name lives. They are imported on use: `import autopeft` and the light verbs must not wait for torch.
 _PUBLIC = {
+    "Callback": "autopeft.trackers.callback",
     "Configuration": "autopeft.configuration",
     "PeftModule": "autopeft.configuration",
     "SearchResult": "autopeft.api",
@@ -37,6 +39,7 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "Callback",
     "Configuration",
     "PeftModule",
     "SearchResult",

@@ -34,6 +34,7 @@ from autopeft.study.record import Expectation, TrialRecord, front
 from autopeft.study.retrained import Candidate, SeedResult
 from autopeft.study.study import Study
 from autopeft.tasks.sources import DATA_VARIABLE
+from autopeft.trackers.callback import Callback
 
 if TYPE_CHECKING:
     import pandas
@@ -346,6 +347,8 @@ def search(
     batch_size: int | None = None,
     batch_tokens: int | None = None,
     max_length: int | None = None,
+    track: str | Sequence[str] = (),
+    callbacks: Sequence[Callback] = (),
     offline: bool = False,
     progress: bool | engine.Progress = True,
     **unknown: Never,
@@ -402,6 +405,8 @@ def search(
         batch_size: Examples a step.
         batch_tokens: Most tokens a step, padding counted, in place of `batch_size`.
         max_length: Tokens an example.
+        track: Trackers that get every trial as a run: "tensorboard", "wandb", "mlflow", "trackio".
+        callbacks: Hear of every trial that ends; what they raise is a warning, never the search's end.
         offline: Never ask the hub.
         progress: Whether to print how it goes, on standard error; or what hears of every trial.
         unknown: There are no other settings; a misspelled one is an error that names the nearest.
@@ -416,7 +421,7 @@ def search(
         request = replace(request, data_dir=folder)  # recorded, since the run may be resumed where the variable isn't set
         sources["data_dir"] = "environment"
     with _search_progress(progress) as listener:
-        return SearchResult(engine.search(request, listener, sources).path)
+        return SearchResult(engine.search(request, listener, sources, callbacks=callbacks).path)
 
 
 def resume(
@@ -434,6 +439,8 @@ def resume(
     trials_per_gpu: str | int | None = None,
     cache_bytes: str | int | None = None,
     pack: str | int | None = None,
+    track: str | Sequence[str] | None = None,
+    callbacks: Sequence[Callback] = (),
     offline: bool | None = None,
     progress: bool | engine.Progress = True,
     **unknown: Never,
@@ -456,6 +463,8 @@ def resume(
         trials_per_gpu: How many trials share a GPU, or "auto".
         cache_bytes: Memory in which each worker may keep hidden states below the modules.
         pack: Trials at once in a worker; as in `search`.
+        track: Trackers; one that is named for the first time gets the trials that are over, too.
+        callbacks: As in `search`.
         offline: Never ask the hub.
         progress: As in `search`.
         unknown: As in `search`; no other setting can change.
@@ -468,7 +477,7 @@ def resume(
     _refuse_unknown(given)
     changes = {name: given[name] for name in CHANGEABLE if given[name] is not None}
     with _search_progress(progress) as listener:
-        return SearchResult(engine.resume(Path(path), listener, changes, source="argument").path)
+        return SearchResult(engine.resume(Path(path), listener, changes, source="argument", callbacks=callbacks).path)
 
 
 @contextmanager

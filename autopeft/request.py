@@ -37,7 +37,7 @@ _TYPES = {int: "a whole number", float: "a number", str: "text", bool: "True or 
 _SHARES = ("gpus_per_trial", "trials_per_gpu")
 CHANGEABLE = (
     *("trials", "confirm", "time_limit", "trial_timeout", "max_failed"),
-    *("workers", "address", "device", *_SHARES, "cache_bytes", "pack", "offline"),
+    *("workers", "address", "device", *_SHARES, "cache_bytes", "pack", "track", "offline"),
 )
 """What may be asked anew when a run is resumed: how long it goes on and where it runs, but nothing that decides what a trial measures."""
 
@@ -136,13 +136,15 @@ class SearchRequest:
     batch_size: int | None = None
     batch_tokens: int | None = None
     max_length: int | None = None
+    track: tuple[str, ...] = ()
+    """Trackers that get every trial, of those in `autopeft.trackers.registry`."""
     offline: bool = False
 
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test", "model", "data_dir", "space", "out"):
             if isinstance(path := getattr(self, name), PathLike):
                 object.__setattr__(self, name, fspath(path))
-        for name in ("text", "splits", "objectives", "start", "plugins", "warm_start"):
+        for name in ("text", "splits", "objectives", "start", "plugins", "warm_start", "track"):
             given = getattr(self, name)
             object.__setattr__(self, name, _several(given))
         if self.start == (NONE,):

@@ -67,7 +67,7 @@ def test_settings_are_arguments_with_types_and_the_same_defaults() -> None:
             assert parameters[entry.name].default == entry.default
             assert hints[entry.name] is not Any
             assert f"{entry.name}: " in str(call.__doc__)
-    known = set(inspect.signature(autopeft.resume).parameters) - {"path", "progress", "unknown"}
+    known = set(inspect.signature(autopeft.resume).parameters) - {"path", "progress", "callbacks", "unknown"}
     assert known == set(CHANGEABLE)
 
 
@@ -101,7 +101,9 @@ def test_numbers_of_numpy_are_numbers() -> None:
 def test_a_data_folder_of_the_environment_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setenv("AUTOPEFT_DATA", str(tmp_path))
-    monkeypatch.setattr("autopeft.api.engine.search", lambda request, told, sources: asked.append((request, sources)) or Run(tmp_path))
+    monkeypatch.setattr(
+        "autopeft.loops.search.search", lambda request, told, sources, **_: asked.append((request, sources)) or Run(tmp_path)
+    )
     autopeft.search(task="mrpc", trials=3)
     ((request, sources),) = asked
     assert request.data_dir == str(tmp_path)

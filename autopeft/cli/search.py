@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -215,6 +216,10 @@ def search(
         str,
         _option("--pack", panel=_WHERE, text="Trials at once in a worker, over one copy of the model; auto: 1 on a CPU."),
     ] = "auto",
+    track: Annotated[
+        str | None,
+        _option("--track", panel=_RUN, text="Trackers that get every trial as a run: tensorboard, wandb, mlflow, trackio. Several: a,b."),
+    ] = None,
     offline: Annotated[bool, _option("--offline", panel=_WHERE, text="Never ask the hub.")] = False,
     config: Annotated[
         Path | None, _option("--config", panel=_RUN, is_eager=True, callback=_read_config, text="A YAML file of these settings.")
@@ -254,12 +259,16 @@ def _request(context: typer.Context) -> "SearchRequest":
     from autopeft.request import SearchRequest
 
     given = dict(context.params)
-    for name in ("text", "splits", "objectives", "start"):
-        given[name] = tuple(part.strip() for part in given[name].split(",")) if given[name] else ()
+    for name in ("text", "splits", "objectives", "start", "track"):
+        given[name] = _listed(given[name])
     for name in ("plugins", "warm_start"):
         given[name] = tuple(given[name] or ())
     given["rungs"] = _shares(given["rungs"])
     return SearchRequest(**{entry.name: given[entry.name] for entry in fields(SearchRequest)})
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",")) if text else ()
 
 
 def _shares(text: str) -> tuple[float, ...]:
@@ -278,11 +287,18 @@ def _sources(context: typer.Context) -> dict[str, str]:
 
 def _changes(context: typer.Context) -> dict[str, Any]:
     """Return what is asked anew of a resumed run: every flag that is given."""
-    return {name: context.params[name] for name, source in _sources(context).items() if source == "flag" and name != "resume"}
+    given = {name: context.params[name] for name, source in _sources(context).items() if source == "flag" and name != "resume"}
+    return given | ({"track": _listed(given["track"])} if "track" in given else {})
+
+
+def _as_line(message: Warning | str, category: type[Warning], *_: object) -> str:
+    """Return a warning as people read it; the line of code that it came from helps nobody here."""
+    return f"warning: {message}\n"
 
 
 def _until_stopped(run: Callable[[], "RunDirectory"], progress: "ConsoleProgress") -> None:
     heed_termination()
+    warnings.formatwarning = _as_line
     try:
         folder = run()
     except KeyboardInterrupt:

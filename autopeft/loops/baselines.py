@@ -87,6 +87,7 @@ def _request(asked: SearchRequest, name: str, trials: int, out: Path, workers: i
         out=str(out),
         start=(),
         warm_start=(),
+        track=(),
         time_limit=None,
         rungs=(),
         confirm=0,

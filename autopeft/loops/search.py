@@ -16,6 +16,7 @@ from autopeft.loops.confirm import SHARE, Confirmations
 from autopeft.loops.planning import SearchPlan, prepared, write_settings
 from autopeft.loops.pool import Pool
 from autopeft.loops.schedule import Schedule
+from autopeft.loops.tracking import Tracking
 from autopeft.request import SearchRequest, as_loaded
 from autopeft.rungs.halving import SuccessiveHalving
 from autopeft.study import confirmed, pauses
@@ -27,6 +28,8 @@ from autopeft.study.record import TrialRecord, front, is_on_front
 from autopeft.study.rows import json_lines
 from autopeft.study.study import Study
 from autopeft.tasks.dataset import task_name
+from autopeft.trackers.callback import Callback
+from autopeft.trackers.registry import make_trackers
 from autopeft.training.backbone import require_weights
 from autopeft.training.live import NAME as LIVE_CURVE
 from autopeft.training.measurement import Outcome
@@ -45,7 +48,13 @@ class Progress(Protocol):
         """A trial's training at the full budget ended, well or not; so many of so many have."""
 
 
-def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str] | None = None, command: str = "") -> RunDirectory:
+def search(
+    request: SearchRequest,
+    progress: Progress,
+    sources: Mapping[str, str] | None = None,
+    command: str = "",
+    callbacks: Sequence[Callback] = (),
+) -> RunDirectory:
     """Run a new search to its end.
 
     Args:
@@ -53,6 +62,7 @@ def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str
         progress: Hears of every trial.
         sources: Where each setting came from, for run.json.
         command: The command line that started the search, for run.json.
+        callbacks: Hear of every trial that ends, and can't end the search.
 
     Returns:
         The run's directory, with at least one complete trial.
@@ -73,11 +83,16 @@ def search(request: SearchRequest, progress: Progress, sources: Mapping[str, str
             run.clear()
             yield run
 
-    return _search(replace(request, out=str(out)), progress, created, sources or {}, command)
+    return _search(replace(request, out=str(out)), progress, created, sources or {}, command, callbacks)
 
 
 def resume(
-    path: Path, progress: Progress, changes: Mapping[str, Any] | None = None, command: str = "", source: str = "flag"
+    path: Path,
+    progress: Progress,
+    changes: Mapping[str, Any] | None = None,
+    command: str = "",
+    source: str = "flag",
+    callbacks: Sequence[Callback] = (),
 ) -> RunDirectory:
     """Go on with a run that was stopped; arguments and errors as in `search`.
 
@@ -87,6 +102,7 @@ def resume(
         changes: Settings that are asked anew, of those in `request.CHANGEABLE`: `trials` is a new total.
         command: As in `search`.
         source: Where the changes came from, for run.json.
+        callbacks: As in `search`.
     """
     run, changes = RunDirectory.open(path), changes or {}
     settings = run.asked()
@@ -94,7 +110,7 @@ def resume(
     asked = as_loaded(SearchRequest.from_settings(settings), run.settings())
     request = replace(asked.changed(changes), out=str(path))  # it may have been moved
     with driving(run):
-        return _search(request, progress, lambda: nullcontext(run), sources, command, run.settings())
+        return _search(request, progress, lambda: nullcontext(run), sources, command, callbacks, run.settings())
 
 
 def _search(
@@ -103,9 +119,11 @@ def _search(
     open_run: Callable[[], AbstractContextManager[RunDirectory]],
     sources: Mapping[str, str],
     command: str,
+    callbacks: Sequence[Callback],
     stored: Mapping[str, Any] | None = None,
 ) -> RunDirectory:
     """Search; `stored` is the content of run.json where the run is there already."""
+    tracking = Tracking(progress, make_trackers(request.track), callbacks)  # first: what is missing must show before anything is loaded
     with prepared(request, stored) as (plan, executor), open_run() as run, writing(run):
         if stored is not None:
             require_weights(plan.backbone, stored["model"])
@@ -114,11 +132,15 @@ def _search(
         write_settings(run, plan, sources, command)  # last, for it makes the folder a run: one without its queue would be another run
         study.take_over()
         run.write_trial_lines(record.to_row() for record in study.records() if record.is_over)  # a crash may have torn the last
-        progress.started(plan, run, len(study.records()) - study.n_begun)
+        tracking.started(plan, run, len(study.records()) - study.n_begun)
+        tracking.catch_up(study.records())
         began, limit = time.monotonic(), 60 * plan.request.time_limit if plan.request.time_limit else math.inf
-        run_trials(plan, run, study, executor, progress, began + limit * (1 - SHARE if plan.n_confirmations else 1))
-        if plan.n_confirmations:
-            confirm_trials(plan, run, study, executor, progress, began + limit)
+        try:
+            run_trials(plan, run, study, executor, tracking, began + limit * (1 - SHARE if plan.n_confirmations else 1))
+            if plan.n_confirmations:
+                confirm_trials(plan, run, study, executor, tracking, began + limit)
+        finally:
+            tracking.ended(study.records())
         study.expect()
     _require_enough(run, study.records(), request.max_failed)
     return run
