@@ -291,7 +291,7 @@ def _changes(context: typer.Context) -> dict[str, Any]:
     return given | ({"track": _listed(given["track"])} if "track" in given else {})
 
 
-def _as_line(message: Warning | str, category: type[Warning], *_: object) -> str:
+def _as_line(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
     """Return a warning as people read it; the line of code that it came from helps nobody here."""
     return f"warning: {message}\n"
 

@@ -5,6 +5,7 @@ import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from autopeft.paths import command
@@ -13,7 +14,8 @@ from autopeft.study.record import TrialRecord, front, is_on_front
 from autopeft.trackers.callback import Callback, TrackedSearch, TrackedTrial
 
 if TYPE_CHECKING:
-    from autopeft.loops.search import Progress, SearchPlan
+    from autopeft.loops.planning import SearchPlan
+    from autopeft.loops.search import Progress
 
 
 class TrackingWarning(UserWarning):
@@ -82,7 +84,7 @@ class Tracking:
                 continue
             is_best = is_on_front(record, records, self._objectives) if on_front is None else on_front
             trial = TrackedTrial(record, self._curve(record.number), is_best)
-            self._each(lambda one, trial=trial: one.trial_finished(trial), record.number)
+            self._each(methodcaller("trial_finished", trial), record.number)
         self._write()
 
     def _each(self, call: Callable[[Callback], None], number: int | None = None) -> None:

@@ -36,7 +36,7 @@ def quantised(owner: nn.Module, parameter: nn.Parameter) -> Quantised | None:
             return _four_bits(parameter)
         case "Int8Params":
             # The first forward pass moves the scales from the parameter to the module.
-            scales = getattr(parameter, "SCB", None)
+            scales: Any = getattr(parameter, "SCB", None)
             scales = owner.state.SCB if scales is None else scales  # type: ignore[union-attr]
             return Quantised("int8", tuple(parameter.shape), _present(parameter.data, scales))
     if hasattr(parameter, "__tensor_flatten__"):

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from autopeft.study.record import TrialRecord, TrialTime
+from autopeft.study.record import Confirmation, TrialRecord, TrialTime
 
 Number = TypeVar("Number", int, float)
 
@@ -40,7 +40,7 @@ class SearchCosts:
         """Add up."""
         cheap = [record for record in records if record.seconds is not None]
         confirmed = [one.confirmation for one in records if one.confirmation is not None and one.confirmation.seconds is not None]
-        measured = [*cheap, *confirmed]
+        measured: list[TrialRecord | Confirmation] = [*cheap, *confirmed]
         suggestions = [time.suggestion_seconds for time in times if time.suggestion_seconds is not None]
         return cls(
             n_trials=len(cheap),

@@ -67,14 +67,16 @@ def of_classes(true: NDArray[Any], predicted: NDArray[Any], labels: Sequence[str
     np.add.at(counts, (np.asarray(true, dtype=np.int64), np.asarray(predicted, dtype=np.int64)), 1)
     seen = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
     largest = sorted(seen.tolist(), key=lambda index: (-counts[index].sum(), index))[:MAX_CLASSES]
-    rows = tuple((labels[index], *_scores(counts[index, index], counts[index].sum(), counts[:, index].sum())) for index in largest)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (labels[index], *_scores(counts[index, index], counts[index].sum(), counts[:, index].sum())) for index in largest
+    )
     scores = Detail(f"Scores per {unit}" + _of(len(rows), len(seen)), (unit, *SCORES), rows)
     return [scores, _confusion(counts, seen.tolist(), labels, unit)]
 
 
 def _confusion(counts: NDArray[np.int64], seen: Sequence[int], labels: Sequence[str], unit: str) -> Detail:
     if len(seen) <= MAX_MATRIX:
-        matrix = tuple((labels[row], *(int(counts[row, column]) for column in seen)) for row in seen)
+        matrix: tuple[tuple[Cell, ...], ...] = tuple((labels[row], *(int(counts[row, column]) for column in seen)) for row in seen)
         return Detail("Confusion matrix", (f"true {unit}", *(labels[index] for index in seen)), matrix, is_matrix=True)
     pairs = [(row, column) for row in seen for column in seen if row != column and counts[row, column]]
     pairs.sort(key=lambda pair: -counts[pair])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import numbers
-from autopeft.tasks.details import Detail
+from autopeft.tasks.details import Cell, Detail
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
 from autopeft.tasks.family import LOSS, Columns, Metric, stacked
@@ -134,7 +134,7 @@ class Regression(SequenceFamily):
         """Return how far off predictions are, in fifths of the examples from the smallest numbers to the largest."""
         true, found = np.asarray(encoded.references, dtype=np.float64), stacked(predictions)[:, 0]
         fifths = [some for some in np.array_split(np.argsort(true, kind="stable"), _N_PARTS) if len(some)]
-        rows = tuple(
+        rows: tuple[tuple[Cell, ...], ...] = tuple(
             (
                 f"{true[some].min():.4g} to {true[some].max():.4g}",
                 len(some),
