@@ -48,9 +48,10 @@ class Snapshot:
 def stand_in(model: nn.Module, originals: Iterable[nn.Parameter]) -> None:
     """Replace parameters by clones that require gradient, wherever in the model they stand.
 
-    Tied weights stay tied: one original has one clone. Clones of 16-bit weights are float32: small updates would be lost in them.
+    Tied weights stay tied: one original has one clone. Under autocast clones of 16-bit weights are float32, since small updates would be
+    lost in 16 bits; without it a layer's input and its weights must have the same type.
     """
-    clones = {id(original): nn.Parameter(in_float32(original.detach().clone())) for original in originals}
+    clones = {id(original): nn.Parameter(_to_train(original.detach().clone())) for original in originals}
     for module in model.modules():
         for name, parameter in module._parameters.items():
             if parameter is not None and id(parameter) in clones:
@@ -73,6 +74,10 @@ def _is_bitsandbytes(value: object) -> bool:
 def in_float32(tensor: torch.Tensor) -> torch.Tensor:
     """Return a 16-bit tensor's numbers in float32; any other tensor as it is."""
     return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+
+
+def _to_train(weight: torch.Tensor) -> torch.Tensor:
+    return in_float32(weight) if torch.is_autocast_enabled(weight.device.type) else weight
 
 
 def _shallow(attributes: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
