@@ -15,8 +15,14 @@ from autopeft.tasks import family_of
 from autopeft.tasks.metrics import REGRESSION
 
 LORA = Configuration((PeftModule("lora", 2, layers=(0, 1, 2)),), {"learning_rate": 1e-2})
-UNITS = {"scores": (0.0, 1.0), "small": (0.0, 2.0**-10), "prices": (300_000.5, 65_536.0), "offset": (1e7, 1.0), "times": (1.7e9 + 0.5, 131_072.0)}
-"""Offset and scale; the halves keep whole numbers from being taken for classes. Between powers of two the scale that is found may round otherwise."""
+UNITS = {
+    "scores": (0.0, 1.0),
+    "small": (0.0, 2.0**-10),
+    "prices": (300_000.5, 65_536.0),
+    "offset": (1e7, 1.0),
+    "times": (1.7e9 + 0.5, 131_072.0),
+}
+"""Offset and scale; the halves keep whole numbers from being taken for classes. Scales are powers of two, as the one that is found."""
 
 
 @pytest.fixture(scope="module")

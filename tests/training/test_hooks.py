@@ -150,6 +150,6 @@ def test_a_method_with_a_hook_is_one_file_and_may_be_paused(
     assert whole.error == ""
     outcome: Outcome | None = None
     for point in assignment.measure_at:
-        outcome = runner.run(replace(assignment, measure_at=(point,), checkpoint=outcome.checkpoint))
+        outcome = runner.run(replace(assignment, measure_at=(point,), checkpoint=None if outcome is None else outcome.checkpoint))
     assert outcome is not None
     assert outcome.adapter["adapter.safetensors"] == whole.adapter["adapter.safetensors"]
