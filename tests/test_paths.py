@@ -66,5 +66,5 @@ def test_a_command_can_be_pasted_into_a_shell() -> None:
 
 
 def test_what_may_change_on_resume_is_said_where_people_look() -> None:
-    guide = (Path(__file__).parents[1] / "docs" / "cluster.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[1] / "docs" / "processes.md").read_text(encoding="utf-8")
     assert ", ".join(f"`{flag(name)}`" for name in CHANGEABLE) in " ".join(guide.split())
