@@ -1,5 +1,6 @@
 """Programs run as a user runs them: in this interpreter, where everything is loaded already, or in a fresh one."""
 
+import gc
 import os
 import runpy
 import signal
@@ -77,6 +78,8 @@ def run_fresh(*arguments: object, folder: Path | None = None, **environment: str
 def signalled(sent: signal.Signals, when: Callable[[], bool]) -> Iterator[None]:
     """Send this process a signal as soon as something holds, which a program run here meanwhile must bring about."""
     over = threading.Event()
+    # Python drops what is raised in a callback of the garbage collector, and Hypothesis leaves one behind.
+    callbacks, gc.callbacks[:] = list(gc.callbacks), []
 
     def watch() -> None:
         while not over.wait(0.02):
@@ -91,6 +94,7 @@ def signalled(sent: signal.Signals, when: Callable[[], bool]) -> Iterator[None]:
     finally:
         over.set()
         watcher.join()
+        gc.callbacks[:] = callbacks
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -72,6 +72,11 @@ class DriverStorage(BaseStorage):
             self._disk.set_trial_state_values(self._trials[trial_id], TrialState.RUNNING)  # last: until now it waits in the queue
             del self._popped[trial_id]
 
+    def forget_begun(self) -> None:
+        """Write nothing of the trials that began since the last `write_begun`: to the database they have not, and go back to its queue."""
+        self._new.clear()
+        self._popped.clear()
+
     def _write(self, trial_id: int, write: Callable[..., object], *arguments: Any) -> None:
         """Write something of a trial now, or with all else once it has begun."""
         if trial_id in self._new:

@@ -160,13 +160,17 @@ class Study:
         if (begun := self._begun_again(extra=False)) is not None:
             return begun
         began = time.perf_counter()
-        trial = self._study.ask(self._problem.distributions)
-        trial.set_user_attr(_SUGGESTION_SECONDS, round(time.perf_counter() - began, 4))
-        configuration = self._problem.configuration(trial.params)
-        seed = trial_seed(self._seed, trial.number)
-        for key, value in _identity(configuration, seed).items():
-            trial.set_user_attr(key, value)
-        self._storage.write_begun()  # a trial that is written has all that it needs to come again
+        try:
+            trial = self._study.ask(self._problem.distributions)
+            trial.set_user_attr(_SUGGESTION_SECONDS, round(time.perf_counter() - began, 4))
+            configuration = self._problem.configuration(trial.params)
+            seed = trial_seed(self._seed, trial.number)
+            for key, value in _identity(configuration, seed).items():
+                trial.set_user_attr(key, value)
+            self._storage.write_begun()  # a trial that is written has all that it needs to come again
+        except BaseException:  # an interrupt too
+            self._storage.forget_begun()  # what is written later must not take half a trial along
+            raise
         self._live[trial.number] = trial
         return trial.number, configuration, seed
 
@@ -282,7 +286,8 @@ class Study:
     def records(self) -> list[TrialRecord]:
         """Return all trials in order that were handed out."""
         found = self._confirmations()
-        records = [self._record(trial) for trial in self._study.get_trials(deepcopy=False) if trial.state in _STATES]
+        trials = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state in _STATES and _is_whole(trial)]
+        records = [self._record(trial) for trial in trials]
         return [replace(one, confirmation=found[one.number]) if one.number in found else one for one in records]
 
     def begin_confirmation(self, number: int) -> None:
@@ -446,6 +451,11 @@ def _state(trial: FrozenTrial) -> State:
 def _identity(configuration: Configuration, seed: int) -> dict[str, Any]:
     """Return the attributes that every trial has from its beginning."""
     return {"configuration": configuration.to_json(), "configuration_id": configuration.id, "seed": seed}
+
+
+def _is_whole(trial: FrozenTrial) -> bool:
+    """Return whether a trial has all of `_identity`; one whose `ask` was interrupted has not, and is in memory alone."""
+    return "seed" in trial.user_attrs
 
 
 def _costs(measurement: Measurement) -> dict[str, Any]:

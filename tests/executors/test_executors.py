@@ -89,10 +89,11 @@ def assignment(trial: int) -> Assignment:
 def start(request: pytest.FixtureRequest) -> Iterator[Callable[[MakeRunner], Executor]]:
     with ExitStack() as started:
 
+        address = request.getfixturevalue("ray_address") if request.param == "workers of a cluster" else None
+
         def make(runner: MakeRunner) -> Executor:
             if request.param == "inline":
                 return started.enter_context(closing(InlineExecutor(runner)))
-            address = request.getfixturevalue("ray_address") if request.param == "workers of a cluster" else None
             return started.enter_context(closing(WorkersExecutor(runner, Demand(2, address=address, n_cpus=2))))
 
         yield make

@@ -8,6 +8,7 @@ import numpy as np
 import optuna
 import pytest
 
+import autopeft.study.study as study_module
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError, UnknownNameError
@@ -99,22 +100,27 @@ def test_running_trials_of_a_dead_process_come_again(run: RunDirectory) -> None:
     assert resumed.take_over() == 0
 
 
+@pytest.mark.parametrize("where", [(DriverStorage, "write_begun"), (study_module, "_identity")], ids=["writing", "before"])
 @pytest.mark.parametrize("sampler", ["random", "tpe", "autopeft"])
-def test_a_proposal_that_was_not_written_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str) -> None:
+def test_a_proposal_that_was_not_written_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, where: tuple[Any, str]
+) -> None:
     whole, broken = (RunDirectory.create(tmp_path / name) for name in ("whole", "broken"))
     expected = [ask(study) for study in [open_study(whole, sampler)] for _ in range(3)]
     study = open_study(broken, sampler)
-    ask(study)
+    first = ask(study)
 
     def die(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(DriverStorage, "write_begun", die)
+    monkeypatch.setattr(*where, die)
     with pytest.raises(KeyboardInterrupt):
         ask(study)
     monkeypatch.undo()
+    assert study.records()[0].number == first.trial  # the end of a search reads them, half a trial among them or not
+    study.put_back(first.trial)  # what is written now takes nothing half along
     resumed = open_study(broken, sampler)
-    assert resumed.take_over() == 1
+    assert resumed.take_over() == 0
     assert [ask(resumed) for _ in range(3)] == expected
 
 
