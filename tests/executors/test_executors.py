@@ -88,7 +88,6 @@ def assignment(trial: int) -> Assignment:
 @pytest.fixture(params=["inline", "workers", "workers of a cluster"])
 def start(request: pytest.FixtureRequest) -> Iterator[Callable[[MakeRunner], Executor]]:
     with ExitStack() as started:
-
         address = request.getfixturevalue("ray_address") if request.param == "workers of a cluster" else None
 
         def make(runner: MakeRunner) -> Executor:

@@ -113,6 +113,7 @@ FORMATS: dict[str, dict[str, list[Any]]] = {
     "prompt": {"prompt": ["the cat"] * 9, "completion": [" sees red"] * 8 + [" sees blue"]},
     "alpaca": {"instruction": ["the cat"] * 9, "input": [""] * 9, "output": ["sees red"] * 9},
     "messages": {"messages": [[{"role": "user", "content": "the cat"}, {"role": "assistant", "content": "sees red"}]] * 9},
+    "sharegpt": {"conversations": [[{"from": "human", "value": "the cat"}, {"from": "gpt", "value": "sees red"}]] * 9},
     "turns": {"prompt": [[{"role": "user", "content": "the cat"}]] * 9, "completion": ["sees red"] * 9},
     "text": {"text": ["the cat sees red"] * 9},
 }

@@ -40,7 +40,10 @@ MAX_CHOICES = 20
 _UNKNOWN = "?"
 """Stands for a completion that isn't known."""
 _IGNORED = -100
-_CONVERSATION = "messages"
+_CONVERSATIONS = ("messages", "conversations")
+_TURN_KEYS = (("role", "content"), ("from", "value"))
+"""Who speaks and what: as OpenAI's chat format has it, and as ShareGPT's."""
+_SHAREGPT_ROLES = {"human": "user", "gpt": ASSISTANT, "chatgpt": ASSISTANT}
 _PAIRS = (
     (("prompt",), "completion"),
     (("instruction", "input"), "output"),
@@ -59,7 +62,7 @@ class CausalLM(Family):
 
     name: ClassVar[str] = "causal_lm"
     summary: ClassVar[str] = "the text that follows a prompt, by a language model"
-    columns_in_words: ClassVar[str] = "messages; or prompt and completion; or instruction and output; or text alone"
+    columns_in_words: ClassVar[str] = "messages or conversations; or prompt and completion; or instruction and output; or text alone"
     auto_model: ClassVar[str] = "AutoModelForCausalLM"
     has_fresh_head: ClassVar[bool] = False
     low_cost: ClassVar[Budget] = Budget(train_examples=1000, epochs=1, evaluation_examples=200, batch_size=16, max_length=512)
@@ -74,8 +77,9 @@ class CausalLM(Family):
             if given.target is None and len(given.inputs) == 1:  # the text itself is to be learnt, or a conversation
                 return Columns(given.inputs, _own(given.inputs[0]))
             return Columns(given.inputs, given.target) if given.inputs and given.target else None
-        if _CONVERSATION in table.columns:
-            return Columns((_CONVERSATION,), _own(_CONVERSATION))
+        for name in _CONVERSATIONS:
+            if name in table.columns:
+                return Columns((name,), _own(name))
         for inputs, target in _PAIRS:
             if {*inputs, target} <= set(table.columns):
                 return Columns(inputs, target)
@@ -85,7 +89,7 @@ class CausalLM(Family):
     def claims(cls, table: "Table", columns: Columns) -> bool:
         """Only columns of usual names say that a text is to be continued."""
         if columns.target == _own(columns.inputs[0]):
-            return columns.inputs == (_CONVERSATION,) or set(table.columns) == {"text"}
+            return columns.inputs[0] in _CONVERSATIONS or set(table.columns) == {"text"}
         return (columns.inputs, columns.target) in _PAIRS
 
     @classmethod
@@ -404,10 +408,19 @@ def _turns(table: "Table", column: str, row: int) -> list[dict[str, str]]:
     rule = f'{table.where(row)}: the column {column!r} must hold a list of messages such as {{"role": "user", "content": "..."}}'
     if not is_sequence(cell) or not cell:
         raise InvalidInputError(rule, value=cell)
-    for turn in cell:
-        if not isinstance(turn, Mapping) or not all(isinstance(turn.get(name), str) for name in ("role", "content")):
-            raise InvalidInputError(rule, value=turn)
-    return [{"role": turn["role"], "content": turn["content"]} for turn in cell]
+    return [_turn(turn, rule) for turn in cell]
+
+
+def _turn(turn: Any, rule: str) -> dict[str, str]:
+    """Return a message as chat templates take it, whichever of the two forms it has.
+
+    Raises:
+        InvalidInputError: It has neither.
+    """
+    for who, what in _TURN_KEYS:
+        if isinstance(turn, Mapping) and all(isinstance(turn.get(key), str) for key in (who, what)):
+            return {"role": _SHAREGPT_ROLES.get(turn[who], turn[who]), "content": turn[what]}
+    raise InvalidInputError(rule, value=turn)
 
 
 def _conversation(table: "Table", column: str, row: int) -> list[dict[str, str]]:
