@@ -10,6 +10,11 @@ from autopeft.request import SearchRequest
 
 _TUNES = {
     "workers": "resources",
+    "gpus_per_trial": "tune.with_resources",
+    "trials_per_gpu": "tune.with_resources",
+    "pack": "tune.with_resources",
+    "track": "RunConfig(callbacks=[...])",
+    "confirm": "another Tuner over the front's configurations with plan.budget.full()",
     "address": "ray.init",
     "out": "RunConfig(storage_path=...)",
     "time_limit": "TuneConfig(time_budget_s=...)",

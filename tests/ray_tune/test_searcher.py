@@ -115,5 +115,7 @@ def test_exact_costs_of_no_objective() -> None:
         AutopeftSearch({"x": FloatDistribution(0, 1)}, OBJECTIVES, exact_costs={"size": parameters})
     with pytest.raises(InvalidInputError, match=r"Tune decides workers\. Leave it out; in Tune that is resources"):
         plan(task="demo", workers=2)
+    with pytest.raises(InvalidInputError, match=r"Tune decides confirm\. Leave it out; .* plan\.budget\.full"):
+        plan(task="demo", confirm=2)
     with pytest.raises(UnknownNameError, match="Did you mean 'epochs'"):
         plan(task="demo", epoch=2)
