@@ -13,7 +13,7 @@ def show(
     output: Annotated[Format, typer.Option("--format", help="For eyes, or one JSON object per trial.")] = Format.TABLE,
     show_all: Annotated[bool, typer.Option("--all", help="On a terminal: every dominated trial, every metric.")] = False,
 ) -> None:
-    """Show a run's Pareto front, then the trials it dominates and those that failed.
+    """Show a run's Pareto front, then the trials it dominates and those that failed, each with what holds all of it when it is exported.
 
     Examples:
       autopeft show runs/demo
@@ -21,7 +21,9 @@ def show(
       autopeft show runs/demo --format json | jq '.[] | select(.on_front)'
     """
     import json
+    from functools import partial
 
+    from autopeft.export.holding import holding_targets, model_type
     from autopeft.report.expected import ExpectedFront
     from autopeft.report.header import RunHeader
     from autopeft.report.leaderboard import Leaderboard
@@ -31,11 +33,16 @@ def show(
 
     directory = RunDirectory.open(run)
     study = Study.open(directory)
-    records, objectives = study.records(), study.objectives
+    records, objectives, settings = study.records(), study.objectives, directory.settings()
     leaderboard = Leaderboard.of(records, objectives)
+    exports_to = partial(holding_targets, model_type=model_type(settings))
     if output is Format.JSON:
-        typer.echo(json.dumps(leaderboard.rows(), indent=2, allow_nan=False))
+        rows = [
+            row | ({"exports_to": exports_to(record.configuration)} if record.state == "complete" else {})
+            for row, record in zip(leaderboard.rows(), leaderboard.records, strict=True)
+        ]
+        typer.echo(json.dumps(rows, indent=2, allow_nan=False))
     else:
-        header = RunHeader.from_settings(directory.settings(), run.resolve().name)
+        header = RunHeader.from_settings(settings, run.resolve().name)
         expected = ExpectedFront.of(records, objectives, study.expectations(), header.n_validation)
-        show_tables(leaderboard, header, expected, show_all=show_all)
+        show_tables(leaderboard, header, expected, show_all=show_all, exports_to=exports_to)

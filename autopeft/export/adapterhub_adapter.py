@@ -14,36 +14,20 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from autopeft.configuration import Configuration, PeftModule
+from autopeft.configuration import PeftModule
 from autopeft.errors import UnsupportedError
+from autopeft.export.adapterhub_modules import OTHER_ROLES, PLACES, ROLES, split_off
 from autopeft.export.card import write_card
 from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.low_rank import whole
 from autopeft.export.plan import ExportPlan
 from autopeft.export.trained import TrainedModel, load_trained
-from autopeft.methods.topology import ALL_ROLES, Block
+from autopeft.methods.topology import Block
 from autopeft.tasks import Task, family_of
 
 VERSION = "adapters.1.3.0"
 """The version of the library whose format is written."""
 NAME = "autopeft"
-_PLACES = {
-    "bert": ("output.adapters", "self_prefix"),
-    "roberta": ("output.adapters", "self_prefix"),
-    "xlm-roberta": ("output.adapters", "self_prefix"),
-    "electra": ("output.adapters", "self_prefix"),
-    # On this family the library raises the attention to a prefix, so that one trained here would compute something else.
-    "distilbert": ("output_adapters.adapters", ""),
-}
-"""For each family, where the library keeps a block's adapters, and what it calls the prefixes of self-attention (empty: see there)."""
-_ROLES = {"query": "q", "key": "k", "value": "v"}
-_OTHER_ROLES = {"ffn_in": "intermediate_lora", "ffn_out": "output_lora"}
-_OPTIONS = {
-    "serial_adapter": {"scale", "activation"},
-    "parallel_adapter": {"scale", "activation"},
-    "prefix": {"cross", "mlp_width"},
-    "lora": {"alpha", "dropout"},
-}
 
 
 def plan(trial: FinishedTrial) -> ExportPlan:
@@ -55,49 +39,13 @@ def plan(trial: FinishedTrial) -> ExportPlan:
     """
     trained = load_trained(trial)
     family = str(trained.model.config.model_type)  # type: ignore[union-attr]
-    if family not in _PLACES:
-        raise UnsupportedError(f"the adapters form is written for {', '.join(_PLACES)}", value=family, remedy="Use --to script.")
+    if family not in PLACES:
+        raise UnsupportedError(f"the adapters form is written for {', '.join(PLACES)}", value=family, remedy="Use --to script.")
     kept, lost = split_off(trial.configuration, family)
     if not kept:
         words = trial.configuration.describe()
         raise UnsupportedError(f"the adapters form can express nothing of trial {trial.record.number}: {words}", remedy="Use --to script.")
     return ExportPlan(lambda folder: _write(trial, kept, lost, trained, family, folder), tuple(lost))
-
-
-def split_off(configuration: Configuration, family: str) -> tuple[list[PeftModule], list[str]]:
-    """Return the modules that the library has on a family of models, and in words the others."""
-    kept: list[PeftModule] = []
-    lost = []
-    # Serial adapters come after parallel ones in the configuration's order, and of two in a layer the serial one stays.
-    for module in sorted(configuration.modules, key=lambda module: module.method == "parallel_adapter"):
-        if (why := _why_lost(module, kept, family)) is not None:
-            lost.append(Configuration((module,)).describe() + why)
-        else:
-            kept.append(module)
-    return kept, lost
-
-
-def _why_lost(module: PeftModule, kept: Sequence[PeftModule], family: str) -> str | None:
-    """Return why the library can't hold a module beside others, in parentheses; None if it can."""
-    if module.method not in _OPTIONS:
-        return ""
-    if module.method == "prefix" and not _PLACES[family][1]:
-        return f" (the library attends to a prefix otherwise on {family})"
-    wrong = [name for name, value in module.options.items() if value is not False and name not in _OPTIONS[module.method]]
-    if module.options.get("cross") or module.options.get("mlp_width"):
-        wrong.append("cross" if module.options.get("cross") else "mlp_width")
-    if wrong:
-        return f" (its option {', '.join(wrong)})"
-    if module.method in ("lora", "prefix") and any(other.method == module.method for other in kept):
-        return f" (a second {module.method})"
-    if others := set(module.targets) - {*_ROLES, *_OTHER_ROLES} - {ALL_ROLES}:
-        return f" (on {', '.join(sorted(others))})"
-    if ALL_ROLES in module.targets:
-        return " (on every linear)"
-    beside = [other for other in kept if other.method.endswith("_adapter") and module.method.endswith("_adapter")]
-    if any(set(other.layers or ()) & set(module.layers or ()) for other in beside):
-        return " (beside a serial adapter in the same layer)"
-    return None
 
 
 def _write(trial: FinishedTrial, kept: Sequence[PeftModule], lost: Sequence[str], trained: TrainedModel, family: str, folder: Path) -> Task:
@@ -154,9 +102,9 @@ def _config(module: PeftModule, hidden_size: int) -> dict[str, Any]:
             "r": module.size,
             "alpha": whole(float(options.get("alpha", 2 * module.size))),
             "dropout": options.get("dropout", 0.0),
-            "selfattn_lora": any(role in _ROLES for role in targets),
-            "attn_matrices": [letter for role, letter in _ROLES.items() if role in targets],
-            **{name: role in targets for role, name in _OTHER_ROLES.items()},
+            "selfattn_lora": any(role in ROLES for role in targets),
+            "attn_matrices": [letter for role, letter in ROLES.items() if role in targets],
+            **{name: role in targets for role, name in OTHER_ROLES.items()},
         }
     is_parallel = module.method == "parallel_adapter"
     return {
@@ -173,7 +121,7 @@ def _config(module: PeftModule, hidden_size: int) -> dict[str, Any]:
 
 def _tensors(module: PeftModule, blocks: Sequence[Block], trained: TrainedModel, family: str) -> Mapping[str, Tensor]:
     """Return what a module learnt, under the library's names."""
-    place, prefixes = _PLACES[family]
+    place, prefixes = PLACES[family]
     found: dict[str, Tensor] = {}
     for block in blocks:
         if module.method.endswith("_adapter"):

@@ -97,7 +97,7 @@ def plan(trial: FinishedTrial, trainer: Trainer) -> ExportPlan:
         UnsupportedError: The trial has no LoRA that the trainer can express, or its backbone is no causal language model.
         UnavailableError: The backbone can't be loaded.
     """
-    kept, lost = split_off(trial, trainer.options)
+    kept, lost = split_off(trial.configuration, trainer.options)
     trained = load_trained(trial)
     _require_causal(trained, trial, trainer)
     family = family_of(trial.task)

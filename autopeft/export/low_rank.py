@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from autopeft.configuration import Configuration, PeftModule, Scalar
 from autopeft.errors import UnsupportedError
-from autopeft.export.finished_trial import FinishedTrial
 from autopeft.methods.counting import resolve
 from autopeft.methods.topology import Topology
 
@@ -47,26 +46,25 @@ class LowRanks:
         return {name: linear for name, linear in self.linears.items() if linear != self.common}
 
 
-def split_off(trial: FinishedTrial, expressed: Collection[str] = COMMON_OPTIONS) -> tuple[Configuration, list[str]]:
-    """Return the LoRA modules that one description can hold, and in words the rest of the trial's modules.
+def split_off(configuration: Configuration, expressed: Collection[str] = COMMON_OPTIONS) -> tuple[Configuration, list[str]]:
+    """Return the LoRA modules that one description can hold, and in words the rest of a trial's modules.
 
     Args:
-        trial: What to describe.
+        configuration: What the trial trained.
         expressed: Options of LoRA that the description has, besides alpha and those of its training.
 
     Raises:
         UnsupportedError: There is no such LoRA.
     """
-    modules = trial.configuration.modules
+    modules = configuration.modules
     known = (*expressed, *OPTIONS_OF_TRAINING, "alpha")
     wrong = {module: [name for name, value in module.options.items() if value is not False and name not in known]
              for module in modules if module.method == "lora"}  # fmt: skip
     sound = [module for module, names in wrong.items() if not names]
     if not sound:
-        words = trial.configuration.describe()
         names = sorted({name for each in wrong.values() for name in each})
         why = f" (its option {', '.join(names)})" if names else ""
-        raise UnsupportedError(f"trial {trial.record.number} has no LoRA that could be expressed: {words}{why}", remedy="Use --to script.")
+        raise UnsupportedError(f"the trial has no LoRA that could be expressed: {configuration.describe()}{why}", remedy="Use --to script.")
     most = Counter(_common_options(module) for module in sound for _ in module.layers or ()).most_common(1)[0][0]
     kept = [module for module in sound if _common_options(module) == most]
     lost = []
@@ -78,7 +76,7 @@ def split_off(trial: FinishedTrial, expressed: Collection[str] = COMMON_OPTIONS)
             lost.append(f"{words} (its option {', '.join(wrong[module])})")
         elif module not in kept:
             lost.append(f"{words} (its options differ from the other LoRA modules')")
-    return Configuration(tuple(kept), trial.configuration.training), lost
+    return Configuration(tuple(kept), configuration.training), lost
 
 
 def low_ranks(configuration: Configuration, topology: Topology) -> LowRanks:

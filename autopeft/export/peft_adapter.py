@@ -35,7 +35,7 @@ def plan(trial: FinishedTrial) -> ExportPlan:
     Raises:
         UnsupportedError: The trial has no LoRA.
     """
-    kept, lost = split_off(trial)
+    kept, lost = split_off(trial.configuration)
     return ExportPlan(lambda folder: _write(trial, kept, lost, folder), tuple(lost))
 
 

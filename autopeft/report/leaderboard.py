@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autopeft.configuration import Configuration
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.report.formatting import better, count, in_unit, in_words, one_line, percentage, score, seconds
 from autopeft.report.header import RunHeader
@@ -114,7 +115,12 @@ def _rank(record: TrialRecord, objective: Objective) -> tuple[bool, float, int]:
 
 
 def tables(
-    leaderboard: Leaderboard, header: RunHeader, *, brief: bool = False, expected: Callable[[int], str] | None = None
+    leaderboard: Leaderboard,
+    header: RunHeader,
+    *,
+    brief: bool = False,
+    expected: Callable[[int], str] | None = None,
+    exports_to: Callable[[Configuration], Sequence[str]] | None = None,
 ) -> list[Table]:
     """Return the tables that have rows: the front, other confirmed trials, the unconfirmed front, the dominated and all others.
 
@@ -124,6 +130,7 @@ def tables(
         brief: Leave out all but the best dominated trials, so that the front stays in sight on a terminal, and the metrics that are
             no objectives, so that the configuration gets room.
         expected: By trial of the low-cost front, what the first objective would be on average over seeds; a column of its own.
+        exports_to: By configuration, the targets of `autopeft export` that hold all of it; a column of its own.
     """
     objectives = {objective.name for objective in leaderboard.objectives}
     names = [name for name in leaderboard.metric_names if name in objectives or not brief]
@@ -131,14 +138,15 @@ def tables(
         objective for objective in leaderboard.objectives if objective.name not in (*leaderboard.metric_names, TRAINABLE_PARAMETERS.name)
     ]
     numbers = ("trial", *names, "parameters", "% of model", *(cost.name.replace("_", " ") for cost in costs), "seconds")
-    columns = (*map(Column, numbers), Column("configuration", is_number=False))
+    texts = ("exports to", "configuration") if exports_to is not None else ("configuration",)
+    columns = (*map(Column, numbers), *(Column(title, is_number=False) for title in texts))
     dominated = leaderboard.dominated[: BRIEF_DOMINATED if brief else None]
     title = f"Dominated trials, best first ({len(leaderboard.dominated)})"
     if len(dominated) < len(leaderboard.dominated):
         title = f"Dominated trials, the best {len(dominated)} of {len(leaderboard.dominated)} (--all shows the rest)"
     at_full_budget = ", confirmed at the full budget" if leaderboard.is_confirmed else ""
     front, confirmed, low_cost = (
-        Table(f"{title} ({len(records)})", columns, _result_rows(records, names, costs, header))
+        Table(f"{title} ({len(records)})", columns, _result_rows(records, names, costs, header, exports_to))
         for title, records in (
             (f"Pareto front{at_full_budget}", leaderboard.front),
             ("Confirmed at the full budget, and dominated", leaderboard.confirmed),
@@ -155,8 +163,8 @@ def tables(
         front,
         confirmed,
         low_cost,
-        Table(title, columns, _result_rows(dominated, names, costs, header)),
-        _infeasible_table(leaderboard.infeasible, columns, names, costs, header),
+        Table(title, columns, _result_rows(dominated, names, costs, header, exports_to)),
+        _infeasible_table(leaderboard.infeasible, columns, _result_rows(leaderboard.infeasible, names, costs, header, exports_to)),
         _rung_table("Stopped at a rung", leaderboard.stopped, names, header),
         _rung_table("Waiting at a rung", leaderboard.paused, names, header),
         _failed_table(leaderboard.failed),
@@ -213,7 +221,11 @@ def head_note(header: RunHeader) -> str:
 
 
 def _result_rows(
-    records: Sequence[TrialRecord], names: Sequence[str], costs: Sequence[Objective], header: RunHeader
+    records: Sequence[TrialRecord],
+    names: Sequence[str],
+    costs: Sequence[Objective],
+    header: RunHeader,
+    exports_to: Callable[[Configuration], Sequence[str]] | None,
 ) -> tuple[tuple[str, ...], ...]:
     return tuple(
         (
@@ -223,6 +235,7 @@ def _result_rows(
             percentage(record.trainable_parameters, header.backbone_parameters),
             *(in_unit(record.values.get(one.name), one) for one in costs),
             seconds(record.seconds),
+            *((" ".join(exports_to(record.configuration)),) if exports_to is not None else ()),
             one_line(record.configuration.describe()),
         )
         for record in records
@@ -237,11 +250,9 @@ def _with_expected(table: Table, name: str, records: Sequence[TrialRecord], expe
     return Table(table.title, columns, tuple((*row[:place], one, *row[place:]) for row, one in zip(table.rows, words, strict=True)))
 
 
-def _infeasible_table(
-    infeasible: Sequence[TrialRecord], columns: Sequence[Column], names: Sequence[str], costs: Sequence[Objective], header: RunHeader
-) -> Table:
+def _infeasible_table(infeasible: Sequence[TrialRecord], columns: Sequence[Column], results: Sequence[tuple[str, ...]]) -> Table:
     above = [", ".join(name.replace("_", " ") for name in record.exceeds) for record in infeasible]
-    rows = [(*row[:-1], why, row[-1]) for row, why in zip(_result_rows(infeasible, names, costs, header), above, strict=True)]
+    rows = [(*row[:-1], why, row[-1]) for row, why in zip(results, above, strict=True)]
     columns = (*columns[:-1], Column("above its bound", is_number=False), columns[-1])
     return Table(f"Infeasible trials, best first ({len(infeasible)})", columns, tuple(rows))
 

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from autopeft.configuration import Configuration
 from autopeft.report.expected import ExpectedFront
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Column, Leaderboard, Table, introduction, tables
@@ -22,11 +23,21 @@ MAX_TEXT_LINES = 4
 _GAP = "  "
 
 
-def show_tables(leaderboard: Leaderboard, header: RunHeader, expected: ExpectedFront, *, show_all: bool = False) -> None:
-    """Print a run's tables on standard output, brief on a terminal unless all is asked for. The variable NO_COLOR is honoured."""
+def show_tables(
+    leaderboard: Leaderboard,
+    header: RunHeader,
+    expected: ExpectedFront,
+    *,
+    show_all: bool = False,
+    exports_to: Callable[[Configuration], Sequence[str]] | None = None,
+) -> None:
+    """Print a run's tables on standard output, brief on a terminal unless all is asked for. The variable NO_COLOR is honoured.
+
+    The rest as in `autopeft.report.leaderboard.tables`.
+    """
     brief = Console().is_terminal and not show_all
     words = expected.words if expected.trials else None
-    show(introduction(leaderboard, header), tables(leaderboard, header, brief=brief, expected=words))
+    show(introduction(leaderboard, header), tables(leaderboard, header, brief=brief, expected=words, exports_to=exports_to))
 
 
 def show(lines: Sequence[str], found: Sequence[Table]) -> None:
@@ -92,9 +103,10 @@ class _Fitted:
 
 
 def _below(columns: Sequence[Column], cells: Sequence[str]) -> Text:
-    """Return cells that have no column of their own, each after its title unless it is a text that says itself what it is."""
-    parts = [f"{column.title} {cell}" if column.is_number else cell for column, cell in zip(columns, cells, strict=True)]
-    return Text(", ".join(parts))
+    """Return cells that have no column of their own, each after its title but the last, a text that says itself what it is."""
+    titled = [f"{column.title} {cell}" for column, cell in zip(columns[:-1], cells[:-1], strict=True)]
+    last = f"{columns[-1].title} {cells[-1]}" if columns[-1].is_number else cells[-1]
+    return Text(", ".join([*titled, last]))
 
 
 def _widths(table: Table) -> list[int]:

@@ -61,7 +61,7 @@ def test_the_table_starts_with_the_run_and_its_front(run):
     lines = result.stdout.splitlines()
     assert lines[0] == "Run my run, task mrpc, model tiny of 100,000 parameters"
     start = lines.index("Pareto front (2)")
-    assert lines[start + 3].split()[:6] == ["1", "0.9000", "0.4500", "64,000", "64%", "3.2"]
+    assert lines[start + 3].split()[:9] == ["1", "0.9000", "0.4500", "64,000", "64%", "3.2", "peft", "merged", "script"]
     assert "out of memory" in result.stdout
 
 
@@ -70,7 +70,9 @@ def test_json_has_one_object_per_trial(run):
     assert [(row["trial"], row["state"], row["on_front"]) for row in rows[:2]] == [(0, "complete", True), (1, "complete", True)]
     assert {row["trial"] for row in rows} == set(range(6))
     assert rows[1].keys() >= {"trial", "state", "on_front", "trainable_parameters", "accuracy", "f1", "seconds", "configuration"}
+    assert rows[1]["exports_to"] == ["peft", "merged", "script"]
     assert rows[-1]["state"] == "failed"
+    assert "exports_to" not in rows[-1]
 
 
 @pytest.mark.parametrize("verb", [show, plot])

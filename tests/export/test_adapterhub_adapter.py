@@ -2,7 +2,8 @@ import pytest
 
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import UnsupportedError
-from autopeft.export.adapterhub_adapter import plan, reduction_factor, split_off
+from autopeft.export.adapterhub_adapter import plan, reduction_factor
+from autopeft.export.adapterhub_modules import split_off
 
 
 def serial(size, layers, **options):

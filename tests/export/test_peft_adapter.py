@@ -102,8 +102,8 @@ def test_the_description_is_sorted_and_can_be_trained_further(train_trial, tmp_p
     ],
     ids=["composite", "mixed options", "gated", "nothing"],
 )
-def test_what_would_be_lost_is_listed_in_full(untrained, modules, lost):
-    kept, found = split_off(untrained(*modules))
+def test_what_would_be_lost_is_listed_in_full(modules, lost):
+    kept, found = split_off(Configuration(modules))
     assert found == lost
     assert len(kept.modules) == len(modules) - len(lost)
 

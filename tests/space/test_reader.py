@@ -28,7 +28,7 @@ training:
 
 
 def test_three_spaces_come_with_the_package() -> None:
-    assert {"autopeft", "default", "four_modules", "lora"} <= set(builtin_names())
+    assert {"autopeft", "default", "deployable", "four_modules", "lora"} <= set(builtin_names())
     assert all(describe_builtins().values())
 
 
@@ -40,7 +40,7 @@ def test_a_space_is_read_again_from_the_form_in_which_a_run_keeps_it(name: str) 
     assert stored_space(kept, methods, name) == space
 
 
-@pytest.mark.parametrize("name", ["autopeft", "default", "four_modules", "lora"])
+@pytest.mark.parametrize("name", ["autopeft", "default", "deployable", "four_modules", "lora"])
 def test_builtin_spaces_bind_and_sample(name: str) -> None:
     space = read_space(name, METHODS).bind(name, n_layers=6, hidden_size=384, traits=TRAITS)
     rng = np.random.default_rng(0)
