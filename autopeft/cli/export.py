@@ -1,5 +1,6 @@
 """autopeft export: a trial out of its run, for use elsewhere."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,7 @@ def export(
     script with the saved adapter, which can express every trial. trl, axolotl, llamafactory and unsloth train language models: they get
     the trial's LoRA and its data to train anew, without the task head, so they need --lossy.
 
-    Prints the folder written.
+    Prints the folder written, and of peft whether vLLM and Text Generation Inference can serve it.
 
     Examples:
       autopeft export runs/demo --trial 7 --to script
@@ -62,4 +63,5 @@ def export(
 
     directory = RunDirectory.open(run)
     number = choose(directory, wish=pick)[0].number if trial is None else trial
-    typer.echo(export_trial(directory, number, to or "merged", out, lossy=lossy, retrained=retrained, onto=onto))
+    tell = partial(typer.echo, err=True)
+    typer.echo(export_trial(directory, number, to or "merged", out, lossy=lossy, retrained=retrained, onto=onto, tell=tell))

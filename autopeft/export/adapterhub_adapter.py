@@ -20,10 +20,10 @@ from autopeft.export.adapterhub_modules import OTHER_ROLES, PLACES, ROLES, split
 from autopeft.export.card import write_card
 from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.low_rank import whole
-from autopeft.export.plan import ExportPlan
+from autopeft.export.plan import ExportPlan, Written
 from autopeft.export.trained import TrainedModel, load_trained
 from autopeft.methods.topology import Block
-from autopeft.tasks import Task, family_of
+from autopeft.tasks import family_of
 
 VERSION = "adapters.1.3.0"
 """The version of the library whose format is written."""
@@ -48,7 +48,9 @@ def plan(trial: FinishedTrial) -> ExportPlan:
     return ExportPlan(lambda folder: _write(trial, kept, lost, trained, family, folder), tuple(lost))
 
 
-def _write(trial: FinishedTrial, kept: Sequence[PeftModule], lost: Sequence[str], trained: TrainedModel, family: str, folder: Path) -> Task:
+def _write(
+    trial: FinishedTrial, kept: Sequence[PeftModule], lost: Sequence[str], trained: TrainedModel, family: str, folder: Path
+) -> Written:
     model: Any = trained.model
     topology = trained.applied.topology
     configs: list[dict[str, Any]] = []
@@ -80,7 +82,7 @@ def _write(trial: FinishedTrial, kept: Sequence[PeftModule], lost: Sequence[str]
         {"config": None, "name": None, "label2id": labels, "num_labels": max(1, len(trial.task.labels)), **about},
     )
     write_card(replace(trial, task=task), folder, "adapters", lost, model=trained.model)
-    return task
+    return Written(task)
 
 
 def reduction_factor(hidden_size: int, size: int) -> float:

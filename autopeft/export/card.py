@@ -28,7 +28,15 @@ _FRESH_HEAD = "# transformers warns that the head is new: the adapter brings the
 _LIBRARY = {"peft": "peft", "merged": "transformers", "adapters": "adapters"}
 
 
-def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[str] = (), note: str = "", model: Any = None) -> None:
+def write_card(
+    trial: FinishedTrial,
+    folder: Path,
+    form: Form,
+    lost: Sequence[str] = (),
+    note: str = "",
+    model: Any = None,
+    serving: Sequence[str] = (),
+) -> None:
     """Write README.md: metadata, what it is, metrics, data, configuration, and a snippet that loads it.
 
     Args:
@@ -38,6 +46,7 @@ def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[st
         lost: What of the trial the folder does not hold; its metrics then are not the export's.
         note: What else is to be said before the metrics.
         model: The backbone as it was loaded, of which the snippet loads another; None where the folder holds the model itself.
+        serving: What servers make of it, a sentence each.
     """
     family = family_of(trial.task)
     quantised = loading_code(trial, model) if model is not None else LoadingCode()
@@ -69,6 +78,7 @@ def write_card(trial: FinishedTrial, folder: Path, form: Form, lost: Sequence[st
         target=family.target_in_words,
         configuration=trial.configuration.to_json(),
         snippet=snippet.strip(),
+        serving="".join(["## Serving\n\n", *(f"- {one}\n" for one in serving), "\n"]) if serving else "",
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
 

@@ -16,9 +16,9 @@ from autopeft.configuration import Configuration, Scalar
 from autopeft.errors import UnsupportedError
 from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.low_rank import COMMON_OPTIONS, LowRank, low_ranks, split_off, whole
-from autopeft.export.plan import ExportPlan
+from autopeft.export.plan import ExportPlan, Written
 from autopeft.export.trained import TrainedModel, load_trained
-from autopeft.tasks import Task, family_of
+from autopeft.tasks import family_of
 from autopeft.training.loop import DEFAULTS
 
 LABEL_TOKENS = 64
@@ -151,7 +151,7 @@ def _rates(kept: Configuration, trainer: Trainer) -> list[str]:
     return [f"the learning rate of LoRA's factor B, {times} that of A: {trainer.name} gets one rate for both"] if rates else []
 
 
-def _write(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained: TrainedModel, folder: Path) -> Task:
+def _write(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained: TrainedModel, folder: Path) -> Written:
     data = trial.load_data()
     (folder / "data").mkdir()
     for name, split in (("train", data.train), ("validation", data.validation)):
@@ -162,7 +162,7 @@ def _write(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained:
     for name, content in trainer.files(recipe).items():
         (folder / name).write_text(content, encoding="utf-8")
     (folder / "README.md").write_text(_readme(trial, trainer, recipe), encoding="utf-8")
-    return trial.task
+    return Written(trial.task)
 
 
 def _recipe(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained: TrainedModel, n_train: int) -> Recipe:

@@ -34,6 +34,8 @@ class LowRanks:
     """The value of each of `COMMON_OPTIONS`."""
     transposed: bool
     """Whether a linear keeps its weight transposed (Conv1D)."""
+    n_layers: int
+    """Blocks of the model, adapted or not."""
 
     @property
     def common(self) -> LowRank:
@@ -96,7 +98,9 @@ def low_ranks(configuration: Configuration, topology: Topology) -> LowRanks:
                 raise UnsupportedError("other libraries can't express two LoRA updates on one linear", value=linear.name)
             found[linear.name] = LowRank(module.size, alpha)
             transposed |= linear.transposed
-    return LowRanks(dict(sorted(found.items())), {name: resolved[0].options[name] for name in COMMON_OPTIONS}, transposed)
+    return LowRanks(
+        dict(sorted(found.items())), {name: resolved[0].options[name] for name in COMMON_OPTIONS}, transposed, topology.n_layers
+    )
 
 
 def whole(alpha: float) -> float:

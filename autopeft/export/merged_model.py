@@ -16,13 +16,13 @@ from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError, UnknownNameError, UnsupportedError, VerificationError
 from autopeft.export.card import write_card
 from autopeft.export.finished_trial import FinishedTrial
-from autopeft.export.plan import ExportPlan
+from autopeft.export.plan import ExportPlan, Written
 from autopeft.export.trained import TrainedModel, load_trained
 from autopeft.methods.checkpoint import load
 from autopeft.methods.outputs import first_tensor
 from autopeft.methods.quantised import compute_in_32_bits, dequantise, turn_back
 from autopeft.methods.registry import get_method
-from autopeft.tasks import Task, family_of
+from autopeft.tasks import family_of
 from autopeft.training.backbone import NO_QUANTISATION
 from autopeft.training.batches import draw
 from autopeft.training.evaluate import evaluate
@@ -57,7 +57,7 @@ def plan(trial: FinishedTrial, onto: str | None = None) -> ExportPlan:
     return ExportPlan(lambda folder: _write(trial, folder, onto))
 
 
-def _write(trial: FinishedTrial, folder: Path, onto: str | None) -> Task:
+def _write(trial: FinishedTrial, folder: Path, onto: str | None) -> Written:
     trained = load_trained(trial)
     quantisation = trained.applied.topology.quantisation
     if onto is not None and not quantisation:
@@ -88,7 +88,7 @@ def _write(trial: FinishedTrial, folder: Path, onto: str | None) -> Task:
     trained.processor.save_pretrained(folder)
     note = _comparison(quantisation, onto or DEQUANTISED, measured) if quantisation else ""
     write_card(replace(trial, task=task), folder, "merged", note=note)
-    return task
+    return Written(task)
 
 
 def _onto_original(trial: FinishedTrial) -> TrainedModel:

@@ -20,10 +20,11 @@ from autopeft.errors import UnsupportedError, VerificationError
 from autopeft.export.card import write_card
 from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.low_rank import LowRank, LowRanks, low_ranks, split_off, whole
-from autopeft.export.plan import ExportPlan
+from autopeft.export.plan import ExportPlan, Written
+from autopeft.export.serving import servings
 from autopeft.export.trained import load_trained
 from autopeft.methods.adapter_files import TENSORS
-from autopeft.tasks import Task, family_of
+from autopeft.tasks import family_of
 
 _PREFIX = "base_model.model."
 LORA_TENSOR = re.compile(r"(?P<linear>.+?)(\.base_layer)*\.(?P<part>lora_A|lora_B|lora_magnitude_vector)\.[^.]+(?P<leaf>\.weight)$")
@@ -39,7 +40,7 @@ def plan(trial: FinishedTrial) -> ExportPlan:
     return ExportPlan(lambda folder: _write(trial, kept, lost, folder), tuple(lost))
 
 
-def _write(trial: FinishedTrial, kept: Configuration, lost: Sequence[str], folder: Path) -> Task:
+def _write(trial: FinishedTrial, kept: Configuration, lost: Sequence[str], folder: Path) -> Written:
     """Write the folder.
 
     Raises:
@@ -54,12 +55,14 @@ def _write(trial: FinishedTrial, kept: Configuration, lost: Sequence[str], folde
     head = {name: trained.model.get_parameter(name).detach().clone() for name in topology.head}
     tensors = dict(_peft_tensors(load_file(trial.adapter / TENSORS) | head, updates.linears, topology.head))
     _require_same(updates.linears, {name: tensor.shape[0] for name, tensor in tensors.items()})
-    config = _config(updates, head_modules(trained.model, topology.head), trial)
+    saved = head_modules(trained.model, topology.head)
+    config = _config(updates, saved, trial)
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     trained.processor.save_pretrained(folder)
-    write_card(replace(trial, task=task), folder, "peft", lost, model=trained.model)
-    return task
+    notes = tuple(one.describe() for one in servings(updates, saved, trial.model_reference))
+    write_card(replace(trial, task=task), folder, "peft", lost, model=trained.model, serving=notes)
+    return Written(task, notes)
 
 
 def head_modules(model: nn.Module, head: Sequence[str]) -> list[str]:

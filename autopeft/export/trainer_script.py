@@ -13,8 +13,8 @@ from typing import Any
 
 from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.formatting import circumstances, metric_lines
-from autopeft.export.plan import ExportPlan
-from autopeft.tasks import Task, family_of
+from autopeft.export.plan import ExportPlan, Written
+from autopeft.tasks import family_of
 
 REQUIREMENTS = ("autopeft", "torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy")
 _TEMPLATES = Path(__file__).parent / "template"
@@ -25,7 +25,7 @@ def plan(trial: FinishedTrial) -> ExportPlan:
     return ExportPlan(lambda folder: _write(trial, folder))
 
 
-def _write(trial: FinishedTrial, folder: Path) -> Task:
+def _write(trial: FinishedTrial, folder: Path) -> Written:
     shutil.copytree(trial.adapter, folder / "adapter", copy_function=shutil.copyfile)  # of new files the umask says who reads them
     shutil.copyfile(_TEMPLATES / "train.py.txt", folder / "train.py")
     _write_json(folder / "configuration.json", trial.configuration.to_dict())
@@ -35,7 +35,7 @@ def _write(trial: FinishedTrial, folder: Path) -> Task:
         shutil.copyfile(path, folder / "plugins" / f"{index:02d}_{Path(path).name}")
     (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements(trial)), encoding="utf-8")
     (folder / "README.md").write_text(_readme(trial), encoding="utf-8")
-    return trial.task
+    return Written(trial.task)
 
 
 def requirements(trial: FinishedTrial) -> list[str]:

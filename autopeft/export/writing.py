@@ -2,6 +2,7 @@
 
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from autopeft.errors import InvalidInputError, UnsupportedError
@@ -24,6 +25,7 @@ def export_trial(
     lossy: bool = False,
     retrained: bool = False,
     onto: str | None = None,
+    tell: Callable[[str], object] = lambda note: None,
 ) -> Path:
     """Write a trial in a target's form.
 
@@ -35,6 +37,8 @@ def export_trial(
         lossy: Go on where the target can't express all of the trial; `LOST.md` in the folder then lists what is not in it.
         retrained: Take what `autopeft retrain` trained, the best seed, and not what the search did.
         onto: Of a quantised backbone, which weights to merge into, "dequantised" or "original"; for the target "merged" alone.
+
+        tell: Hears what whoever uses the folder should know; the folder's README.md says it too.
 
     Returns:
         The folder.
@@ -62,14 +66,16 @@ def export_trial(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        task = plan.write(partial)
-        write_description(trial, task, target, partial)
+        written = plan.write(partial)
+        write_description(trial, written.task, target, partial)
         _let_weights_follow_the_umask(partial)
         if plan.lost:
             (partial / LOST).write_text(_losses(trial, target, plan), encoding="utf-8")
         if out.exists():
             out.rmdir()
         partial.rename(out)
+        for note in written.notes:
+            tell(note)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return out

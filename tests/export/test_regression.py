@@ -64,7 +64,7 @@ def test_other_libraries_predict_the_numbers_themselves(train_trial, in_unit, un
     trial, _ = train_trial(LORA, family=family, file=in_unit(*UNITS[unit]))
     texts = ["the film was good", "very long and dull", "good good good"]
     wanted = [answer["prediction"] for answer in predictor_of(trial).predict(texts)]
-    task = {"merged": merged_model, "peft": peft_adapter}[form].plan(trial).write(tmp_path)
+    task = {"merged": merged_model, "peft": peft_adapter}[form].plan(trial).write(tmp_path).task
     source = tmp_path if form == "merged" else trial.backbone.path
     model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=1, dtype=torch.float32)
     model.config.pad_token_id = 0

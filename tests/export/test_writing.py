@@ -76,8 +76,12 @@ def test_folders_of_a_task_are_kept_with_their_full_paths(run, tmp_path, monkeyp
 
 
 def test_exports_go_into_the_run(run):
-    out = export_trial(run, 0, "peft")
+    notes = []
+    out = export_trial(run, 0, "peft", tell=notes.append)
     assert out == run.exports_path / "0000-peft"
+    assert "vLLM can't serve this adapter: it brings whole modules (classifier)" in notes[0]
+    card = (out / "README.md").read_text()
+    assert all(note in card for note in notes)
     assert PeftConfig.from_pretrained(out).r == 2
     assert [path.name for path in run.exports_path.iterdir()] == ["0000-peft"]
 
