@@ -79,7 +79,7 @@ def test_exports_go_into_the_run(run):
     notes = []
     out = export_trial(run, 0, "peft", tell=notes.append)
     assert out == run.exports_path / "0000-peft"
-    assert "vLLM can't serve this adapter: it brings whole modules (classifier)" in notes[0]
+    assert "vLLM can't serve this adapter: it brings whole modules (bert.pooler, classifier)" in notes[0]
     card = (out / "README.md").read_text()
     assert all(note in card for note in notes)
     assert PeftConfig.from_pretrained(out).r == 2
