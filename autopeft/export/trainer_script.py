@@ -5,6 +5,7 @@ The script is the same file for every trial; what differs stands in the JSON fil
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 
 from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.formatting import circumstances, metric_lines
+from autopeft.export.own_wheel import own_requirement
 from autopeft.export.plan import ExportPlan, Written
+from autopeft.export.script_data import place_data
 from autopeft.tasks import family_of
 
-REQUIREMENTS = ("autopeft", "torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy")
+REQUIREMENTS = ("torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy")
 _TEMPLATES = Path(__file__).parent / "template"
 
 
@@ -29,17 +32,19 @@ def _write(trial: FinishedTrial, folder: Path) -> Written:
     shutil.copytree(trial.adapter, folder / "adapter", copy_function=shutil.copyfile)  # of new files the umask says who reads them
     shutil.copyfile(_TEMPLATES / "train.py.txt", folder / "train.py")
     _write_json(folder / "configuration.json", trial.configuration.to_dict())
-    _write_json(folder / "settings.json", _settings(trial))
+    _write_json(folder / "settings.json", _settings(trial, place_data(trial, folder)))
     for index, path in enumerate(trial.plugins):  # numbered: they are imported in the search's order, and two may share a name
         (folder / "plugins").mkdir(exist_ok=True)
         shutil.copyfile(path, folder / "plugins" / f"{index:02d}_{Path(path).name}")
-    (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements(trial)), encoding="utf-8")
+    own = own_requirement(folder)
+    lines = [*([own] if own is not None else []), *requirements(trial)]
+    (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     (folder / "README.md").write_text(_readme(trial), encoding="utf-8")
     return Written(trial.task)
 
 
 def requirements(trial: FinishedTrial) -> list[str]:
-    """Return the packages that the script needs, in the versions that ran the search, else in those of this machine."""
+    """Return the packages that the script needs besides autopeft, in the versions that ran the search, else in those of this machine."""
     found = {}
     for package in REQUIREMENTS:
         try:
@@ -50,13 +55,13 @@ def requirements(trial: FinishedTrial) -> list[str]:
     return [f"{package}=={number.partition('+')[0]}" for package, number in found.items()]
 
 
-def _settings(trial: FinishedTrial) -> dict[str, Any]:
+def _settings(trial: FinishedTrial, data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "run": trial.run,
         "trial": trial.record.number,
         "seed": trial.record.seed,
         "model": asdict(trial.backbone),
-        "data": dict(trial.data),
+        "data": data,
         "metric": trial.task.metric,
         "validation_metrics": dict(trial.record.metrics),
         "budgets": {"full": trial.budget.full().to_dict(), "search": trial.budget.to_dict()},
@@ -80,6 +85,7 @@ def _readme(trial: FinishedTrial) -> str:
         model=trial.model_reference,
         metrics=metric_lines(trial.record.metrics),
         circumstances=circumstances(trial),
+        columns=", ".join(f'"{name}": "..."' for name in trial.task.input_columns),
         full=trial.budget.full().describe(),
         search=trial.budget.describe(),
     )

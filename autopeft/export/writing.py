@@ -37,7 +37,6 @@ def export_trial(
         lossy: Go on where the target can't express all of the trial; `LOST.md` in the folder then lists what is not in it.
         retrained: Take what `autopeft retrain` trained, the best seed, and not what the search did.
         onto: Of a quantised backbone, which weights to merge into, "dequantised" or "original"; for the target "merged" alone.
-
         tell: Hears what whoever uses the folder should know; the folder's README.md says it too.
 
     Returns:

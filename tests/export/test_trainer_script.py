@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import math
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from autopeft.configuration import Configuration, PeftModule
+from autopeft.export import own_wheel, script_data
 from autopeft.export.trainer_script import plan, requirements
 from autopeft.tasks import family_of, get_task
 from tests.programs import run_fresh, run_script_here
@@ -25,12 +27,15 @@ COMPOSITE = Configuration(
 
 
 @pytest.fixture(scope="module")
-def composite(train_trial, tmp_path_factory):
-    """A trial of five methods, how it was measured, and its export."""
-    trial, measurement = train_trial(COMPOSITE)
+def composite(train_trial, data_file, tmp_path_factory):
+    """A trial of five methods, how it was measured, and its export, moved away from data that are gone."""
+    file = shutil.copy(data_file, tmp_path_factory.mktemp("own") / "films.csv")
+    trial, measurement = train_trial(COMPOSITE, file=file)
     folder = tmp_path_factory.mktemp("exports") / "script"
-    folder.mkdir()
-    plan(trial).write(folder)
+    written = tmp_path_factory.mktemp("written")
+    plan(trial).write(written)
+    file.unlink()
+    written.rename(folder)
     return trial, measurement, folder
 
 
@@ -40,10 +45,16 @@ def run_script(folder, *arguments):
     return answer.out
 
 
-def test_the_saved_adapter_evaluates_to_the_stored_metrics_exactly(composite):
-    """In a fresh process, away from the repository."""
+def test_the_saved_adapter_evaluates_to_the_stored_metrics_exactly(composite, tmp_path):
+    """In a fresh process, away from the repository, with autopeft from the wheel in the folder."""
     trial, measurement, folder = composite
-    answer = run_fresh(folder / "train.py", "--evaluate", folder=folder.parent, OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1")
+    own = (folder / "requirements.txt").read_text().splitlines()[0]
+    installed = run_fresh("-m", "pip", "install", "--no-index", "--no-deps", "--no-compile", "--target", tmp_path, own, folder=folder)
+    assert installed.code == 0, installed.err
+    elsewhere = {"folder": folder.parent, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    which = run_fresh("-c", "import autopeft; from autopeft.space.reader import builtin_folder; print(builtin_folder())", **elsewhere)
+    assert which.out.strip() == str(tmp_path / "autopeft" / "search_spaces")
+    answer = run_fresh(folder / "train.py", "--evaluate", **elsewhere)
     assert answer.code == 0, answer.err
     metrics = json.loads(answer.out)
     assert metrics == dict(measurement.metrics)
@@ -99,9 +110,27 @@ def test_another_backbone_is_an_error_in_one_line(composite, model_folder):
     assert "Traceback" not in answer.err
 
 
+def test_another_file_of_examples_is_an_error_in_one_line(composite, data_file, tmp_path):
+    shutil.copy(data_file, tmp_path / "train.csv")
+    folder = composite[2]
+    assert run_script_here(folder / "train.py", "--evaluate", "--data-dir", tmp_path).code == 0
+    with (tmp_path / "train.csv").open("a") as file:
+        file.write("one more,yes\n")
+    answer = run_script_here(folder / "train.py", "--evaluate", "--data-dir", tmp_path)
+    assert answer.code == 1
+    assert answer.err.strip().endswith("train.csv is not the file that the search read; --data-dir says where that is")
+
+
+def test_large_files_stay_where_they_are(composite, data_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(script_data, "COPIED_BYTES", 10)
+    trial = replace(composite[0], data=composite[0].data | {"train": str(data_file)})
+    data = script_data.place_data(trial, tmp_path)
+    assert (data["train"], list(data["sha256"]), list(tmp_path.iterdir())) == (str(data_file), ["train"], [])
+
+
 def test_the_folder_is_complete_and_the_adapter_byte_for_byte_the_same(composite):
     trial, _, folder = composite
-    expected = {"README.md", "adapter", "configuration.json", "requirements.txt", "settings.json", "train.py"}
+    expected = {"README.md", "adapter", "configuration.json", "data", "requirements.txt", "settings.json", "train.py"}
     assert {path.name for path in folder.iterdir()} >= expected
     for path in trial.adapter.iterdir():
         assert (folder / "adapter" / path.name).read_bytes() == path.read_bytes()
@@ -125,7 +154,22 @@ def test_the_script_is_tidy(composite):
 
 
 def test_requirements_name_the_versions_of_the_search(composite):
-    trial = replace(composite[0], versions={"torch": "2.9.1+cpu", "autopeft": "0.1.0"})
+    trial = replace(composite[0], versions={"torch": "2.9.1+cpu"})
     lines = requirements(trial)
-    assert lines[:2] == ["autopeft==0.1.0", "torch==2.9.1"]
+    assert lines[0] == "torch==2.9.1"
     assert {line.split("==")[0] for line in lines} >= {"transformers", "peft", "accelerate"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "line"),
+    [
+        (None, "autopeft==1.2"),
+        ({"url": "https://host/autopeft", "vcs_info": {"vcs": "git", "commit_id": "abc"}}, "autopeft @ git+https://host/autopeft@abc"),
+    ],
+    ids=["index", "repository"],
+)
+def test_autopeft_is_required_as_it_was_installed(origin, line, monkeypatch, tmp_path):
+    installed = SimpleNamespace(version="1.2", read_text=lambda name: origin and json.dumps(origin))
+    monkeypatch.setattr(own_wheel, "distribution", lambda name: installed)
+    assert own_wheel.own_requirement(tmp_path) == line
+    assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ import autopeft
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.export.finished_trial import read_trial
-from autopeft.export.plan import ExportPlan
+from autopeft.export.plan import ExportPlan, Written
 from autopeft.export.registry import TARGETS, get_target
 from autopeft.export.writing import export_trial
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
@@ -148,7 +148,7 @@ def test_a_writer_that_fails_leaves_nothing_behind(run, monkeypatch):
 def test_what_would_be_lost_is_refused_and_with_lossy_written_down(run, monkeypatch):
     def write(folder):
         (folder / "half").write_text("x")
-        return get_task("demo")
+        return Written(get_task("demo"))
 
     plan = ExportPlan(write, ("the first half", "the label"))
     monkeypatch.setattr("autopeft.export.trainer_script.plan", lambda trial: plan)
