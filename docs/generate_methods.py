@@ -16,18 +16,25 @@ from tests.methods.families import FAMILIES, subject
 from tests.methods.test_conformance import module_of
 
 MISSING = {
-    "TriAdaptLoRA (arXiv 2501.08008)": "a low-rank change whose rank grows where its norm does: a `WeightChange` and a hook's `after_step`",
-    "HUT (arXiv 2409.13501)": "its update is a Hadamard product with low-rank matrices, as `hira` has one; the two were not compared",
-    "GreenTrainer (arXiv 2309.13192)": "the measured cost of each tensor's backward pass; a hook's `frozen` carries the choice out",
-    "EPT (arXiv 2405.11464), PTEC (arXiv 2309.12075)": "prompts that are projected or have a head of their own, as `dept` is one",
-    "Polyhistor (arXiv 2210.03265)": "several tasks at once, which its hypernetwork is shared by",
-    "connected adapters for retrieval (SIGIR 2022)": "a module that two encoders share",
-    "token pruning (arXiv 2201.03327), SPT (arXiv 2312.10365)": "layers that leave out tokens, weights of attention or hidden units",
+    "Scattered or Connected (arXiv 2208.09847)": "modules beside the layers that hand on to the next ones what they hold; a layer that is "
+    "computed a second time (gradient checkpointing) would have to get it again. The two encoders of a retrieval pair are one model here, "
+    "so that every method is shared by them",
+    "token pruning (arXiv 2201.03327)": "layers that hand on fewer tokens, with masks and positions that follow in every family; it trains "
+    "nothing of its own, and a method here does",
+    "SPT (arXiv 2312.10365)": "kernels for attention of few weights and for feed-forward networks of few units: the same formulas as plain "
+    "products with masks compute as much as without",
     "RoSTE (arXiv 2502.09003)": "full fine-tuning with weights, activations, keys and values rounded to few bits after rotations that are "
     "chosen as it trains: straight-through gradients as a `WeightChange`, rotations folded into neighbouring linears, kernels to run the "
     "result. [Quantised backbones](quantised.md) are another thing: frozen, and what is trained over them is not rounded",
 }
 """By method, what it would take."""
+COVERED = {
+    "PTEC (arXiv 2309.12075)": "a prompt in front of a model with a classification head, the two at learning rates of their own, which is "
+    "`prompt_tuning` with `prompt_rate`: every task of classes has such a head here",
+    "HUT (arXiv 2409.13501)": "as its abstract has it, a weight times low-rank matrices entry by entry, W * UV, which is the W + W * BA of "
+    "`hira` with one rank more, BA = UV - 1",
+}
+"""By method, how another one covers it."""
 PAGE = Path(__file__).parent / "methods.md"
 
 
@@ -83,6 +90,8 @@ def page() -> str:
     lines += table(["method", *FAMILIES], marks)
     lines += ["### Why not", ""]
     lines += [f"- {reason} ({', '.join(families)})" for reason, families in gaps.items()]
+    lines += ["", "## Published methods that others cover", ""]
+    lines += [f"- {name}: {how}." for name, how in COVERED.items()]
     lines += ["", "## Published methods that are missing, and what they would need", ""]
     lines += [f"- {name}: {need}." for name, need in MISSING.items()]
     return "\n".join(lines) + "\n"

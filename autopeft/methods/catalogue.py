@@ -4,7 +4,7 @@ from autopeft.configuration import PeftModule
 from autopeft.methods import closed_forms
 from autopeft.methods.method import ANY_SCHEME, GATED, Method, Option
 from autopeft.methods.topology import ALL_ROLES, Block, Topology
-from autopeft.methods.weight_forms import dsee, over_linears, sparse_entries, sparse_entries_of
+from autopeft.methods.weight_forms import dsee, mean_rank, over_linears, sparse_entries, sparse_entries_of, triangular
 from autopeft.methods.weight_method import no_linears
 
 _BOTTLENECK_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -52,6 +52,11 @@ def _of_several_widths(module: PeftModule, topology: Topology) -> str:
     return "its layers have several widths" if len(widths) > 1 else ""
 
 
+def _not_generated(module: PeftModule, topology: Topology) -> str:
+    wrong = [name for name in ("rank", "embedding") if int(module.options[name]) < 1]
+    return f"its {wrong[0]} must be at least 1" if wrong else _of_several_widths(module, topology)
+
+
 def _no_experts(module: PeftModule, topology: Topology) -> str:
     return "" if int(module.options["experts"]) >= 1 else "it has one expert or more"
 
@@ -65,6 +70,14 @@ def _too_large(module: PeftModule, topology: Topology) -> str:
     return ""
 
 
+def _no_growth(module: PeftModule, topology: Topology) -> str:
+    if not 0 < float(module.options["grown_after"]) <= 1:
+        return "a share of the steps is above 0 and at most 1"
+    if not 1 <= mean_rank(module) <= module.size:
+        return f"the mean rank, {float(module.options['mean_rank_fraction']):.3g} of this, must be at least 1 and at most all of it"
+    return ""
+
+
 def _no_heads(module: PeftModule, topology: Topology) -> str:
     share, stage = float(module.options["heads"]), float(module.options["first_stage"])
     if not (0 < share <= 1 and 0 < stage < 1):
@@ -74,7 +87,7 @@ def _no_heads(module: PeftModule, topology: Topology) -> str:
 
 
 def _no_update(module: PeftModule, topology: Topology) -> str:
-    wrong = [name for name in ("rank", "text_length") if int(module.options[name]) < 1]
+    wrong = [name for name in ("rank", "text_length", "spaces") if int(module.options.get(name, 1)) < 1]
     return f"its {wrong[0]} must be at least 1" if wrong else ""
 
 
@@ -112,6 +125,27 @@ METHODS = (
         size_name="rank",
         sizes=(1, 2, 4, 8, 16, 32, 64),
         options=(Option("entries", 64, "number of entries of each weight", (16, 64, 256)),),
+        default_targets=("query", "value"),
+        merges=True,
+        alone=True,
+    ),
+    Method(
+        name="triadaptlora",
+        kind="weight",
+        summary="a low-rank matrix added to each target's weight, two triangles between its factors, whose rank grows where these do",
+        paper="Liang et al., 2025, arXiv 2501.08008",
+        inject="autopeft.methods.triadapt:inject",
+        count=over_linears(triangular),
+        needs="linears",
+        unsupported=no_linears,
+        not_over=ANY_SCHEME,
+        unfit=_no_growth,
+        size_name="highest rank",
+        sizes=(2, 4, 8, 16, 32, 64),
+        options=(
+            Option("mean_rank_fraction", 0.5, "mean rank at the end as a share of the highest", (0.5, 0.75)),
+            Option("grown_after", 0.5, "share of the steps after which ranks stay as they are, up to 1"),
+        ),
         default_targets=("query", "value"),
         merges=True,
         alone=True,
@@ -222,6 +256,22 @@ METHODS = (
         options=(Option("terms", 4, "number of Kronecker products; divides the size and the hidden size"), _ACTIVATION),
     ),
     Method(
+        name="polyhistor",
+        kind="block",
+        summary="a bottleneck after the feed-forward network whose weights a hypernetwork of all layers makes from each layer's embedding",
+        paper="Liu et al., 2022, arXiv 2210.03265, whose hypernetworks are shared by tasks too",
+        inject="autopeft.methods.polyhistor:inject",
+        count=closed_forms.polyhistor,
+        unfit=_not_generated,
+        size_name="bottleneck size",
+        sizes=_BOTTLENECK_SIZES,
+        options=(
+            Option("embedding", 8, "width of the layers' embeddings", (4, 8)),
+            Option("rank", 2, "rank of the weights that are made", (1, 2)),
+            Option("activation", "relu", _ACTIVATION.summary),
+        ),
+    ),
+    Method(
         name="loreft",
         kind="representation",
         summary="the block's output edited in a learned low-rank subspace, at every position",
@@ -264,6 +314,14 @@ METHODS = (
         unsupported=_no_tokens,
         size_name="prompt length",
         sizes=(1, 2, 4, 8, 16, 32),
+        options=(
+            Option(
+                "prompt_rate",
+                1.0,
+                "learning rate of the prompt, times the head's (as in PTEC: Buchner et al., 2023, arXiv 2309.12075)",
+                (1.0, 30.0),
+            ),
+        ),
         positions=lambda module: module.size,
         placed_in_layers=False,
         starts_unchanged=False,
@@ -283,6 +341,28 @@ METHODS = (
         options=(
             Option("rank", 16, "rank of the update", (4, 16, 32)),
             Option("text_length", 128, "tokens of a text that are updated; later ones stay as they are", (64, 128, 256)),
+            Option("prompt_rate", 300.0, "learning rate of the prompt, times the learning rate", (30.0, 300.0)),
+        ),
+        positions=lambda module: module.size,
+        placed_in_layers=False,
+        starts_unchanged=False,
+    ),
+    Method(
+        name="ept",
+        kind="input",
+        summary="as `dept`, with a prompt that takes from the update and is projected in several spaces, weighed by a gate",
+        paper="after Lan et al., 2024, arXiv 2405.11464",
+        inject="autopeft.methods.ept:inject",
+        count=closed_forms.ept,
+        needs="token ids as input",
+        unsupported=_no_tokens,
+        unfit=_no_update,
+        size_name="prompt length",
+        sizes=(1, 2, 4, 8, 16, 32),
+        options=(
+            Option("rank", 16, "rank of the update, and width of each space", (4, 16)),
+            Option("text_length", 128, "tokens of a text that are updated; later ones stay as they are"),
+            Option("spaces", 4, "number of spaces", (2, 4)),
             Option("prompt_rate", 300.0, "learning rate of the prompt, times the learning rate", (30.0, 300.0)),
         ),
         positions=lambda module: module.size,

@@ -60,6 +60,13 @@ def compacter(module: PeftModule, topology: Topology) -> int:
     return n_terms**3 + sum(3 * (block.hidden_size + module.size) for block in topology.placed(module.layers))
 
 
+def polyhistor(module: PeftModule, topology: Topology) -> int:
+    """Return k a block, and 2kq(h + r): embeddings, and what makes factors of rank q of two weights out of them."""
+    blocks, embedding = topology.placed(module.layers), int(module.options["embedding"])
+    n_embeddings = len({block.name for block in blocks})
+    return embedding * (n_embeddings + 2 * int(module.options["rank"]) * (blocks[0].hidden_size + module.size))
+
+
 def loreft(module: PeftModule, topology: Topology) -> int:
     """Return 2rh + r a block: the subspace, and a linear into it with a bias."""
     return sum(2 * module.size * block.hidden_size + module.size for block in topology.placed(module.layers))
@@ -88,6 +95,12 @@ def dept(module: PeftModule, topology: Topology) -> int:
     """Pd + r(s + d), d the width of the token embeddings: a prompt, and a pair of rank r for texts of s tokens."""
     width, rank = embedding_width(topology), int(module.options["rank"])
     return module.size * width + rank * (int(module.options["text_length"]) + width)
+
+
+def ept(module: PeftModule, topology: Topology) -> int:
+    """Return what `dept` has, and for each of K spaces 2dr + d: into it and out of it, and what weighs it."""
+    width = embedding_width(topology)
+    return dept(module, topology) + int(module.options["spaces"]) * (2 * width * int(module.options["rank"]) + width)
 
 
 def embedding_width(topology: Topology) -> int:

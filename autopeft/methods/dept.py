@@ -7,15 +7,12 @@ own; the paper's best lie two to three powers of ten apart, P's above. B is zero
 Symbols: m prompt length, s longest text that is updated, r rank, d width of the embeddings. Tokens after the first s stay as they are.
 """
 
-from collections.abc import Iterable, Mapping
-
 import torch
 from torch import Tensor, nn
 
 from autopeft.configuration import PeftModule
-from autopeft.methods.hook import ParameterGroup, TrainingHook
 from autopeft.methods.positions import filler
-from autopeft.methods.prompt import Prompt, place, random_tokens
+from autopeft.methods.prompt import Prompt, PromptRate, place, random_tokens
 from autopeft.methods.topology import Topology
 
 
@@ -51,25 +48,9 @@ class DecomposedPrompt(Prompt):
         return embedded + update * is_updated[..., None]
 
 
-class TwoRates(TrainingHook):
-    """Trains the prompt's vectors at a multiple of the learning rate that the update of the tokens has.
-
-    Args:
-        prompt: The prompt.
-        rate: The multiple.
-    """
-
-    def __init__(self, prompt: DecomposedPrompt, rate: float) -> None:
-        self._prompt, self._rate = prompt, rate
-
-    def parameter_groups(self, trainable: Mapping[str, nn.Parameter]) -> Iterable[ParameterGroup]:
-        """Return the group of the vectors."""
-        yield ParameterGroup([self._prompt.vectors], learning_rate_factor=self._rate)
-
-
-def inject(model: nn.Module, module: PeftModule, topology: Topology) -> TwoRates:
+def inject(model: nn.Module, module: PeftModule, topology: Topology) -> PromptRate:
     """Put a prompt in front of the model's tokens, and the update onto them."""
     n_positions, rank = int(module.options["text_length"]), int(module.options["rank"])
     prompt = DecomposedPrompt(random_tokens(model, module.size), filler(model), n_positions, rank)
     place(model, prompt)
-    return TwoRates(prompt, float(module.options["prompt_rate"]))
+    return PromptRate(prompt, float(module.options["prompt_rate"]))

@@ -28,6 +28,12 @@ def _no_schedule(module: PeftModule, topology: Topology) -> str:
     return "" if 0 < float(module.options["unfrozen_after"]) <= 1 else "a share of the steps is above 0 and at most 1"
 
 
+def _no_budget(module: PeftModule, topology: Topology) -> str:
+    if int(module.options["rounds"]) < 1:
+        return "there is at least one round"
+    return "" if 0 < float(module.options["backward_share"]) <= 1 else "a share of the backward pass is above 0 and at most 1"
+
+
 METHODS = (
     Method(
         name="bitfit",
@@ -105,6 +111,22 @@ METHODS = (
         not_over=ANY_SCHEME,
         unfit=lambda module, topology: "there is at least one round" if int(module.options["rounds"]) < 1 else "",
         options=(Option("rounds", 4, "how often the half is drawn", (1, 4, 16)),),
+        placed_in_layers=False,
+        merges=True,
+    ),
+    Method(
+        name="greentrainer",
+        kind="mask",
+        summary="every parameter of the model, in each round those that matter most within a share of the backward pass's FLOPs",
+        paper="Huang et al., 2023, arXiv 2309.13192",
+        inject="autopeft.methods.green:inject",
+        selects=mask_forms.everything,
+        not_over=ANY_SCHEME,
+        unfit=_no_budget,
+        options=(
+            Option("backward_share", 0.5, "FLOPs of a step's backward pass, as a share of those that train everything", (0.3, 0.5)),
+            Option("rounds", 4, "how often what matters is measured anew, in a step that trains everything", (2, 4)),
+        ),
         placed_in_layers=False,
         merges=True,
     ),

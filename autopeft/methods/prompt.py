@@ -9,7 +9,7 @@ Symbols: P prompt length, T the caller's number of tokens.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from autopeft.configuration import PeftModule
 from autopeft.errors import UnsupportedError
+from autopeft.methods.hook import ParameterGroup, TrainingHook
 from autopeft.methods.positions import filler
 from autopeft.methods.topology import Topology
 
@@ -55,6 +56,10 @@ class Prompt(nn.Module):
     def length(self) -> int:
         """P."""
         return self.vectors.shape[0]
+
+    def made(self) -> Tensor:
+        """Return the prompt as the model reads it, P x width."""
+        return self.vectors
 
     def before_reader(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Pre-hook of the module that reads the token ids: put fillers in front, unless a cache holds the prompt already."""
@@ -114,7 +119,7 @@ class Prompt(nn.Module):
     def _with_prompt(self, embedded: Tensor) -> Tensor:
         offsets = torch.arange(embedded.shape[1], device=embedded.device) - self._starts.to(embedded.device)[:, None]
         is_prompt = (offsets >= 0) & (offsets < self.length)
-        prompt = self.vectors.to(embedded.dtype)[offsets.clamp(0, self.length - 1)]
+        prompt = self.made().to(embedded.dtype)[offsets.clamp(0, self.length - 1)]
         return torch.where(is_prompt[..., None], prompt, embedded)
 
     def after_model(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
@@ -161,9 +166,28 @@ class Prompt(nn.Module):
                 kwargs[name] = kwargs[name].clamp(min=0) + self.length
 
 
-def inject(model: nn.Module, module: PeftModule, topology: Topology) -> None:
+class PromptRate(TrainingHook):
+    """Trains a prompt's vectors at a multiple of the learning rate that everything else has.
+
+    Args:
+        prompt: The prompt.
+        rate: The multiple.
+    """
+
+    def __init__(self, prompt: Prompt, rate: float) -> None:
+        self._prompt, self._rate = prompt, rate
+
+    def parameter_groups(self, trainable: Mapping[str, nn.Parameter]) -> Iterable[ParameterGroup]:
+        """Return the group of the vectors."""
+        yield ParameterGroup([self._prompt.vectors], learning_rate_factor=self._rate)
+
+
+def inject(model: nn.Module, module: PeftModule, topology: Topology) -> PromptRate | None:
     """Put a prompt in front of the model's tokens; it starts as the embeddings of random tokens."""
-    place(model, Prompt(random_tokens(model, module.size), filler(model)))
+    prompt = Prompt(random_tokens(model, module.size), filler(model))
+    place(model, prompt)
+    rate = float(module.options["prompt_rate"])
+    return None if rate == 1.0 else PromptRate(prompt, rate)
 
 
 def random_tokens(model: nn.Module, n_tokens: int) -> Tensor:

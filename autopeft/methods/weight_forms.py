@@ -34,6 +34,16 @@ def dsee(module: PeftModule, linear: Linear) -> int:
     return low_rank(module, linear) + int(module.options["entries"])
 
 
+def triangular(module: PeftModule, linear: Linear) -> int:
+    """Return r(i + o) + r(r + 1): the factors, and two triangles between them."""
+    return low_rank(module, linear) + module.size * (module.size + 1)
+
+
+def mean_rank(module: PeftModule) -> int:
+    """Return the mean rank that targets grow to, as a whole number."""
+    return round(module.size * float(module.options["mean_rank_fraction"]))
+
+
 def low_rank(module: PeftModule, linear: Linear) -> int:
     """Return r(i + o): a factor on either side."""
     return module.size * (linear.fan_in + linear.fan_out)

@@ -34,8 +34,8 @@ LORA = Configuration((PeftModule("lora", 4, SOME_LAYERS, ("query", "value")),))
 SOME_METHODS = ("lora", "oft", "serial_adapter", "prefix", "norm_tuning", "bitfit")
 """Tried over every family and scheme; the others over one of them, and over all where there is time."""
 LEFT_OUT = {
-    *("bitfit", "last_layers", "full_fine_tuning", "gradual_unfreezing", "hft"),
-    *("lt_sft", "dsee", "spiel", "loha", "lokr", "hra", "c3a", "delora", "gralora", "glora", "psoft", "peanut"),
+    *("bitfit", "last_layers", "full_fine_tuning", "gradual_unfreezing", "hft", "greentrainer"),
+    *("lt_sft", "dsee", "triadaptlora", "spiel", "loha", "lokr", "hra", "c3a", "delora", "gralora", "glora", "psoft", "peanut"),
 }
 
 

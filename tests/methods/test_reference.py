@@ -121,6 +121,20 @@ def test_gated_lora_equals_its_formula() -> None:
     torch.testing.assert_close(model.get_submodule("bert.encoder.layer.0.attention.self.query")(x), expected, rtol=1e-5, atol=1e-5)
 
 
+@torch.no_grad()
+def test_hira_holds_every_product_with_a_low_rank_matrix() -> None:
+    """HUT's update, W times UV entry by entry (Zhang et al., 2024, arXiv 2409.13501), is HiRA's of one rank more: W + W (UV - 1)."""
+    model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
+    linear = model.get_submodule("bert.encoder.layer.0.intermediate.dense")
+    u, v, x = torch.randn(48, 2), torch.randn(2, 32), torch.randn(2, 5, 32)
+    expected = x @ (linear.weight * (u @ v)).T + linear.bias
+    applied = apply(model, Configuration((PeftModule("hira", 3, (0,), ("ffn_in",)),)), batch)
+    down, up = (next(parameter for name, parameter in applied.module_parameters.items() if part in name) for part in ("hira_A", "hira_B"))
+    down.copy_(torch.cat([v, torch.ones(1, 32)]))
+    up.copy_(torch.cat([u, -torch.ones(48, 1)], dim=1))
+    torch.testing.assert_close(model.get_submodule("bert.encoder.layer.0.intermediate.dense")(x), expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("option", ["dora", "pissa"])
 def test_a_gate_is_refused_where_the_update_is_not_all_that_lora_adds(option: str) -> None:
     model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
@@ -137,6 +151,25 @@ def test_a_shared_adapter_is_the_same_serial_adapter_in_each_layer() -> None:
         parameter.normal_(0, 0.3)
     own = {"serial": tuple(applied.module_parameters.values())}
     torch.testing.assert_close(logits_of(model, batch), reference_logits(model, batch, dict.fromkeys(LAYERS, own)), rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_polyhistor_makes_each_layers_serial_adapter_out_of_its_embedding() -> None:
+    model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
+    applied = apply(model, Configuration((PeftModule("polyhistor", 5, LAYERS, options={"embedding": 3, "rank": 2}),)), batch)
+    assert applied.parameter_count == 2 * 3 + 3 * 2 * (32 + 5) * 2
+    for parameter in applied.module_parameters.values():
+        parameter.normal_(0, 0.5)
+    found = {}
+    for layer in LAYERS:
+        adapter = model.bert.encoder.layer[layer].autopeft.serial["polyhistor"]
+        down, up = (
+            sum(e * left for e, left in zip(adapter.embedding, net.left, strict=True))
+            @ sum(e * right for e, right in zip(adapter.embedding, net.right, strict=True))
+            for net in (adapter.down, adapter.up)
+        )
+        found[layer] = {"serial": (down.T, torch.zeros(5), up.T, torch.zeros(32))}
+    torch.testing.assert_close(logits_of(model, batch), reference_logits(model, batch, found), rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()

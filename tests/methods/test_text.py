@@ -1,5 +1,6 @@
 """What must hold for text in particular: padding, causality, and generation with a cache."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,7 +9,7 @@ import torch
 import transformers as tf
 from torch import nn
 
-from autopeft.configuration import Configuration, PeftModule
+from autopeft.configuration import Configuration, PeftModule, Scalar
 from autopeft.errors import UnsupportedError
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.compose import apply
@@ -231,10 +232,31 @@ def test_a_decomposed_prompt_updates_the_first_tokens_of_a_text(family: str) -> 
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_decomposed_prompt_has_two_learning_rates() -> None:
-    _, _, applied = applied_anew(FAMILIES["bert"], "decomposed")
+@torch.no_grad()
+def test_a_projected_prompt_takes_from_the_update_and_is_weighed_over_its_spaces() -> None:
+    model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
+    options: dict[str, Scalar] = {"rank": 2, "text_length": 5, "spaces": 3}
+    applied = apply(model, Configuration((PeftModule("ept", 4, options=options),)), batch)
+    prompt = model.autopeft_prompt
+    assert torch.equal(prompt.made(), prompt.vectors)
+    for parameter in applied.module_parameters.values():
+        parameter.normal_(0, 0.4)
+    update = prompt.by_position @ prompt.to_embedding
+    for vector, found in zip(prompt.vectors, prompt.made(), strict=True):
+        weights = torch.tensor([math.exp(float(vector @ row) / math.sqrt(32)) for row in update])
+        fused = vector + sum(weight / weights.sum() * row for weight, row in zip(weights, update, strict=True))
+        gates = (fused @ prompt.gate).exp()
+        spaces = [(fused @ prompt.into[k]).clamp(min=0) @ prompt.out[k] * gates[k] / gates.sum() for k in range(3)]
+        torch.testing.assert_close(found, fused + sum(spaces), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("module", "rate"), [(PeftModule("dept", 3), 300.0), (PeftModule("prompt_tuning", 3, options={"prompt_rate": 30.0}), 30.0)]
+)
+def test_a_prompt_has_a_learning_rate_of_its_own(module: PeftModule, rate: float) -> None:
+    applied = apply(FAMILIES["bert"].build(), Configuration((module,)), FAMILIES["bert"].batch())
     (group,) = applied.hooks[0].parameter_groups(applied.trainable_parameters())
-    assert (len(group.parameters), group.learning_rate_factor) == (1, 300.0)
+    assert (len(group.parameters), group.learning_rate_factor) == (1, rate)
     assert group.parameters[0] is applied.module_parameters["autopeft_prompt.vectors"]
 
 

@@ -181,4 +181,4 @@ def test_the_space_all_knows_every_method_but_the_baselines() -> None:
 
     known = {method.name for method in all_methods()}
     listed = {method for module in read_space("all", known).modules for method in module.method}
-    assert known - listed == {"full_fine_tuning", "last_layers", "gradual_unfreezing", "hft"}
+    assert known - listed == {"full_fine_tuning", "last_layers", "gradual_unfreezing", "hft", "greentrainer"}

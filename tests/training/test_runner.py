@@ -132,8 +132,10 @@ def test_pausing_changes_nothing(runner: TrialRunner, configuration: Configurati
     [
         PeftModule("gradual_unfreezing", 1),
         PeftModule("hft", 1),
+        PeftModule("greentrainer", 1),
         PeftModule("lt_sft", 10, LAYERS),
         PeftModule("spiel", 10, LAYERS),
+        PeftModule("triadaptlora", 4, LAYERS),
         PeftModule("lofit", 1, LAYERS, options={"heads": 0.25}),
     ],
     ids=lambda module: module.method,
