@@ -81,7 +81,7 @@ def test_settings_are_arguments_with_types_and_the_same_defaults() -> None:
         ({"offline": "no"}, "the setting offline must be True or False"),
         ({"objectives": ["accuracy", 3]}, "the setting objectives must be a list, each text"),
         ({"rungs": 0.3}, "the setting rungs must be a list, each a number"),
-        pytest.param({"model": object()}, r"the setting model must be text or None \(got 'object'\)", id="model is an object"),
+        pytest.param({"model": object()}, r"model must be a name or a model with save_pretrained \(got 'object'\)", id="a model"),
     ],
     ids=lambda value: str(value)[:40],
 )

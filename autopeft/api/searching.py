@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Never
 
 from autopeft.api.arguments import make_request, refuse_unknown
+from autopeft.api.in_memory import Saved, in_memory
 from autopeft.api.progress import search_progress
 from autopeft.api.result import SearchResult
 from autopeft.loops import search as engine
 from autopeft.paths import StrPath
 from autopeft.request import CHANGEABLE, PORTFOLIO, SearchRequest
+from autopeft.tasks.in_memory import Examples
 from autopeft.tasks.sources import DATA_VARIABLE
 from autopeft.trackers.callback import Callback
 
@@ -19,15 +21,16 @@ from autopeft.trackers.callback import Callback
 def search(
     *,
     task: str | None = None,
-    train: StrPath | None = None,
-    validation: StrPath | None = None,
-    test: StrPath | None = None,
+    train: Examples | None = None,
+    validation: Examples | None = None,
+    test: Examples | None = None,
     dataset: str | None = None,
     splits: str | Sequence[str] = (),
     kind: str | None = None,
     text: str | Sequence[str] = (),
     label: str | None = None,
-    model: StrPath | None = None,
+    model: StrPath | Saved | None = None,
+    tokenizer: Saved | None = None,
     trust_remote_code: bool = False,
     quantize: str = "none",
     dtype: str = "auto",
@@ -75,16 +78,18 @@ def search(
     """Search for configurations that trade a task's metric against what they cost; as `autopeft search`.
 
     Args:
-        task: A task by name, such as "mrpc"; or own files, or a data set of the hub:
-        train: File of training examples: CSV, TSV, JSON, JSON Lines, Parquet or CoNLL, or a folder with a folder a class.
-        validation: File of validation examples; cut from the training examples if not given.
-        test: File of test examples, kept for the end; cut from the training examples if not given. A search selects nothing by them.
+        task: A task by name, such as "mrpc"; or own data, or a data set of the hub:
+        train: Training examples: a CSV, TSV, JSON, JSON Lines, Parquet or CoNLL file, or a folder with a folder a class; or in memory,
+            a pandas DataFrame, a `datasets.Dataset` or a list of dictionaries, which is written into the run's folder.
+        validation: Validation examples, likewise; cut from the training examples if not given.
+        test: Test examples, kept for the end; cut from the training examples if not given. A search selects nothing by them.
         dataset: A data set of the hub: "owner/name", or "owner/name:configuration".
         splits: Which of its splits serve as what where names aren't the usual ones, such as "validation=dev".
         kind: What kind of task own data are, such as "causal_lm"; inferred from columns and labels if not given.
         text: Column of own data to read, or several; those of usual names if not given.
         label: Column of own data to predict; one of a usual name if not given.
-        model: A hub id or a folder; None: all-MiniLM-L6-v2.
+        model: A hub id or a folder; or a loaded model of transformers, which is saved into the run's folder; None: all-MiniLM-L6-v2.
+        tokenizer: What a loaded model comes with: its tokenizer, image processor or feature extractor.
         trust_remote_code: Let Python code run that the model brings along, with all your rights.
         quantize: Keep the model's frozen linears in few bits: "nf4" or "int8" by bitsandbytes, "torchao-int8" by torchao; or "none".
         dtype: Precision of frozen weights: "float32", "bfloat16", "float16", or "auto": bfloat16 on a GPU that has it, else float32.
@@ -134,13 +139,15 @@ def search(
         UnknownNameError: There is no such setting.
         AutopeftError: The input is wrong, something it names is unavailable, or every trial failed.
     """
-    request = make_request(SearchRequest, locals())
+    arguments = locals()
+    given = in_memory(arguments)
+    request = make_request(SearchRequest, arguments | {setting: one.name for setting, one in given.items()})
     sources = {entry.name: "argument" for entry in fields(request) if getattr(request, entry.name) != entry.default}
     if request.task is not None and request.data_dir is None and (folder := os.environ.get(DATA_VARIABLE)):
         request = replace(request, data_dir=folder)  # recorded, since the run may be resumed where the variable isn't set
         sources["data_dir"] = "environment"
     with search_progress(progress) as listener:
-        return SearchResult(engine.search(request, listener, sources, callbacks=callbacks).path)
+        return SearchResult(engine.search(request, listener, sources, callbacks=callbacks, given=given).path)
 
 
 def resume(

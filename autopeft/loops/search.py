@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from autopeft.errors import AutopeftError
 from autopeft.executors.base import Executor
 from autopeft.loops.confirm import SHARE, Confirmations
+from autopeft.loops.in_memory import InMemory, written
 from autopeft.loops.planning import SearchPlan, prepared, write_settings
 from autopeft.loops.pool import Pool
 from autopeft.loops.schedule import Schedule
@@ -54,6 +55,7 @@ def search(
     sources: Mapping[str, str] | None = None,
     command: str = "",
     callbacks: Sequence[Callback] = (),
+    given: Mapping[str, InMemory] | None = None,
 ) -> RunDirectory:
     """Run a new search to its end.
 
@@ -63,6 +65,7 @@ def search(
         sources: Where each setting came from, for run.json.
         command: The command line that started the search, for run.json.
         callbacks: Hear of every trial that ends, and can't end the search.
+        given: By setting, what Python code handed over in memory; the request has a name in its place.
 
     Returns:
         The run's directory, with at least one complete trial.
@@ -83,7 +86,11 @@ def search(
             run.clear()
             yield run
 
-    return _search(replace(request, out=str(out)), progress, created, sources or {}, command, callbacks)
+    request, sources = replace(request, out=str(out)), sources or {}
+    if not given:
+        return _search(request, progress, created, sources, command, callbacks)
+    with created() as run, written(run, given) as paths:
+        return _search(replace(request, **paths), progress, lambda: nullcontext(run), sources, command, callbacks)
 
 
 def resume(

@@ -4,6 +4,7 @@ run.json            every setting and where it came from, versions, hardware
 study.db            the record of trials (SQLite)
 trials.jsonl        one line per finished trial
 driver.json         which process drives the run now, and driver.lock that it does; see `lock`
+in_memory/          what Python code handed over in memory: train.jsonl and the like, model/
 trials/0007/        configuration.json, curve.jsonl, details.json, adapter/, error.txt; see `pauses` for what a paused trial adds;
                     confirmed/: see `confirmed`
 report/             plots and tables
@@ -16,19 +17,31 @@ transferred/        what was retrained on other tasks and backbones, one folder 
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from autopeft.errors import InvalidInputError
-from autopeft.paths import command
+from autopeft.paths import absolute, command
 from autopeft.study.rows import json_line, json_lines
 
 FORMAT_VERSION = 1
 
 CONFIRMED = "confirmed"
+IN_MEMORY = "in_memory"
+"""Folder of what Python code handed over in memory, from where all read it."""
 
 _OF_A_SETTING = {"value", "source"}
-_BEFORE_A_RUN = {"trials", "study.db", "study.db-journal", "driver.lock", "driver.json", ".driver.json.partial", ".run.json.partial"}
+_BEFORE_A_RUN = {
+    "trials",
+    IN_MEMORY,
+    "study.db",
+    "study.db-journal",
+    "driver.lock",
+    "driver.json",
+    ".driver.json.partial",
+    ".run.json.partial",
+}
 """What may lie in a folder before run.json, which makes it a run."""
 
 
@@ -84,6 +97,15 @@ class RunDirectory:
         if not self.settings_path.exists():
             self.storage_path.unlink(missing_ok=True)
 
+    def remove(self) -> None:
+        """Remove the folder of a run that did not begin, unless it holds something else; to be called by the process that drives it."""
+        self.clear()
+        with suppress(OSError):
+            for name in ("driver.json", "driver.lock"):
+                (self.path / name).unlink(missing_ok=True)
+            (self.path / "trials").rmdir()
+            self.path.rmdir()
+
     @property
     def settings_path(self) -> Path:
         """Where run.json is."""
@@ -98,6 +120,11 @@ class RunDirectory:
     def report_path(self) -> Path:
         """Where plots and tables go."""
         return self.path / "report"
+
+    @property
+    def in_memory_path(self) -> Path:
+        """Where what Python code handed over in memory is."""
+        return self.path / IN_MEMORY
 
     @property
     def exports_path(self) -> Path:
@@ -132,7 +159,7 @@ class RunDirectory:
         return self.trial_path(number) / CONFIRMED
 
     def settings(self) -> dict[str, Any]:
-        """Read run.json.
+        """Read run.json; paths of what lies in the run's own folder are as if it had been written where that is now.
 
         Raises:
             InvalidInputError: The file is not a JSON object.
@@ -143,7 +170,7 @@ class RunDirectory:
             raise InvalidInputError(f"run.json can't be read: {error}", value=str(self.settings_path)) from None
         if not isinstance(data, dict):
             raise InvalidInputError("run.json must hold a JSON object", value=str(self.settings_path))
-        return data
+        return _moved_along(data, absolute(self.path))
 
     def asked(self) -> dict[str, dict[str, Any]]:
         """Read what the search was asked for: by setting, its value and source.
@@ -175,6 +202,31 @@ class RunDirectory:
         """Add one line to trials.jsonl."""
         with (self.path / "trials.jsonl").open("a", encoding="utf-8") as file:
             file.write(json_line(row))
+
+
+def _moved_along(data: dict[str, Any], here: str) -> dict[str, Any]:
+    """Return run.json with paths into in_memory/ as they are since the run was moved, or the run that it is part of."""
+    settings = data.get("settings")
+    out = settings.get("out") if isinstance(settings, dict) else None
+    written = out.get("value") if isinstance(out, dict) else None
+    if not isinstance(settings, dict) or not isinstance(written, str) or written == here:
+        return data
+
+    def moved(value: object) -> object:
+        if not isinstance(value, str) or f"/{IN_MEMORY}/" not in value:
+            return value
+        run = value.rpartition(f"/{IN_MEMORY}/")[0]
+        inside = Path(written).is_relative_to(run)
+        return os.path.normpath(os.path.join(here, os.path.relpath(value, written))) if inside else value
+
+    found = {
+        name: entry | {"value": moved(entry["value"])} if isinstance(entry, dict) and "value" in entry else entry
+        for name, entry in settings.items()
+    }
+    model = data.get("model")
+    return (
+        data | {"settings": found} | ({"model": {name: moved(value) for name, value in model.items()}} if isinstance(model, dict) else {})
+    )
 
 
 def write_atomically(path: Path, content: bytes) -> None:

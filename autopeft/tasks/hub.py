@@ -7,6 +7,7 @@ from typing import Any
 from autopeft.errors import AutopeftError, InvalidInputError, UnavailableError
 from autopeft.hub import is_switched_off, one_line, why_unreachable
 from autopeft.tasks.entry import ROLES, HubDataset, Role
+from autopeft.tasks.hub_columns import columns_of
 from autopeft.tasks.nested import with_nested
 from autopeft.tasks.reading import require_size
 from autopeft.tasks.table import Table
@@ -110,8 +111,6 @@ def _table(dataset: HubDataset, split: str, splits: Mapping[str, Any]) -> Table:
     Raises:
         InvalidInputError: It doesn't fit into memory.
     """
-    import datasets
-
     name, first, last = _PART.fullmatch(split).groups()  # type: ignore[union-attr]
     rows = splits[name]
     source = " ".join(filter(None, (dataset.id, dataset.configuration, split)))
@@ -119,21 +118,5 @@ def _table(dataset: HubDataset, split: str, splits: Mapping[str, Any]) -> Table:
     if (start, stop) != (0, len(rows)):
         rows = rows.select(range(start, stop))
     require_size(source, rows.data.nbytes * len(rows) // max(1, rows.data.num_rows), f"Give a part of it: --splits train={name}[:20000].")
-    for column, feature in rows.features.items():
-        if isinstance(feature, datasets.Image | datasets.Audio):
-            rows = rows.cast_column(column, type(feature)(decode=False))
-    columns = {column: list(rows[column]) for column in rows.column_names}
-    if not dataset.is_described:
-        columns = {column: _named(cells, rows.features[column]) for column, cells in columns.items()}
+    columns = columns_of(rows, with_names=not dataset.is_described)
     return Table(source, with_nested(columns), range(start + 1, stop + 1))
-
-
-def _named(cells: list[Any], feature: Any) -> list[Any]:
-    """Return a column with classes, or lists of them, by their names; -1 stands for a hidden one and stays."""
-    names = getattr(feature, "names", None)
-    inner = getattr(getattr(feature, "feature", None), "names", None)
-    if names is not None:
-        return [names[cell] if isinstance(cell, int) and cell >= 0 else cell for cell in cells]
-    if inner is not None:
-        return [[inner[one] if isinstance(one, int) and one >= 0 else one for one in cell or []] for cell in cells]
-    return cells

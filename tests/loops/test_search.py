@@ -1,3 +1,4 @@
+import asyncio
 import json
 import sqlite3
 from collections import Counter
@@ -207,8 +208,15 @@ def test_a_resumed_run_can_have_more_trials(request_: SearchRequest) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
 def test_workers_train_the_same_trials(request_: SearchRequest, tmp_path: Path, ray_address: str) -> None:
+    import ray
+
     inline = engine.search(replace(request_, sampler="random", out=str(tmp_path / "inline")), Log())
-    workers = engine.search(replace(request_, sampler="random", workers=2, address=ray_address), Log())
+
+    async def in_a_notebook() -> RunDirectory:  # where an event loop is running
+        return engine.search(replace(request_, sampler="random", workers=2, address=ray_address), Log())
+
+    workers = asyncio.run(in_a_notebook())
+    assert not ray.is_initialized()
     assert [record.configuration for record in records(workers)] == [record.configuration for record in records(inline)]
     for one, other in zip(records(workers), records(inline), strict=True):
         assert one.metrics == pytest.approx(other.metrics, abs=1e-4)
