@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from autopeft.loops import retrain as retraining
 from autopeft.loops import search as engine
 from autopeft.loops.planning import SearchPlan
+from autopeft.report.output import make_output
 from autopeft.report.progress import ConsoleProgress
 from autopeft.report.training_progress import RetrainProgress
 from autopeft.study.directory import RunDirectory
@@ -44,7 +45,7 @@ def search_progress(progress: bool | engine.Progress) -> Iterator[engine.Progres
     elif not progress:
         yield SilentSearch()
     else:
-        listener = ConsoleProgress()
+        listener = ConsoleProgress(make_output())
         try:
             yield listener
         except KeyboardInterrupt:
@@ -62,7 +63,7 @@ def training_progress(progress: bool | retraining.Progress) -> Iterator[retraini
     elif not progress:
         yield Silent()
     else:
-        listener = RetrainProgress()
+        listener = RetrainProgress(make_output())
         try:
             yield listener
         finally:

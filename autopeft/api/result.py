@@ -16,6 +16,7 @@ from autopeft.loops.baselines import tune
 from autopeft.loops.retrain import RetrainRequest
 from autopeft.loops.selection import choose
 from autopeft.paths import StrPath
+from autopeft.report.comparison import compare_runs
 from autopeft.report.content import gather
 from autopeft.report.files import plot_run
 from autopeft.report.header import RunHeader
@@ -231,6 +232,25 @@ class SearchResult:
         study = self._study()
         rows = Leaderboard.of(study.records(), study.objectives).rows()
         return pandas.DataFrame([row | {"configuration": Configuration.from_dict(row["configuration"]).describe()} for row in rows])
+
+    def compare(self, *others: "SearchResult | StrPath") -> "pandas.DataFrame":
+        """Return this run and others of the same task beside each other, a row each, in the order given.
+
+        A row says what was searched (`run`, `model`, `space`, `sampler`, finished `trials`, `seconds` of training), the best trial
+        (`best_trial`, its objectives and `configuration`), how many trials are `on_front` and of these `on_front_of_all`, that no trial of
+        another run dominates, and the `hypervolume` of the front, as a share of that of the front of all runs.
+
+        Args:
+            others: Other results, or folders of runs.
+
+        Raises:
+            InvalidInputError: One has no trial on its front, or measured something else: another task, other objectives, another number of
+                validation examples, or its front at low cost where the other's is confirmed.
+        """
+        import pandas
+
+        paths = [self.path, *(one.path if isinstance(one, SearchResult) else Path(one) for one in others)]
+        return pandas.DataFrame(compare_runs([RunDirectory.open(path) for path in paths]))
 
     def figure(self) -> "plotly.graph_objects.Figure":
         """Return the plot of the front as a figure of plotly's, which a notebook shows as it is.

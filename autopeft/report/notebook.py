@@ -12,6 +12,11 @@ from autopeft.study.study import Study
 
 def as_html(run: RunDirectory) -> str:
     """Return a run's front and leaderboard, as briefly as a terminal shows them; what users wrote stays text."""
+    return tostring(as_element(run), encoding="unicode", method="html")
+
+
+def as_element(run: RunDirectory) -> Element:
+    """Return the same as an element, to stand among others."""
     study = Study.open(run)
     records, objectives = study.records(), study.objectives
     header = RunHeader.from_settings(run.settings(), run.path.resolve().name)
@@ -20,7 +25,7 @@ def as_html(run: RunDirectory) -> str:
     words = expected.words if expected.trials else None
     found = tables(leaderboard, header, brief=True, expected=words)
     parts = [*(element("div", line) for line in introduction(leaderboard, header)), *(_table(table) for table in found)]
-    return tostring(element("div", parts), encoding="unicode", method="html")
+    return element("div", parts)
 
 
 def _table(table: Table) -> Element:

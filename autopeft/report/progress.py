@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 import numpy as np
-from rich.console import Console
 
 from autopeft.loops.confirm import cost_ratio
 from autopeft.loops.planning import SearchPlan
@@ -17,6 +16,7 @@ from autopeft.report.expected import ExpectedFront
 from autopeft.report.formatting import better, count, duration, plural, score
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
+from autopeft.report.output import Output, Terminal
 from autopeft.report.table import show_tables
 from autopeft.request import AUTO
 from autopeft.study.directory import RunDirectory
@@ -29,11 +29,14 @@ MAX_DRAWN = 2000
 
 
 class ConsoleProgress:
-    """One line a finished trial, and how long it may still take: in a terminal as a last line, elsewhere now and then."""
+    """One line a finished trial, and how long it may still take: as a last line that changes, or else now and then.
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._status = self._console.status("")
+    Args:
+        output: Where the lines go; None: standard error.
+    """
+
+    def __init__(self, output: Output | None = None) -> None:
+        self._output = Terminal() if output is None else output
         self._metric = ""
         self._run: RunDirectory | None = None
         self._began = time.monotonic()
@@ -50,9 +53,7 @@ class ConsoleProgress:
         self._line(
             f"run      {run.path} ({plan.request.trials} trials, {n_done} done), sampler {plan.request.sampler}, seed {plan.request.seed}"
         )
-        if self._console.is_terminal:
-            self._status.start()
-            self._status.update("waiting for the first trial")
+        self._output.status("waiting for the first trial")
 
     def planned(self, plan: SearchPlan) -> None:
         """Print what a search would do: the plan, and some configurations with their sizes."""
@@ -79,10 +80,11 @@ class ConsoleProgress:
             place = "front" if on_front else "above the bounds" if record.exceeds else "     "
             self._line(f"{head} {result}  {record.seconds:6.1f} s  {place}  {record.configuration.describe()}")
         left = self._left(n_done, n_trials)
-        self._status.update(f"{n_done} of {n_trials} trials, {left}" if n_done < n_trials else f"{n_done} of {n_trials} trials")
+        self._output.status(f"{n_done} of {n_trials} trials, {left}" if n_done < n_trials else f"{n_done} of {n_trials} trials")
         n_here = n_done - self._n_before
-        if not self._console.is_terminal and n_here > 1 and n_here & (n_here - 1) == 0 and n_done < n_trials:  # 2, 4, 8, ...
+        if not self._output.changes and n_here > 1 and n_here & (n_here - 1) == 0 and n_done < n_trials:  # 2, 4, 8, ...
             self._line(f"         {left}")
+        self._show()
 
     def trial_confirmed(self, record: TrialRecord, on_front: bool, n_done: int, n_total: int) -> None:
         """Print what a trial came to at the full budget."""
@@ -98,7 +100,8 @@ class ConsoleProgress:
                 f"{head}: {result}  {count(record.trainable_parameters)} parameters  {found.seconds:.1f} s  {place}  "
                 f"{record.configuration.describe()}"
             )
-        self._status.update(f"{n_done} of {n_total} confirmations")
+        self._output.status(f"{n_done} of {n_total} confirmations")
+        self._show()
 
     def _left(self, n_done: int, n_trials: int) -> str:
         """Say how long the rest takes if it goes on like this, and when it will be done."""
@@ -133,7 +136,7 @@ class ConsoleProgress:
 
     def end(self) -> None:
         """Take the last line away."""
-        self._status.stop()
+        self._output.end()
 
     def stopped(self) -> None:
         """Say that nothing is lost, and how to go on."""
@@ -171,4 +174,8 @@ class ConsoleProgress:
             self._line(f"confirm  none: one would be as much training as {ratio:,.0f} trials; --confirm N asks for some")
 
     def _line(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._output.line(text)
+
+    def _show(self) -> None:
+        if self._run is not None:
+            self._output.show(self._run)

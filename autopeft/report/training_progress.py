@@ -3,22 +3,24 @@
 import time
 from collections.abc import Callable
 
-from rich.console import Console
-
 from autopeft.loops.planning import SearchPlan
 from autopeft.loops.retrain import RetrainPlan
 from autopeft.report.formatting import count, duration, score
+from autopeft.report.output import Output, Terminal
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
 from autopeft.study.retrained import Candidate, SeedResult
 
 
 class RetrainProgress:
-    """One line a finished training, on standard error; in a terminal, a last line that says how long it may still take."""
+    """One line a finished training, and a last one, where it can change, that says how long it may still take.
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._status = self._console.status("")
+    Args:
+        output: Where the lines go; None: standard error.
+    """
+
+    def __init__(self, output: Output | None = None) -> None:
+        self._output = Terminal() if output is None else output
         self._metric, self._epochs = "", 0
         self._began, self._n_before = time.monotonic(), 0
 
@@ -32,9 +34,7 @@ class RetrainProgress:
         self.line(f"model    {plan.backbone.name} in {plan.backbone.path}")
         self.line(f"budget   {plan.budget.describe()}; the best epoch is kept")
         self.line(f"into     {plan.folder.path} ({n_total} trainings, {n_done} done)")
-        if self._console.is_terminal:
-            self._status.start()
-            self._status.update("waiting for the first training")
+        self._output.status("waiting for the first training")
 
     def seed_finished(self, candidate: Candidate, seed: int, outcome: SeedResult | str, n_done: int, n_total: int) -> None:
         """Print the training's line."""
@@ -47,15 +47,15 @@ class RetrainProgress:
             self.line(f"{head}: {found} ({kept})  {count(outcome.trainable_parameters)} parameters  {outcome.seconds:.1f} s")
         seconds = (time.monotonic() - self._began) / max(1, n_done - self._n_before) * (n_total - n_done)
         left = f", about {duration(seconds)} left" if n_done < n_total else ""
-        self._status.update(f"{n_done} of {n_total} trainings{left}")
+        self._output.status(f"{n_done} of {n_total} trainings{left}")
 
     def line(self, text: str) -> None:
         """Print a line as it is."""
-        self._console.print(text, markup=False)
+        self._output.line(text)
 
     def stop(self) -> None:
         """End the last line."""
-        self._status.stop()
+        self._output.end()
 
 
 class TuningProgress:
