@@ -1,5 +1,9 @@
 """Every example runs."""
 
+import ast
+import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,13 +34,6 @@ def test_own_methods(monkeypatch: pytest.MonkeyPatch, script: str, printed: str)
     assert printed in run(script)
 
 
-def test_search_own_data(pairs: tuple[Path, Path], backbone_folder: Path, tmp_path: Path) -> None:
-    arguments = [pairs[0], "--validation", pairs[1], "--text", "a,b", "--label", "label", "--model", backbone_folder]
-    arguments += ["--trials", 2, "--workers", 0, "--out", tmp_path / "run"]
-    assert "2 trials, of which on the front:" in run("search_own_data.py", *arguments)
-    assert (tmp_path / "run" / "exports").is_dir()
-
-
 def test_search_retrain_export(backbone_folder: Path, tmp_path: Path) -> None:
     arguments = ["--task", "demo", "--model", backbone_folder, "--trials", 2, "--workers", 0, "--seeds", 2, "--epochs", 1]
     printed = run("search_retrain_export.py", *arguments, "--out", tmp_path / "run")
@@ -45,26 +42,38 @@ def test_search_retrain_export(backbone_folder: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "run" / "exports").glob("*-script-retrained/train.py"))
 
 
-def test_walk_through(backbone_folder: Path, tmp_path: Path) -> None:
-    text = (EXAMPLES / "walk_through.py").read_text()
-    constants = {
-        "MODEL = None": f"MODEL = {str(backbone_folder)!r}",
-        "TRIALS, WORKERS = 20, 2": "TRIALS, WORKERS = 2, 0",
-        "SEEDS, EPOCHS = 3, 2": "SEEDS, EPOCHS = 1, 1",
-        'OUT = Path("runs/walk-through")': f"OUT = Path({str(tmp_path / 'run')!r})",
-    }
-    for before, after in constants.items():
-        assert text.count(before) == 1
-        text = text.replace(before, after)
-    script = tmp_path / "walk_through.py"
-    script.write_text(text)
-    assert "[2/2]" in run(str(script))
-    assert (tmp_path / "run" / "report" / "report.html").is_file()
-    text = text.replace("TRIALS, WORKERS = 2, 0", "TRIALS, WORKERS = 3, 0")
-    script.write_text(text)
-    again = run(str(script))  # the cells once more, with one trial more
-    assert "[3/3]" in again
-    assert "[1/" not in again
+@pytest.mark.parametrize(
+    ("notebook", "left"),
+    [
+        ("search_own_data.ipynb", ["runs/train/in_memory/train.jsonl", "runs/train/exports/*-script/train.py"]),
+        ("transfer_and_retrain.ipynb", ["runs/train-2/run.json", "runs/train/retrained/retrained.json"]),
+        ("own_method.ipynb", ["runs/demo/run.json"]),
+    ],
+)
+def test_notebooks(notebook: str, left: list[str], backbone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All cells run one after another, with fewer trials, and what they show can be shown."""
+    monkeypatch.setattr(registry, "_METHODS", dict(registry._METHODS))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(EXAMPLES / "own_method.py", tmp_path)
+    content = json.loads((EXAMPLES / notebook).read_text(encoding="utf-8"))
+    assert (content["nbformat"], content["nbformat_minor"]) == (4, 5)
+    cells = content["cells"]
+    assert len({cell["id"] for cell in cells}) == len(cells)
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        assert (cell["outputs"], cell["execution_count"]) == ([], None), "outputs are stripped"
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    for name, value in {"MODEL": str(backbone_folder), "TRIALS": 2, "SEEDS, EPOCHS": (1, 1)}.items():
+        texts = [re.sub(rf"^{name} = [^#\n]+", f"{name} = {value!r}", text, flags=re.MULTILINE) for text in texts]
+    names: dict[str, object] = {"__name__": "__main__"}
+    for number, text in enumerate(texts):
+        tree = ast.parse(text)
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, f"{notebook}, code cell {number}", "exec"), names)
+        if isinstance(last, ast.Expr):
+            shown = eval(compile(ast.Expression(last.value), f"{notebook}, code cell {number}", "eval"), names)
+            assert getattr(shown, "_repr_html_", shown.__repr__)()
+    for pattern in left:
+        assert list(tmp_path.glob(pattern)), pattern
 
 
 @pytest.mark.xdist_group("ray")
