@@ -46,7 +46,8 @@ class ProjectedPrompt(DecomposedPrompt):
         fused = self.vectors + (self.vectors @ update.T * self.vectors.shape[1] ** -0.5).softmax(-1) @ update
         shares = (fused @ self.gate).softmax(-1)
         projected = (fused @ self.into).relu() @ self.out  # K x m x d
-        return fused + (shares.T[..., None] * projected).sum(0)
+        result: Tensor = fused + (shares.T[..., None] * projected).sum(0)
+        return result
 
 
 def inject(model: nn.Module, module: PeftModule, topology: Topology) -> PromptRate:
