@@ -11,17 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.errors import InvalidInputError
+from autopeft.training_parameters import TrainingValue, known
 
 Scalar = str | int | float | bool
 
-TRAINING_PARAMETERS = ("learning_rate", "weight_decay", "warmup_fraction")
-"""The training hyper-parameters that a configuration may set."""
 
-
-def written(value: float) -> str:
+def written(value: TrainingValue) -> str:
     """Return a hyper-parameter's value as people read it, in three digits; values that read the same are the same to a reader."""
-    return f"{value:.3g}"
+    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 @dataclass(frozen=True)
@@ -97,23 +95,21 @@ class Configuration:
     """PEFT modules and training hyper-parameters, in canonical form.
 
     Raises:
-        InvalidInputError: Two modules of one method share a layer and a target, or a hyper-parameter is no number.
-        UnknownNameError: A training hyper-parameter is not one of `TRAINING_PARAMETERS`.
+        InvalidInputError: Two modules of one method share a layer and a target, or a hyper-parameter is no number or out of range.
+        UnknownNameError: A training hyper-parameter is not one of `TRAINING_PARAMETERS`, or the word that it is set to is unknown.
     """
 
     modules: tuple[PeftModule, ...] = ()
     """What is injected; what is off is not there. Empty: only the task head is trained."""
-    training: Mapping[str, float] = field(default_factory=dict, hash=False)
-    """Training hyper-parameters by name, such as {"learning_rate": 0.001}."""
+    training: Mapping[str, TrainingValue] = field(default_factory=dict, hash=False)
+    """Training hyper-parameters by name, such as {"learning_rate": 0.001}; a recipe that is off is not there."""
 
     def __post_init__(self) -> None:
-        for name, value in self.training.items():
-            if name not in TRAINING_PARAMETERS:
-                raise UnknownNameError("training hyper-parameter", str(name), TRAINING_PARAMETERS)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise InvalidInputError("training hyper-parameters must map names to numbers", value=dict(self.training))
+        given = [(known(name), value) for name, value in self.training.items()]
+        read = {one.name: one.read(value) for one, value in given}
+        kept = {one.name: read[one.name] for one, _ in given if one.is_always_kept or read[one.name] != one.default}
         object.__setattr__(self, "modules", _canonical(self.modules))
-        object.__setattr__(self, "training", {name: float(value) for name, value in sorted(self.training.items())})
+        object.__setattr__(self, "training", dict(sorted(kept.items())))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -127,7 +123,7 @@ class Configuration:
             raise InvalidInputError('"modules" must be a list', value=data["modules"])
         training = data.get("training", {})
         if not isinstance(training, Mapping):
-            raise InvalidInputError('"training" must map names to numbers', value=training)
+            raise InvalidInputError('"training" must map names to numbers or words', value=training)
         return cls(tuple(PeftModule.from_dict(module) for module in data["modules"]), training)
 
     @classmethod

@@ -29,10 +29,11 @@ from autopeft.tasks import TaskData, load
 from autopeft.training.backbone import find_backbone
 from autopeft.training.batches import training_batches
 from autopeft.training.evaluate import evaluate
-from autopeft.training.loop import MAX_GRADIENT_NORM, linear_schedule, summed_loss
+from autopeft.training.loop import MAX_GRADIENT_NORM, summed_loss
 from autopeft.training.measurement import Assignment, RunnerSettings
 from autopeft.training.metering import Meter
 from autopeft.training.model import start_head
+from autopeft.training.recipes.schedules import schedule
 from autopeft.training.runner import TrialRunner
 
 MIXES: list[list[tuple[str, int]]] = [
@@ -120,7 +121,7 @@ def plain_loop(runner: TrialRunner, assignments: Sequence[Assignment]) -> tuple[
                 batches = training_batches(train, assignment.budget.batch_size, np.random.default_rng(assignment.seed))
                 for step, indices in enumerate(batches):
                     for group in optimizer.param_groups:
-                        group["lr"] = RATE * linear_schedule(step, len(batches), 0.06)
+                        group["lr"] = RATE * schedule("linear", step, len(batches), 0.06)
                     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
                         loss = summed_loss(model, train, indices) / len(indices)
                     loss.backward()  # type: ignore[no-untyped-call]

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "autopeft"
 
 TIERS: list[set[str]] = [
     {"errors"},
+    {"training_parameters"},
     {"configuration", "objectives", "amounts", "budget", "inference", "pareto", "provenance", "hub", "paths", "plugins", "machine"},
     {"space"},
     {"methods", "tasks", "surrogates"},

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     KINDS = "kinds"
     METHODS = "methods"
     SPACES = "spaces"
+    RECIPES = "recipes"
     SAMPLERS = "samplers"
     PRESETS = "presets"
     TARGETS = "targets"
@@ -25,7 +26,7 @@ def list_names(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
 ) -> None:
-    """List the tasks, kinds of task, PEFT methods, search spaces, samplers, presets or export targets there are.
+    """List the tasks, kinds of task, PEFT methods, search spaces, recipes of training, samplers, presets or export targets there are.
 
     Example: autopeft list methods --format json
     """
@@ -85,6 +86,22 @@ def _spaces() -> list[dict[str, Any]]:
     return [{"name": name, "description": description} for name, description in describe_builtins().items()]
 
 
+def _recipes() -> list[dict[str, Any]]:
+    from autopeft.configuration import written
+    from autopeft.training_parameters import TRAINING_PARAMETERS
+
+    return [
+        {
+            "name": one.name,
+            "default": written(one.default),
+            "suggested": ", ".join(map(written, one.values)) or "-",
+            "summary": one.summary,
+            "paper": one.paper or "-",
+        }
+        for one in TRAINING_PARAMETERS.values()
+    ]
+
+
 def _samplers() -> list[dict[str, Any]]:
     from autopeft.samplers.registry import SAMPLERS
 
@@ -108,6 +125,7 @@ _ROWS = {
     Kind.KINDS: _kinds,
     Kind.METHODS: _methods,
     Kind.SPACES: _spaces,
+    Kind.RECIPES: _recipes,
     Kind.SAMPLERS: _samplers,
     Kind.PRESETS: _presets,
     Kind.TARGETS: _targets,

@@ -12,15 +12,16 @@ from pathlib import Path
 from string import Template
 
 from autopeft.budget import Budget
-from autopeft.configuration import Configuration, Scalar
+from autopeft.configuration import Configuration, Scalar, written
 from autopeft.errors import UnsupportedError
 from autopeft.export.finished_trial import FinishedTrial
 from autopeft.export.low_rank import COMMON_OPTIONS, LowRank, low_ranks, split_off, whole
 from autopeft.export.plan import ExportPlan, Written
 from autopeft.export.trained import TrainedModel, load_trained
 from autopeft.tasks import family_of
-from autopeft.training.loop import DEFAULTS
+from autopeft.training_parameters import TRAINING_PARAMETERS, TrainingValue, number
 
+_KEPT = ("learning_rate", "weight_decay", "warmup_fraction")
 LABEL_TOKENS = 64
 """Room for the names of the columns and the label, where a trial had a head instead."""
 
@@ -40,7 +41,7 @@ class Recipe:
     transposed: bool
     """Whether a linear keeps its weight transposed (Conv1D)."""
     training: Mapping[str, float]
-    """Every training hyper-parameter."""
+    """What of the training is said: learning rate, weight decay and warm-up."""
     budget: Budget
     seed: int
     n_train: int
@@ -104,7 +105,13 @@ def plan(trial: FinishedTrial, trainer: Trainer) -> ExportPlan:
     family.prompts(trained.processor, family.example, trial.budget.max_length)  # a family that has none says so
     return ExportPlan(
         lambda folder: _write(trial, trainer, kept, trained, folder),
-        (*_learnt(trial, trainer), *lost, *_scales(kept, trainer), *_rates(kept, trainer)),
+        (
+            *_learnt(trial, trainer),
+            *lost,
+            *_scales(kept, trainer),
+            *_rates(kept, trainer),
+            *_recipes(trial.configuration.training, trainer),
+        ),
     )
 
 
@@ -151,6 +158,15 @@ def _rates(kept: Configuration, trainer: Trainer) -> list[str]:
     return [f"the learning rate of LoRA's factor B, {times} that of A: {trainer.name} gets one rate for both"] if rates else []
 
 
+def _recipes(training: Mapping[str, TrainingValue], trainer: Trainer) -> list[str]:
+    """Return the recipes of a trial, which a trainer does without."""
+    return [
+        f"the training with {TRAINING_PARAMETERS[name].in_words} {written(value)}: {trainer.name} is told nothing of it"
+        for name, value in training.items()
+        if name not in _KEPT
+    ]
+
+
 def _write(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained: TrainedModel, folder: Path) -> Written:
     data = trial.load_data()
     (folder / "data").mkdir()
@@ -177,7 +193,7 @@ def _recipe(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained
         common=common,
         options=updates.options,
         transposed=updates.transposed,
-        training={**DEFAULTS, **trial.configuration.training},
+        training={name: number(trial.configuration.training, name) for name in _KEPT},
         budget=trial.budget.full(),
         seed=trial.record.seed,
         n_train=n_train,

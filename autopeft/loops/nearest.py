@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from autopeft.configuration import Configuration, PeftModule, Scalar
 from autopeft.methods.registry import get_method
-from autopeft.space.parameter import Real
+from autopeft.space.parameter import Categorical, Ordinal, Real
 from autopeft.space.space import SearchSpace
+from autopeft.training_parameters import DEFAULTS, TrainingValue
 
 
 def holders(configuration: Configuration, space: SearchSpace) -> dict[str, PeftModule]:
@@ -25,10 +26,16 @@ def point_near(configuration: Configuration, space: SearchSpace) -> dict[str, Sc
     return space.point_near(choices) | rates_near(configuration.training, space) if choices else None
 
 
-def rates_near(training: Mapping[str, float], space: SearchSpace) -> dict[str, Scalar]:
-    """Return the nearest values of training hyper-parameters that the space searches."""
-    return {
-        parameter.name: min(max(training[parameter.name], parameter.low), parameter.high)
-        for parameter in space.training
-        if isinstance(parameter, Real) and parameter.name in training
-    }
+def rates_near(training: Mapping[str, TrainingValue], space: SearchSpace) -> dict[str, Scalar]:
+    """Return the nearest values of training hyper-parameters that the space searches; of lists, of what is left out too."""
+    found: dict[str, Scalar] = {}
+    for parameter in space.training:
+        value = training.get(parameter.name, None if isinstance(parameter, Real) else DEFAULTS.get(parameter.name))
+        match parameter, value:
+            case Real(), float() | int():
+                found[parameter.name] = min(max(value, parameter.low), parameter.high)
+            case Ordinal(), float() | int():
+                found[parameter.name] = min(parameter.values, key=lambda one: abs(one - value))
+            case Categorical(), str() if value in parameter.values:
+                found[parameter.name] = value
+    return found

@@ -39,15 +39,19 @@ from autopeft.plugins import import_plugin
 from autopeft.provenance import versions
 from autopeft.request import PORTFOLIO, SearchRequest
 from autopeft.space.definition import MethodTraits, SpaceDefinition
+from autopeft.space.parameter import Categorical
 from autopeft.space.reader import read_space, stored_space
 from autopeft.space.space import MethodChoice, Point, SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
-from autopeft.tasks import TaskData, family_of
+from autopeft.tasks import Family, TaskData, family_of
 from autopeft.tasks.checks import findings
 from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.batches import draw
 from autopeft.training.measurement import BackboneFacts, RunnerSettings
+from autopeft.training.recipes import left_out as reason_against
+from autopeft.training.recipes.optimizers import require_optimizer
+from autopeft.training_parameters import TRAINING_PARAMETERS
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ def prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) ->
         traits = {method.name: _traits(method) for method in methods}
         bound = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, traits=traits)
         space, left_out = supported_part(bound, topology)
+        space, unused = usable_recipes(space, topology, family_of(data.task))
+        left_out += unused
         constraints = request.constraints(facts.backbone_parameters)
         budget = request.budget(data.task.low_cost)
         trivial = replace(data, validation=draw(data.validation, budget.evaluation_examples)).trivial_scores()  # of what trials measure on
@@ -196,6 +202,27 @@ def supported_part(space: SearchSpace, topology: Topology) -> tuple[SearchSpace,
     return replace(space, slots=tuple(slot for slot in slots if slot.choices)), left_out
 
 
+def usable_recipes(space: SearchSpace, topology: Topology, family: Family) -> tuple[SearchSpace, tuple[str, ...]]:
+    """Return the space without the training parameters that mean nothing for its methods, this model and kind of task, and why.
+
+    Raises:
+        UnavailableError: An optimiser that it may choose is not installed.
+    """
+    for name in _optimizers(space):
+        require_optimizer(name)
+    methods = {choice.method for slot in space.slots for choice in slot.choices}
+    moot = space.moot(methods)
+    names = [*(one.name for one in space.training), *(name for name, _ in space.fixed_training)]
+    reasons = {name: f"no method of the space is one of {', '.join(sorted(TRAINING_PARAMETERS[name].methods))}" for name in moot}
+    reasons |= {name: reason for name in names if (reason := reason_against(name, family, topology))}
+    kept = replace(
+        space,
+        training=tuple(one for one in space.training if one.name not in reasons),
+        fixed_training=tuple((name, value) for name, value in space.fixed_training if name not in reasons),
+    )
+    return kept, tuple(f"{name} is left out: {reason}" for name, reason in sorted(reasons.items()))
+
+
 @dataclass(frozen=True)
 class BackboneCosts:
     """What a configuration costs on a backbone; a class, and not a closure, so that a problem can be pickled."""
@@ -235,6 +262,12 @@ def runner_settings(request: SearchRequest, backbone: BackboneSource, data: Task
         budget=request.budget(data.task.low_cost),
         trials=absolute(Path(request.out) / "trials") if request.out else None,
     )
+
+
+def _optimizers(space: SearchSpace) -> list[str]:
+    """Return the names of the optimisers that a space may choose."""
+    searched = [str(value) for one in space.training if isinstance(one, Categorical) and one.name == "optimizer" for value in one.values]
+    return [*searched, *(str(value) for name, value in space.fixed_training if name == "optimizer")]
 
 
 def _traits(method: Method) -> MethodTraits:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from autopeft.configuration import Configuration, PeftModule
+from autopeft.training_parameters import known
 
 Feature = float | str
 """A number if larger and smaller mean something, else text."""
@@ -26,7 +27,7 @@ def features(configurations: Sequence[Configuration]) -> dict[str, list[Feature]
         for method, modules in by_method.items():
             found |= _of_layers(f"{_words(method)} ", modules)
     for name in sorted({name for one in configurations for name in one.training}):
-        found[_words(name)] = [one.training.get(name, 0.0) for one in configurations]
+        found[_words(name)] = [one.training.get(name, known(name).default) for one in configurations]
     return {name: values for name, values in found.items() if len(set(values)) > 1}
 
 

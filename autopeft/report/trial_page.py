@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from autopeft.configuration import written
 from autopeft.objectives import losses
 from autopeft.paths import command
 from autopeft.report.blocks import Block, Code, Section, TrialCurve, detail_blocks, text_columns
@@ -101,7 +102,7 @@ def _result(record: TrialRecord, report: Report) -> Table:
 
 def _configuration(record: TrialRecord) -> list[Block]:
     configuration = record.configuration
-    hyper = ", ".join(f"{in_words(name)} {value:.3g}" for name, value in configuration.training.items())
+    hyper = ", ".join(f"{in_words(name)} {written(value)}" for name, value in configuration.training.items())
     blocks: list[Block] = []
     if configuration.modules:
         rows = tuple(

@@ -1,16 +1,17 @@
 """The written form of a search space, checked by pydantic, and its binding to a backbone's number of layers and hidden size."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
-from autopeft.configuration import TRAINING_PARAMETERS
-from autopeft.errors import UnknownNameError
+from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.space.layers import LayerRule
-from autopeft.space.parameter import Parameter, Real
+from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real
 from autopeft.space.space import LayerSharing, MethodChoice, ModuleSlot, Prior, SearchSpace
+from autopeft.training_parameters import TrainingParameter, TrainingValue, known
 
 Size = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
 OptionValue = StrictBool | StrictInt | StrictFloat | StrictStr
@@ -153,24 +154,66 @@ class LayersDefinition(_Strict):
 
 
 class RangeDefinition(_Strict):
-    """A training hyper-parameter: an interval, or one fixed value."""
+    """A training hyper-parameter: an interval, one fixed value, several to choose from, or those that are worth searching."""
 
     low: float | None = None
     high: float | None = None
     log: StrictBool = False
-    values: list[float] | None = Field(default=None, min_length=1, max_length=1)
+    values: list[float | StrictStr] | None = Field(default=None, min_length=1)
+    suggested: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
-        if self.values is not None:
+        if sum((self.values is not None, self.suggested is not None, self.low is not None or self.high is not None)) > 1:
+            raise ValueError("a training hyper-parameter needs one of: values, suggested, {low, high}")
+        if self.values is not None or self.suggested:
             return self
         if self.low is None or self.high is None:
-            raise ValueError("a training hyper-parameter needs a fixed number or {low, high}")
+            raise ValueError("a training hyper-parameter needs a fixed value, a list of them, suggested, or {low, high}")
         if not self.low < self.high:
             raise ValueError(f"low must be below high, and {self.low:g} is not below {self.high:g}")
         if self.log and self.low <= 0:
             raise ValueError(f"low must be above 0 on a log scale, and it is {self.low:g}")
         return self
+
+    def check(self, parameter: TrainingParameter) -> None:
+        """Check that a parameter can have all these values.
+
+        Raises:
+            InvalidInputError: It can't, or there is nothing to suggest.
+            UnknownNameError: A word is none that it can be.
+        """
+        if self.suggested and not parameter.values:
+            raise InvalidInputError(f"there is no list of values to suggest for {parameter.name}", remedy="Give {low, high}.")
+        if parameter.is_word and self.low is not None:
+            words = ", ".join(map(str, parameter.values))
+            raise InvalidInputError(f"{parameter.name} is a word and has no range", remedy=f"Give a list of some of: {words}.")
+        given: list[TrainingValue] = [one for one in (self.low, self.high, *(self.values or ())) if one is not None]
+        read = [_read(parameter, one) for one in given]
+        if self.values is not None and len(set(read)) < len(read):
+            raise InvalidInputError(f"{parameter.name} may not list a value twice", value=self.values)
+
+    def bind(self, parameter: TrainingParameter) -> Parameter | TrainingValue:
+        """Return what is searched, or the one value that is fixed."""
+        if self.low is not None and self.high is not None:
+            return Real(parameter.name, self.low, self.high, self.log)
+        values = [_read(parameter, one) for one in (parameter.values if self.values is None else self.values)]
+        if len(values) == 1:
+            return values[0]
+        if parameter.is_word:
+            return Categorical(parameter.name, tuple(sorted(values, key=lambda one: one != parameter.default)))
+        numbers = sorted(float(one) for one in values)
+        if numbers[-1] == parameter.default:  # off comes first
+            numbers.reverse()
+        return Ordinal(parameter.name, tuple(numbers), first_is_off=parameter.can_be_off and numbers[0] == parameter.default)
+
+
+def _read(parameter: TrainingParameter, value: TrainingValue) -> TrainingValue:
+    """Return a value as a configuration keeps it; YAML takes 1e-3, without a point, for a word."""
+    if isinstance(value, str) and not parameter.is_word:
+        with suppress(ValueError):
+            value = float(value)
+    return parameter.read(value)
 
 
 class SpaceDefinition(_Strict):
@@ -190,9 +233,6 @@ class SpaceDefinition(_Strict):
             raise ValueError(f"{min(twice)!r} occurs twice in modules: give each a name of its own")
         if "learning_rate" not in self.training:
             raise ValueError("training needs a learning_rate: it decides more than any other hyper-parameter")
-        for name in self.training:
-            if name not in TRAINING_PARAMETERS:
-                raise ValueError(str(UnknownNameError("training hyper-parameter", name, TRAINING_PARAMETERS)))
         return self
 
     def bind(self, name: str, *, n_layers: int, hidden_size: int, traits: Mapping[str, MethodTraits]) -> SearchSpace:
@@ -206,10 +246,11 @@ class SpaceDefinition(_Strict):
         """
         slots = tuple(module.slot(hidden_size, traits) for module in self.modules)
         searched: list[Parameter] = []
-        fixed: list[tuple[str, float]] = []
+        fixed: list[tuple[str, TrainingValue]] = []
         for key, entry in self.training.items():
-            if entry.values is not None:
-                fixed.append((key, entry.values[0]))
-            elif entry.low is not None and entry.high is not None:
-                searched.append(Real(key, entry.low, entry.high, entry.log))
+            bound = entry.bind(known(key))
+            if isinstance(bound, float | str):
+                fixed.append((key, bound))
+            else:
+                searched.append(bound)
         return SearchSpace(name, slots, tuple(searched), n_layers, self.layers.sharing, self.layers.rule, tuple(fixed), self.prior)

@@ -62,7 +62,7 @@ class Ordinal:
     """
 
     name: str
-    values: tuple[int, ...]
+    values: tuple[float, ...]
     first_is_off: bool = False
     """Whether the first value means "none at all": it is encoded apart from the others, for from none to the smallest is a long way."""
 
@@ -80,7 +80,7 @@ class Ordinal:
         """Number of values."""
         return len(self.values)
 
-    def sample(self, rng: np.random.Generator) -> int:
+    def sample(self, rng: np.random.Generator) -> float:
         """Draw a value uniformly."""
         return self.values[int(rng.integers(len(self.values)))]
 
@@ -97,7 +97,7 @@ class Ordinal:
         """Return the value's rank, scaled to [0, 1]; before the second value there may be a gap."""
         return self._coordinates[self.index(value)]
 
-    def decode(self, coordinates: Sequence[float]) -> int:
+    def decode(self, coordinates: Sequence[float]) -> float:
         """Return the value whose scaled rank is nearest."""
         place = min(1.0, max(0.0, coordinates[0])) * (len(self.values) - 1 + self._gap)
         return self.values[0 if 2 * place < 1 + self._gap else max(1, round(place) - self._gap)] if self._gap else self.values[round(place)]
@@ -246,3 +246,8 @@ class Real:
 
     def _scale(self, value: float) -> float:
         return math.log(value) if self.log else value
+
+
+def first_value(parameter: Parameter) -> Scalar:
+    """Return the value at the beginning of a parameter's range."""
+    return parameter.decode(parameter.width * [0.0])

@@ -9,8 +9,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from yaml.nodes import MappingNode, Node, SequenceNode
 
-from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError
 from autopeft.space.definition import LayersDefinition, ModuleDefinition, RangeDefinition, SizeDefinition, SpaceDefinition
+from autopeft.training_parameters import known
 
 MAX_FILE_BYTES = 1_000_000
 Lines = dict[tuple[str | int, ...], int]
@@ -69,6 +70,11 @@ def parse_space(text: str, methods: Collection[str], source: str = "search space
             if method not in methods:
                 where = f"{source}, line {_line(lines, ('modules', index, 'method', place))}"
                 raise InvalidInputError(f"{where}: {UnknownNameError('PEFT method', method, methods)}")
+    for name, entry in definition.training.items():
+        try:
+            entry.check(known(name))
+        except AutopeftError as error:
+            raise InvalidInputError(f"{source}, line {_line(lines, ('training', name))}: {error}") from None
     return definition
 
 

@@ -6,7 +6,7 @@ a surrogate sees every trial; points that mean the same read as the same configu
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from autopeft.configuration import Configuration, PeftModule, Scalar
 from autopeft.errors import InvalidInputError
 from autopeft.space.layers import LayerRule, LayerSet, layer_set
-from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real
+from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real, first_value
+from autopeft.training_parameters import DEFAULTS, TRAINING_PARAMETERS, TrainingValue
 
 Point = Mapping[str, Scalar]
 """A value for every parameter, by name."""
@@ -138,7 +139,7 @@ class ModuleSlot:
     @cached_property
     def _off(self) -> dict[str, Scalar]:
         """The first values of its parameters, which put no module in if it can be off at all."""
-        return {parameter.name: _first(parameter) for parameter in self.parameters}
+        return {parameter.name: first_value(parameter) for parameter in self.parameters}
 
     def nearest(self, module: PeftModule) -> dict[str, Scalar]:
         """Return its parameters that come nearest to a module of one of its methods, in size, targets and options; never off."""
@@ -179,7 +180,7 @@ class SearchSpace:
     """One set of layers for all modules, or one for each."""
     rule: LayerRule = "mask"
     """How these sets are written."""
-    fixed_training: tuple[tuple[str, float], ...] = ()
+    fixed_training: tuple[tuple[str, TrainingValue], ...] = ()
     """Training hyper-parameters that are set and not searched."""
     prior: Prior = "even"
     """Which points are drawn more often."""
@@ -220,8 +221,13 @@ class SearchSpace:
         self._require(point)
         layers = self._layers(point)
         modules = tuple(slot.module(point, layers.get(self._layer_key(slot), ())) for slot in self.slots)
-        training = {parameter.name: float(point[parameter.name]) for parameter in self.training}
-        return Configuration(modules, dict(self.fixed_training) | training)
+        training = dict(self.fixed_training) | {one.name: _training_value(point[one.name]) for one in self.training}
+        moot = self.moot({module.method for module in modules if not module.is_off})
+        return Configuration(modules, {name: value for name, value in training.items() if name not in moot})
+
+    def moot(self, methods: Collection[str]) -> frozenset[str]:
+        """Return the recipes of the space that mean nothing to a configuration of these methods."""
+        return frozenset(name for name, needed in self._conditions if needed.isdisjoint(methods))
 
     def sample(self, rng: np.random.Generator) -> dict[str, Scalar]:
         """Draw a point, every parameter independently."""
@@ -235,9 +241,12 @@ class SearchSpace:
     def draw(self, rng: np.random.Generator) -> dict[str, Scalar]:
         """Draw a point under the prior.
 
-        Under the sparse one k modules are on with a probability in proportion to 2^-k, each equally often and of any size.
+        Under the sparse one k modules are on with a probability in proportion to 2^-k, each equally often and of any size. As likely is it
+        that k of the lists of training hyper-parameters, from k = 0 on, have another value than the default.
         """
         point = {parameter.name: parameter.sample(rng) for parameter in self.training}
+        if self.prior == "sparse" and self._recipes:
+            point |= self._drawn_recipes(rng)
         on = self._drawn_modules(rng) if self.prior == "sparse" else frozenset(range(len(self.slots)))
         for i, slot in enumerate(self.slots):
             point |= slot.draw(rng, on=i in on, off_too=self.prior == "even")
@@ -250,6 +259,17 @@ class SearchSpace:
         n_on = 1 + int(rng.choice(len(weights), p=weights / weights.sum())) if len(weights) else 0
         return frozenset(rng.permutation(len(self.slots))[:n_on].tolist())
 
+    def _drawn_recipes(self, rng: np.random.Generator) -> dict[str, Scalar]:
+        """Draw which recipes are on, and the values of these from all but the default."""
+        weights = 0.5 ** np.arange(len(self._recipes) + 1)
+        n_on = int(rng.choice(len(weights), p=weights / weights.sum()))
+        on = set(rng.permutation(len(self._recipes))[:n_on].tolist())
+        found: dict[str, Scalar] = {}
+        for i, one in enumerate(self._recipes):
+            others = [value for value in one.values if value != DEFAULTS[one.name]]
+            found[one.name] = others[int(rng.integers(len(others)))] if i in on else one.values[one.values.index(DEFAULTS[one.name])]
+        return found
+
     def canonical(self, point: Point) -> dict[str, Scalar]:
         """Return the one point that stands for all that read as the same configuration: what is moot has its first value."""
         self._require(point)
@@ -258,16 +278,19 @@ class SearchSpace:
             found |= slot.canonical(point, layers.get(self._layer_key(slot), ()))
         for key, one in self._layer_sets.items():
             used = any(slot.stands_in(point, layers[key]) for slot in self.slots if self._layer_key(slot) == key)
-            found |= one.canonical(point) if used else {parameter.name: _first(parameter) for parameter in one.parameters}
+            found |= one.canonical(point) if used else {parameter.name: first_value(parameter) for parameter in one.parameters}
+        if self._conditions:
+            moot = self.moot({module.method for module in self.configuration(point).modules})
+            found |= {parameter.name: first_value(parameter) for parameter in self.training if parameter.name in moot}
         return found
 
     def point_near(self, modules: Mapping[str, PeftModule]) -> dict[str, Scalar]:
         """Return the point that comes nearest to some modules, by the slots to hold them; other slots are off.
 
-        Training hyper-parameters are in the middle of their ranges.
+        Of training hyper-parameters numbers are in the middle of their ranges, and what has a list of values is at the default or first.
         """
-        point = {parameter.name: _first(parameter) for parameter in self.parameters}
-        point |= {parameter.name: parameter.decode(parameter.width * [0.5]) for parameter in self.training}
+        point = {parameter.name: first_value(parameter) for parameter in self.parameters}
+        point |= {parameter.name: _usual(parameter) for parameter in self.training}
         for slot in self.slots:
             if slot.name in modules:
                 point |= slot.nearest(modules[slot.name])
@@ -282,7 +305,7 @@ class SearchSpace:
 
         Of a space without modules it is one point.
         """
-        rest = {parameter.name: _first(parameter) for parameter in self.parameters}
+        rest = {parameter.name: first_value(parameter) for parameter in self.parameters}
         if not self.slots:
             yield rest
         for slot in self.slots:
@@ -347,6 +370,18 @@ class SearchSpace:
         """All parameters but those of the sets of layers."""
         return (*(parameter for slot in self.slots for parameter in slot.parameters), *self.training)
 
+    @cached_property
+    def _recipes(self) -> tuple[Ordinal | Categorical, ...]:
+        """The training hyper-parameters that are chosen from a list with their default in it."""
+        lists = (one for one in self.training if isinstance(one, Ordinal | Categorical))
+        return tuple(one for one in lists if DEFAULTS.get(one.name) in one.values and len(one.values) > 1)
+
+    @cached_property
+    def _conditions(self) -> tuple[tuple[str, frozenset[str]], ...]:
+        """The training hyper-parameters that mean something to some methods alone, with these."""
+        names = [*(one.name for one in self.training), *(name for name, _ in self.fixed_training)]
+        return tuple((name, found.methods) for name in names if (found := TRAINING_PARAMETERS.get(name)) is not None and found.methods)
+
     def _layer_key(self, slot: ModuleSlot) -> str:
         return "" if slot.layers is None and self.sharing == "shared" else f"{slot.name}."
 
@@ -355,6 +390,12 @@ class SearchSpace:
         return {key: one.layers(point) for key, one in self._layer_sets.items()}
 
 
-def _first(parameter: Parameter) -> Scalar:
-    """Return the value at the beginning of a parameter's range."""
-    return parameter.decode(parameter.width * [0.0])
+def _usual(parameter: Parameter) -> Scalar:
+    """Return the value of a training hyper-parameter that stands for any: a list's default, and of an interval the middle."""
+    if isinstance(parameter, Ordinal | Categorical):
+        return next((value for value in parameter.values if value == DEFAULTS.get(parameter.name)), parameter.values[0])
+    return parameter.decode(parameter.width * [0.5])
+
+
+def _training_value(value: Scalar) -> TrainingValue:
+    return value if isinstance(value, str) else float(value)

@@ -19,7 +19,7 @@ from autopeft.configuration import Configuration, Scalar, written
 from autopeft.errors import AutopeftError, InvalidInputError, UnsupportedError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Constraint, Objective
 from autopeft.samplers.problem import RATE_PER_SIZE, SIZE_DECADES, Parameters, SearchProblem
-from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real
+from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real, first_value
 from autopeft.space.space import Point, SearchSpace
 
 ExactCosts = Callable[[Configuration], Mapping[str, float] | None]
@@ -266,8 +266,10 @@ class SpaceProblem(SearchProblem):
         first = len(values) - len(self.space.training)
         modules = self._look_at_modules(values[:first])
         point = self.to_point(dict(zip(self.distributions, values, strict=True)))
-        training = [number for parameter in self.space.training for number in parameter.encode(point[parameter.name])]
-        as_read = (written(value) if isinstance(value, float) else value for value in values[first:])
+        moot = self.space.moot({module.method for module in modules.key or ()})
+        effective = [first_value(one) if one.name in moot else point[one.name] for one in self.space.training]
+        training = [number for one, value in zip(self.space.training, effective, strict=True) for number in one.encode(value)]
+        as_read = (written(value) if isinstance(value, float) else value for value in effective)
         key = None if modules.key is None else (modules.key, *as_read)
         return PointInfo(key, modules.costs, modules.n_layers, (*modules.coordinates, *training))
 

@@ -86,6 +86,10 @@ class Family(ABC):
     """Whether the loss of a batch isn't the sum of its parts' losses."""
     has_fresh_head: ClassVar[bool] = True
     """Whether a head is drawn anew and trained with every configuration; else the pretrained output layer is used as it is."""
+    has_class_logits: ClassVar[bool] = False
+    """Whether its loss is the cross-entropy of classes, whose logits `class_logits` returns."""
+    continues_answers: ClassVar[bool] = False
+    """Whether inputs hold the answers, of which `answer_positions` says where, for the model to continue them."""
     evaluation_positions: ClassVar[int | None] = None
     """Most positions in a batch that is not trained on, where outputs are large; None: no such limit."""
     low_cost: ClassVar[Budget] = Budget(train_examples=2000, epochs=2, evaluation_examples=500, batch_size=16)
@@ -195,6 +199,14 @@ class Family(ABC):
     @abstractmethod
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the sum of the batch's losses, in float32; it has as many terms as the rows' weights add up to."""
+
+    def class_logits(self, outputs: Any, batch: Batch) -> "Tensor":
+        """Return n x k logits in float32, a row for each of the n terms of the loss, in the order of the batch's rows."""
+        raise NotImplementedError
+
+    def answer_positions(self, batch: Batch) -> "Tensor":
+        """Return whether each of the rows x positions input tokens is one of an answer that is to be continued."""
+        raise NotImplementedError
 
     @property
     def loss_unit(self) -> float:

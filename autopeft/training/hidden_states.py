@@ -202,7 +202,7 @@ class HiddenStates:
         """Memory that recordings take."""
         return self._shelf.held_bytes
 
-    def below(self, applied: AppliedModules, split: Encoded) -> FrozenPart:
+    def below(self, applied: AppliedModules, split: Encoded, input_noise: str = "") -> FrozenPart:
         """Return what lies below the modules on the model.
 
         Whether it can be played is tried out, once per boundary and set of methods.
@@ -210,6 +210,7 @@ class HiddenStates:
         Args:
             applied: The modules.
             split: Examples to try it out on.
+            input_noise: What makes an example's embeddings others in every pass of training; empty if nothing does.
         """
         methods = frozenset(module.method for module in applied.configuration.modules)
         layers = {applied.topology.layer_of(name) for name in applied.module_parameters}
@@ -223,7 +224,8 @@ class HiddenStates:
             with torch.random.fork_rng():  # a trial's numbers must not depend on whether it is the one that tries this out
                 self._verdicts[boundary, methods] = self._try(boundary, split)
         is_frozen, reason = self._verdicts[boundary, methods]
-        return self._part(boundary, reason, is_frozen=is_frozen)
+        noise = f"{input_noise} changes inputs from pass to pass" if input_noise else ""
+        return self._part(boundary, reason or noise, is_frozen=is_frozen)
 
     def _part(self, boundary: int, reason: str = "", *, is_frozen: bool = True) -> FrozenPart:
         if not is_frozen:

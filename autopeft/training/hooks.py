@@ -10,20 +10,23 @@ from autopeft.errors import InvalidInputError
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.hook import ParameterGroup, TrainingHook
 from autopeft.methods.topology import Topology
+from autopeft.training.recipes import NO_RECIPES, Recipes
 
 FACTOR = "learning_rate_factor"
 """Key of an optimiser's parameter group."""
 
 
 class TrainingHooks:
-    """The hooks of the modules on one model.
+    """The hooks of the modules on one model, then those of the recipes that it is trained by.
 
     Args:
         applied: The modules.
+        recipes: The recipes.
     """
 
-    def __init__(self, applied: AppliedModules) -> None:
-        self._hooks: Sequence[TrainingHook] = applied.hooks
+    def __init__(self, applied: AppliedModules, recipes: Recipes = NO_RECIPES) -> None:
+        self._hooks: Sequence[TrainingHook] = (*applied.hooks, *recipes.hooks)
+        self._recipes = recipes
         self._trainable = applied.trainable_parameters()
         self._layer_of = _places(self._trainable, frozenset(applied.head_parameters), applied.topology)
         self._frozen: frozenset[int] = frozenset()
@@ -46,13 +49,22 @@ class TrainingHooks:
         rest = ParameterGroup(tuple(left.values()))
         return [
             {
-                "params": list(group.parameters),
+                "params": parameters,
                 "weight_decay": weight_decay if group.weight_decay is None else group.weight_decay,
-                FACTOR: group.learning_rate_factor,
+                FACTOR: group.learning_rate_factor * factor,
             }
             for group in (rest, *groups)
-            if group.parameters
+            for factor, parameters in self._by_factor(group.parameters).items()
         ]
+
+    def _by_factor(self, parameters: Sequence[nn.Parameter]) -> dict[float, list[nn.Parameter]]:
+        """Return a group's parameters by the factor that the recipes put on their learning rate."""
+        names = {id(parameter): name for name, parameter in self._trainable.items()}
+        found: dict[float, list[nn.Parameter]] = {}
+        for parameter in parameters:  # a hook's own have no name
+            factor = self._recipes.rate_factor(names[id(parameter)]) if id(parameter) in names else 1.0
+            found.setdefault(factor, []).append(parameter)
+        return found
 
     def start(self, n_steps: int, optimizer: torch.optim.Optimizer) -> None:
         """Start every hook."""

@@ -1,4 +1,4 @@
-"""The training loop of a search: AdamW, linear warm-up and decay, gradient clipping, length-bucketed batches."""
+"""The training loop of a search: an optimiser, a schedule, gradient clipping, length-bucketed batches, and what recipes do to them."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -17,12 +17,14 @@ from autopeft.training.hidden_states import FrozenPart
 from autopeft.training.hooks import FACTOR, TrainingHooks
 from autopeft.training.live import LiveCurve
 from autopeft.training.precision import in_bfloat16
+from autopeft.training.recipes import NO_RECIPES, Recipes
+from autopeft.training.recipes.optimizers import make_optimizer
+from autopeft.training.recipes.schedules import schedule
 from autopeft.training.tree import pack_tree, unpack_tree
 from autopeft.training.turns import ALONE, Turn, random_state, set_random_state
+from autopeft.training_parameters import TrainingValue, number, word
 
 MAX_GRADIENT_NORM = 1.0
-DEFAULTS: Mapping[str, float] = {"learning_rate": 1e-3, "weight_decay": 0.0, "warmup_fraction": 0.06}
-"""Values of the hyper-parameters that a configuration leaves out."""
 
 
 class DivergedError(AutopeftError, ArithmeticError):
@@ -51,7 +53,7 @@ class Training:
         trainable: The parameters to update, by name.
         hooks: What the modules do to the training.
         split: Training examples; their family computes the loss.
-        hyper_parameters: Any of `DEFAULTS`'s keys.
+        hyper_parameters: The configuration's training parameters.
         budget: Passes over the examples, and what a step holds.
         seed: Orders the batches.
         bfloat16: Multiply in bfloat16 (autocast); parameters and optimiser stay in float32.
@@ -62,6 +64,7 @@ class Training:
         draws_backwards: The backward pass draws from the process's generator, as layers do that are computed a second time in it.
         turn: Lets other trials of the process go on between steps and during backward passes.
         live: Hears of every step. None: nobody does.
+        recipes: What else is done to inputs and losses; `hooks` has them as hooks.
     """
 
     def __init__(
@@ -71,7 +74,7 @@ class Training:
         hooks: TrainingHooks,
         split: Encoded,
         *,
-        hyper_parameters: Mapping[str, float],
+        hyper_parameters: Mapping[str, TrainingValue],
         budget: Budget,
         seed: int,
         bfloat16: bool,
@@ -81,12 +84,13 @@ class Training:
         draws_backwards: bool = False,
         turn: Turn = ALONE,
         live: LiveCurve | None = None,
+        recipes: Recipes = NO_RECIPES,
     ) -> None:
         self.model, self._split = model, split
         self._trainable = {name: parameter for name, parameter in trainable.items() if parameter.requires_grad}
-        self._settings = {**DEFAULTS, **hyper_parameters}
-        self._hooks = hooks
-        self._optimizer = torch.optim.AdamW(hooks.parameter_groups(self._settings["weight_decay"]))
+        self._settings = hyper_parameters
+        self._hooks, self._recipes = hooks, recipes
+        self._optimizer = make_optimizer(word(hyper_parameters, "optimizer"), hooks.parameter_groups(self._number("weight_decay")))
         self._bfloat16, self._frozen, self._live = bfloat16, frozen, live
         self._micro_batch, self._turn = micro_batch or len(split), turn
         self._device = next(model.parameters()).device
@@ -164,12 +168,15 @@ class Training:
 
     def _update(self, indices: list[int], n_terms: int) -> float:
         """Take one optimiser step over so many terms of the loss, and return their mean."""
-        rate = self._settings["learning_rate"] * linear_schedule(self.step, self.n_steps, self._settings["warmup_fraction"])
+        factor = schedule(word(self._settings, "schedule"), self.step, self.n_steps, self._number("warmup_fraction"))
+        rate = self._number("learning_rate") * factor
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group[FACTOR]
         self._hooks.before_step(self.step)
         value = sum(
-            self._add_gradients(indices[first : first + self._micro_batch], n_terms) for first in range(0, len(indices), self._micro_batch)
+            self._add_gradients(indices[first : first + self._micro_batch], n_terms, n_pass)
+            for first in range(0, len(indices), self._micro_batch)
+            for n_pass in range(self._recipes.n_passes)
         )
         if (extra := self._hooks.extra_loss()) is not None:
             self._require_finite(float(extra.detach()))
@@ -183,10 +190,14 @@ class Training:
         self._optimizer.zero_grad()
         return value
 
-    def _add_gradients(self, indices: list[int], n_terms: int) -> float:
+    def _number(self, name: str) -> float:
+        return number(self._settings, name)
+
+    def _add_gradients(self, indices: list[int], n_terms: int, n_pass: int) -> float:
         """Add some rows' part to the gradients of a step over so many terms of the loss; return their part of its mean."""
-        with in_bfloat16(self._device, self._bfloat16), self._frozen.reused(self._split, indices):
-            loss = summed_loss(self.model, self._split, indices) / n_terms
+        rows = self._recipes.rows(indices)
+        with in_bfloat16(self._device, self._bfloat16), self._frozen.reused(self._split, rows):
+            loss = summed_loss(self.model, self._split, rows, self._recipes, n_pass) / (n_terms * self._recipes.n_passes)
         with self._turn.away():
             value = float(loss.detach())
             if not self._draws_backwards and math.isfinite(value):
@@ -212,17 +223,17 @@ def _batches(split: Encoded, budget: Budget, seed: int) -> Iterator[list[int]]:
         yield from epoch_batches(split, budget, rng)
 
 
-def summed_loss(model: nn.Module, split: Encoded, indices: list[int]) -> torch.Tensor:
-    """Return the sum of the losses of some rows, in float32; it has as many terms as their weights add up to."""
-    batch = split.batch(indices).to(next(model.parameters()).device)
-    with CpuArithmetic():
+def summed_loss(model: nn.Module, split: Encoded, rows: list[int], recipes: Recipes = NO_RECIPES, n_pass: int = 0) -> torch.Tensor:
+    """Return the sum of the losses of some rows, in float32; it has as many terms as their weights add up to.
+
+    Args:
+        model: The model.
+        split: The examples.
+        rows: Which of them; with recipes, what `Recipes.rows` returned, and the loss is that of what it was given.
+        recipes: What changes inputs and loss.
+        n_pass: Which of the recipes' passes of these rows this is, from 0.
+    """
+    batch = recipes.changed(split.batch(rows).to(next(model.parameters()).device), split)
+    with CpuArithmetic(), recipes.embedding(model, batch, n_pass):
         outputs = split.family.forward(model, batch)
-    return split.family.loss(outputs, batch)
-
-
-def linear_schedule(step: int, n_steps: int, warmup_fraction: float) -> float:
-    """Return the factor on the learning rate at a step (from 0): linear from 0 up over the warm-up, then linear down to 0."""
-    warmup = round(warmup_fraction * n_steps)
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return max(0.0, (n_steps - step) / max(1, n_steps - warmup))
+    return recipes.loss(split.family.loss(outputs, batch), outputs, batch, split.family)

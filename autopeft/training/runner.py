@@ -56,6 +56,8 @@ from autopeft.training.measurement import (
 from autopeft.training.metering import Bill, Meter
 from autopeft.training.model import attention_of, example_inputs, load_model, start_head
 from autopeft.training.precision import HALF, SHORT_NAMES, products, weights_dtype
+from autopeft.training.recipes import Recipes
+from autopeft.training.recipes.budgets import trained_budget
 from autopeft.training.seats import BYTES_PER_PARAMETER, MemoryForecast, Seat, Seats
 from autopeft.training.skeletons import skeleton
 from autopeft.training.turns import ALONE, Turn, Turns
@@ -187,7 +189,8 @@ class TrialRunner:
             elif may_checkpoint:
                 checkpoints = True
             else:
-                whole = max(batch_sizes(self._data(assignment.budget)[0], assignment.budget))
+                budget = self._budget(assignment)
+                whole = max(batch_sizes(self._data(budget)[0], budget))
                 micro_batch = ((micro_batch or whole) + 1) // 2
             release_memory(self._device)
 
@@ -207,16 +210,16 @@ class TrialRunner:
         return BYTES_PER_PARAMETER * (parameters + self._topology.head_size)
 
     def _run(self, assignment: Assignment, micro_batch: int | None, seat: Seat[Place], turn: Turn, *, checkpoints: bool) -> Outcome:
-        model, budget = seat.place.model, assignment.budget
+        model, budget = seat.place.model, self._budget(assignment)
         train_split, validation = self._data(budget)  # encoded once, and not by the first trial's clock
-        with self._meter.running() as bill, self._carrying(assignment, seat.place, train_split) as (applied, frozen):
+        with self._meter.running() as bill, self._carrying(assignment, seat.place, train_split) as (applied, frozen, recipes):
             trainable_parameters = applied.parameter_count
             if checkpoints:
                 checkpoint_blocks(model, self._topology)
             training = Training(
                 model,
                 applied.trainable_parameters(),
-                TrainingHooks(applied),
+                TrainingHooks(applied, recipes),
                 train_split,
                 hyper_parameters=assignment.configuration.training,
                 budget=budget,
@@ -228,6 +231,7 @@ class TrialRunner:
                 draws_backwards=checkpoints,
                 turn=turn,
                 live=LiveCurve(self._settings.trials, assignment.trial),
+                recipes=recipes,
             )
             if assignment.checkpoint is not None:
                 training.restore(assignment.checkpoint.state)
@@ -267,16 +271,19 @@ class TrialRunner:
         return Outcome(assignment, _joined(assignment.checkpoint, measurement), adapter, state=state, details=details)
 
     @contextmanager
-    def _carrying(self, assignment: Assignment, place: Place, train_split: Encoded) -> Iterator[tuple[AppliedModules, FrozenPart]]:
+    def _carrying(self, assignment: Assignment, place: Place, train_split: Encoded) -> Iterator[tuple[AppliedModules, FrozenPart, Recipes]]:
         """Have a model carry a configuration within this context; what is drawn at random follows from the assignment's seed."""
         with torch.random.fork_rng(), ExitStack() as after:
             torch.manual_seed(assignment.seed)
             applied = apply(place.model, assignment.configuration, topology=self._topology)
             after.callback(applied.eject)
+            recipes = Recipes(assignment.configuration.training, applied, self._family)
             start_head(place.model, self._topology.head, assignment.seed, train_split)
-            frozen = place.hidden_states.below(applied, train_split)
+            after.callback(recipes.undo)
+            recipes.prepare(assignment.seed)
+            frozen = place.hidden_states.below(applied, train_split, recipes.input_noise)
             after.callback(frozen.release)
-            yield applied, frozen
+            yield applied, frozen, recipes
 
     def _train(
         self,
@@ -295,7 +302,7 @@ class TrialRunner:
         """
         curve, seconds = [], 0.0
         kept: Sequence[Any] = ()
-        steps_per_epoch = training.n_steps // assignment.budget.epochs
+        steps_per_epoch = training.n_steps // self._budget(assignment).epochs
         for progress in assignment.measure_at:
             began = bill.seconds_now()
             stretch = training.advance(max(1, round(progress * training.n_steps)))
@@ -333,6 +340,10 @@ class TrialRunner:
         if written:
             scores |= split.family.score_written(written)
         return FinalMeasurement(epoch, scores, resampled_scores(predictions, split)), details
+
+    def _budget(self, assignment: Assignment) -> Budget:
+        """Return what the configuration makes of the assignment's budget."""
+        return trained_budget(assignment.budget, assignment.configuration.training, len(self._settings.train))
 
     def _data(self, budget: Budget) -> tuple[Encoded, Encoded]:
         if budget not in self._splits:

@@ -56,11 +56,14 @@ def test_trl_cannot_start_from_principal_vectors(untrained):
 
 
 @pytest.mark.parametrize("target", RECIPES)
-def test_the_rate_of_a_factor_is_named_and_nothing_else_is_lost_with_it(train_trial, target, tmp_path):
-    trial, _ = train_trial(Configuration((lora(2, (0,), b_rate=16.0),), TRAINING), "llama")
+def test_the_rate_of_a_factor_and_recipes_are_named_and_nothing_else_is_lost_with_them(train_trial, target, tmp_path):
+    trial, _ = train_trial(Configuration((lora(2, (0,), b_rate=16.0),), {**TRAINING, "schedule": "cosine", "l2_start": 0.01}), "llama")
     plan = RECIPES[target].plan(trial)
+    name = RECIPES[target].TRAINER.name
     assert plan.lost[2:] == (
-        f"the learning rate of LoRA's factor B, 16 times that of A: {RECIPES[target].TRAINER.name} gets one rate for both",
+        f"the learning rate of LoRA's factor B, 16 times that of A: {name} gets one rate for both",
+        f"the training with l2 start 0.01: {name} is told nothing of it",
+        f"the training with schedule cosine: {name} is told nothing of it",
     )
     plan.write(tmp_path)
     assert (tmp_path / "data" / "train.jsonl").is_file()

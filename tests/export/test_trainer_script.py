@@ -14,6 +14,8 @@ from autopeft.export.trainer_script import plan, requirements
 from autopeft.tasks import family_of, get_task
 from tests.programs import run_fresh, run_script_here
 
+TRAINING = {"learning_rate": 0.02, "warmup_fraction": 0.2, "weight_decay": 0.01, "schedule": "cosine", "optimizer": "radam"}
+RECIPES = {"head_rate": 2.0, "l2_start": 0.01, "label_smoothing": 0.1, "r_drop": 0.5, "adversarial_noise": 0.1, "batch_factor": 0.5}
 COMPOSITE = Configuration(
     (
         PeftModule("serial_adapter", 2, (0, 2)),
@@ -22,7 +24,7 @@ COMPOSITE = Configuration(
         PeftModule("lora", 4, (1, 2), ("query", "value"), {"dropout": 0.1}),
         PeftModule("adalora", 6, (0,)),
     ),
-    {"learning_rate": 0.02, "warmup_fraction": 0.2, "weight_decay": 0.01},
+    TRAINING | RECIPES,
 )
 
 

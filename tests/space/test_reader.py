@@ -90,6 +90,41 @@ def test_choices_and_fixed_values() -> None:
     assert space.fixed_training == (("weight_decay", 0.1),)
 
 
+def test_recipes_are_ranges_lists_fixed_values_or_suggested() -> None:
+    lines = (
+        "schedule: [cosine, linear]", "optimizer: lion", "label_smoothing: suggested", "layer_rate_decay: [1, 0.8, 0.9]",
+        "mixout: {low: 0.1, high: 0.5}", "l2_start: 1e-3", "head_rate: [3, 0.3, 1]",
+    )  # fmt: skip
+    definition = parse_space(GOOD + "".join(f"  {line}\n" for line in lines), METHODS)
+    assert stored_space(json.loads(json.dumps(definition.model_dump(mode="json", exclude_defaults=True))), METHODS, "x") == definition
+    space = definition.bind("x", n_layers=1, hidden_size=8, traits=TRAITS)
+    assert space.fixed_training == (("optimizer", "lion"), ("l2_start", 1e-3))
+    found = {one.name: (getattr(one, "values", None), getattr(one, "first_is_off", None)) for one in space.training[1:]}
+    assert found == {
+        "schedule": (("linear", "cosine"), None),
+        "label_smoothing": ((0.0, 0.05, 0.1, 0.2), True),
+        "layer_rate_decay": ((1.0, 0.9, 0.8), True),
+        "mixout": (None, None),
+        "head_rate": ((0.3, 1.0, 3.0), False),
+    }
+    point = space.point_near({})
+    assert {name: point[name] for name in ("schedule", "label_smoothing", "layer_rate_decay", "head_rate")} == {
+        "schedule": "linear", "label_smoothing": 0.0, "layer_rate_decay": 1.0, "head_rate": 1.0,
+    }  # fmt: skip
+    read = space.configuration({**point, "lora.size": 4, "schedule": "cosine", "mixout": 0.3}).training
+    assert read == {"learning_rate": pytest.approx(1e-3), "optimizer": "lion", "l2_start": 1e-3, "schedule": "cosine"}  # mixout is moot
+
+
+def test_half_of_the_proposals_of_a_sparse_space_have_no_recipe() -> None:
+    methods = [method.name for method in all_methods()]
+    traits = {name: TRAITS.get(name, TRAITS["lora"]) for name in methods}
+    space = read_space("recipes", methods).bind("recipes", n_layers=4, hidden_size=32, traits=traits)
+    rng = np.random.default_rng(0)
+    defaults = {"learning_rate", "weight_decay", "warmup_fraction"}
+    n_on = np.bincount([len(space.configuration(space.draw(rng)).training.keys() - defaults) for _ in range(1000)], minlength=3)
+    assert n_on[0] / 1000 == pytest.approx(0.5 + 0.25 * 2 / 15, abs=0.05)  # weight decay and warm-up are two of the fifteen lists
+
+
 def test_several_methods_in_one_place() -> None:
     text = GOOD.replace("method: lora", "name: weight\n    method: [lora, ia3]").replace("[0, 4, 8]", "suggested")
     slot = parse_space(text, METHODS).bind("x", n_layers=1, hidden_size=8, traits=TRAITS).slots[0]
@@ -147,6 +182,14 @@ def test_a_module_s_own_rule_of_layers() -> None:
         ("layers: {shared: span, per_module: top}\n" + GOOD, "line 1: layers: layers needs one of: shared, per_module"),
         (GOOD.replace("method: lora", "method: lora\n    layers: tops"), r"line 3: modules.0.layers: .*'top'.*\(got 'tops'\)"),
         ("prior: spars\n" + GOOD, r"line 1: prior: .*'sparse'.*\(got 'spars'\)"),
+        (GOOD + "  schedul: cosine\n", r"line 7: unknown training hyper-parameter \(got 'schedul'\)\. Did you mean 'schedule'"),
+        (GOOD + "  schedule: cosin\n", r"line 7: unknown schedule \(got 'cosin'\)\. Did you mean 'cosine'"),
+        (GOOD + "  schedule: {low: 0, high: 1}\n", "schedule is a word and has no range.*Give a list of some of: linear, cosine"),
+        (GOOD + "  mixout: [0, 1.5]\n", r"line 7: mixout must lie between 0 and 0.99 \(got 1.5\)"),
+        (GOOD + "  reinit_layers: [0.5]\n", "line 7: reinit_layers must be a whole number"),
+        (GOOD + "  mixout: [0.5, 0.5]\n", "line 7: mixout may not list a value twice"),
+        (GOOD + "  mixout: {low: 0, high: 0.5, values: [1]}\n", "line 7: training.mixout: .*needs one of: values, suggested"),
+        (GOOD.replace("{low: 1.0e-4, high: 1.0e-2, log: true}", "suggested"), "no list of values to suggest for learning_rate"),
         (GOOD + "modules: []\n", "line 7: the key 'modules' stands twice"),
         (GOOD.replace("training:", "  - method: lora\n    size: 3\ntraining:"), "'lora' occurs twice"),
         (GOOD.replace("lora", "[lora, lorra]").replace("size", "name: weight\n    size"), "line 2: unknown PEFT method"),

@@ -21,6 +21,8 @@ from autopeft.study.study import Study
 
 OBJECTIVES = (Objective("accuracy", "maximize"), TRAINABLE_PARAMETERS)
 LEARNING_RATE = Real("learning_rate", 1e-4, 1e-2, log=True)
+MIXOUT = Ordinal("mixout", (0.0, 0.5), first_is_off=True)
+"""Means something to last_layers alone."""
 
 
 def slot(method: str, *sizes: int, targets: tuple[tuple[str, ...], ...] = ()) -> ModuleSlot:
@@ -119,10 +121,10 @@ def test_a_space_without_modules_is_about_the_head_alone(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("sharing", ["shared", "per_module"])
-@pytest.mark.parametrize("training", [(), (LEARNING_RATE,), (LEARNING_RATE, Ordinal("weight_decay", (0, 1, 5)))], ids=len)
+@pytest.mark.parametrize("training", [(), (LEARNING_RATE,), (LEARNING_RATE, Ordinal("weight_decay", (0, 1, 5)), MIXOUT)], ids=len)
 def test_what_is_remembered_of_modules_goes_with_every_learning_rate(sharing, training) -> None:
     """Two points have one identity if, and only if, they read as one configuration; coordinates are those of the point itself."""
-    slots = (slot("lora", 0, 2, 4, targets=(("query", "value"), ("query",))), slot("prefix", 0, 3))
+    slots = (slot("lora", 0, 2, 4, targets=(("query", "value"), ("query",))), slot("last_layers", 0, 3))
     space = SearchSpace("small", slots, training, 2, sharing)
     problem = SpaceProblem(space, OBJECTIVES, known)
     rng = np.random.default_rng(0)

@@ -6,17 +6,24 @@ from torch.nn import functional
 
 from autopeft.budget import Budget
 from autopeft.tasks import Batch, Task, family_of
-from autopeft.training.loop import linear_schedule
+from autopeft.training.recipes.schedules import schedule
 
 
 def test_schedule_rises_over_the_warm_up_and_falls_to_nothing() -> None:
-    factors = [linear_schedule(step, 100, 0.1) for step in range(100)]
+    factors = [schedule("linear", step, 100, 0.1) for step in range(100)]
     assert factors[:10] == pytest.approx([(step + 1) / 11 for step in range(10)])
     assert factors[10] == 1.0
     assert max(factors) == 1.0
     assert factors[-1] == pytest.approx(1 / 90)
-    assert linear_schedule(100, 100, 0.1) == 0.0
-    assert linear_schedule(0, 1, 0.0) == 1.0
+    assert schedule("linear", 100, 100, 0.1) == 0.0
+    assert schedule("linear", 0, 1, 0.0) == 1.0
+
+
+@pytest.mark.parametrize(("name", "at"), [("cosine", [1, 0.5, 0]), ("constant", [1, 1, 1]), ("stable_decay", [1, 1, 0])])
+def test_other_schedules(name: str, at: list[float]) -> None:
+    assert [schedule(name, step, 110, 10 / 110) for step in (10, 60, 110)] == pytest.approx(at)
+    assert schedule(name, 4, 110, 10 / 110) == pytest.approx(5 / 11)
+    assert schedule("stable_decay", 100, 110, 10 / 110) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression", "multi_label"])

@@ -165,11 +165,11 @@ def test_where_memory_runs_out_the_pack_halves_and_in_the_end_a_trial_runs_alone
     """With its whole batches: only a trial that found no room alone takes its steps in parts."""
     under_way: list[int] = []
 
-    def limited(model: torch.nn.Module, split: Encoded, indices: list[int]) -> torch.Tensor:
+    def limited(model: torch.nn.Module, split: Encoded, indices: list[int], *more: object) -> torch.Tensor:
         under_way.append(len(packed._seats._taken))
         if under_way[-1] > room:
             raise torch.OutOfMemoryError("no room")
-        return summed_loss(model, split, indices)
+        return summed_loss(model, split, indices, *more)
 
     monkeypatch.setattr(loop, "summed_loss", limited)
     require_same(at_once(packed, [assignment(trial) for trial in range(4)]), alone[:4])

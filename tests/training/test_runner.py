@@ -20,6 +20,7 @@ from autopeft.training.batches import batch_sizes
 from autopeft.training.evaluate import evaluate
 from autopeft.training.loop import summed_loss
 from autopeft.training.measurement import Assignment, Outcome, RunnerSettings
+from autopeft.training.recipes.schedules import schedule
 from autopeft.training.runner import TrialRunner
 
 BUDGET = Budget(epochs=2, batch_size=8, max_length=32)
@@ -158,7 +159,7 @@ def test_batches_of_tokens(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch)
     whole = Assignment(0, CONFIGURATIONS["lora"], budget, 0, (0.3, 1.0))
     expected = runner.run(whole)
     n_steps = 2 * len(batch_sizes(runner._data(budget)[0], budget))
-    assert rates == [pytest.approx(1e-2 * loop.linear_schedule(step, n_steps, 0.06)) for step in range(n_steps)]
+    assert rates == [pytest.approx(1e-2 * schedule("linear", step, n_steps, 0.06)) for step in range(n_steps)]
     first = losses[: round(0.3 * n_steps)]
     assert len({n for _, n in first}) > 1
     assert expected.measurement is not None
@@ -272,11 +273,11 @@ def crowded(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch) -> Callable[[i
     def limit(room: int) -> list[int]:
         came: list[int] = []
 
-        def limited(model: torch.nn.Module, split: Encoded, indices: list[int]) -> torch.Tensor:
+        def limited(model: torch.nn.Module, split: Encoded, indices: list[int], *more: object) -> torch.Tensor:
             came.append(len(indices))
             if len(indices) > room:
                 raise torch.OutOfMemoryError("no room")
-            return summed_loss(model, split, indices)
+            return summed_loss(model, split, indices, *more)
 
         monkeypatch.setattr(loop, "summed_loss", limited)
         return came

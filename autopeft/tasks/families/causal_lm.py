@@ -65,6 +65,8 @@ class CausalLM(Family):
     columns_in_words: ClassVar[str] = "messages or conversations; or prompt and completion; or instruction and output; or text alone"
     auto_model: ClassVar[str] = "AutoModelForCausalLM"
     has_fresh_head: ClassVar[bool] = False
+    has_class_logits: ClassVar[bool] = True
+    continues_answers: ClassVar[bool] = True
     low_cost: ClassVar[Budget] = Budget(train_examples=1000, epochs=1, evaluation_examples=200, batch_size=16, max_length=512)
     evaluation_positions: ClassVar[int | None] = 2048
     peft_task_type: ClassVar[str] = "CAUSAL_LM"
@@ -206,6 +208,20 @@ class CausalLM(Family):
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the cross-entropy of the learnt tokens."""
         return _token_losses(outputs, batch)[0].sum()
+
+    def class_logits(self, outputs: Any, batch: Batch) -> "Tensor":
+        """Return learnt tokens x vocabulary logits."""
+        logits: Tensor = outputs.logits[batch.targets[..., 0] != _IGNORED].float()
+        return logits
+
+    def answer_positions(self, batch: Batch) -> "Tensor":
+        """Return which input tokens are learnt."""
+        import torch
+
+        assert batch.kept is not None
+        found = torch.zeros_like(batch.inputs["input_ids"], dtype=torch.bool)
+        found[:, batch.kept + 1] = batch.targets[..., 0] != _IGNORED  # the one at a position is predicted at the position before
+        return found
 
     def reduce(self, outputs: Any, batch: Batch) -> list[Any]:
         """Return for each row the sum of its losses, and of the log-likelihoods of its answer's own tokens."""

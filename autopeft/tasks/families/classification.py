@@ -31,6 +31,7 @@ class Classification(SequenceFamily):
     name: ClassVar[str] = "classification"
     summary: ClassVar[str] = "one of several classes for a text, or a pair of texts"
     problem_type: ClassVar[str] = "single_label_classification"
+    has_class_logits: ClassVar[bool] = True
 
     @classmethod
     def claims(cls, table: "Table", columns: Columns) -> bool:
@@ -90,6 +91,11 @@ class Classification(SequenceFamily):
         from torch.nn import functional
 
         return functional.cross_entropy(outputs.logits.float(), batch.targets, reduction="sum")
+
+    def class_logits(self, outputs: Any, batch: Batch) -> "Tensor":
+        """Return rows x classes logits."""
+        logits: Tensor = outputs.logits.float()
+        return logits
 
     def score_arrays(self, scores: NDArray[np.float64], labels: NDArray[Any]) -> dict[str, float]:
         """Return the metrics of logits."""

@@ -44,6 +44,7 @@ class MultipleChoice(Family):
     columns_in_words: ClassVar[str] = "a question, choices as a list or in columns such as choice1 and choice2, and which of them is right"
     auto_model: ClassVar[str] = "AutoModelForMultipleChoice"
     one_sequence_a_row: ClassVar[bool] = False
+    has_class_logits: ClassVar[bool] = True
     peft_task_type: ClassVar[str] = ""
     pipeline: ClassVar[str] = "multiple-choice"
 
@@ -156,6 +157,10 @@ class MultipleChoice(Family):
         from torch.nn import functional
 
         return functional.cross_entropy(_scores(outputs, batch), batch.targets[:, 0], reduction="sum")
+
+    def class_logits(self, outputs: Any, batch: Batch) -> "Tensor":
+        """Return examples x choices scores; choices that aren't there have the lowest."""
+        return _scores(outputs, batch)
 
     def reduce(self, outputs: Any, batch: Batch) -> list[Any]:
         """Return for each row its loss, whether the right choice has the largest score, and the probability of each choice."""

@@ -45,6 +45,7 @@ class Seq2Seq(Family):
     columns_in_words: ClassVar[str] = "two columns of text, such as source and target, or document and summary"
     auto_model: ClassVar[str] = "AutoModelForSeq2SeqLM"
     has_fresh_head: ClassVar[bool] = False
+    has_class_logits: ClassVar[bool] = True
     low_cost: ClassVar[Budget] = Budget(train_examples=1000, epochs=1, evaluation_examples=200, batch_size=16, max_length=256)
     evaluation_positions: ClassVar[int | None] = 4096
     peft_task_type: ClassVar[str] = "SEQ_2_SEQ_LM"
@@ -112,6 +113,11 @@ class Seq2Seq(Family):
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the cross-entropy of the targets' tokens."""
         return _token_losses(outputs, batch).sum()
+
+    def class_logits(self, outputs: Any, batch: Batch) -> "Tensor":
+        """Return targets' tokens x vocabulary logits."""
+        logits: Tensor = outputs.logits[batch.targets != _IGNORED].float()
+        return logits
 
     def reduce(self, outputs: Any, batch: Batch) -> list[Any]:
         """Return for each row the sum of its losses."""

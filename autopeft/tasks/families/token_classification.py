@@ -40,6 +40,7 @@ class TokenClassification(Family):
     auto_model: ClassVar[str] = "AutoModelForTokenClassification"
     processor_arguments: ClassVar[Mapping[str, Any]] = {"add_prefix_space": True}
     peft_task_type: ClassVar[str] = "TOKEN_CLS"
+    has_class_logits: ClassVar[bool] = True
     pipeline: ClassVar[str] = "token-classification"
 
     @classmethod
@@ -157,6 +158,11 @@ class TokenClassification(Family):
         return functional.cross_entropy(
             outputs.logits.float().flatten(0, 1), batch.targets.flatten(), ignore_index=_IGNORED, reduction="sum"
         )
+
+    def class_logits(self, outputs: Any, batch: Batch) -> "Tensor":
+        """Return words x tags logits."""
+        logits: Tensor = outputs.logits[batch.targets != _IGNORED].float()
+        return logits
 
     def reduce(self, outputs: Any, batch: Batch) -> list[Any]:
         """Return for each row the sum of its losses, and the ids of the predicted tags of its words that have a token."""
