@@ -266,7 +266,7 @@ class SpaceProblem(SearchProblem):
         first = len(values) - len(self.space.training)
         modules = self._look_at_modules(values[:first])
         point = self.to_point(dict(zip(self.distributions, values, strict=True)))
-        moot = self.space.moot({module.method for module in modules.key or ()})
+        moot = self.space.moot({module.method for module in modules.key} if isinstance(modules.key, tuple) else ())
         effective = [first_value(one) if one.name in moot else point[one.name] for one in self.space.training]
         training = [number for one, value in zip(self.space.training, effective, strict=True) for number in one.encode(value)]
         as_read = (written(value) if isinstance(value, float) else value for value in effective)

@@ -122,4 +122,5 @@ def _sizes(embeddings: Tensor, batch: Batch) -> Tensor:
 
 def _norms(delta: Tensor) -> Tensor:
     """Return the Frobenius norm of each row, rows x 1 x 1."""
-    return delta.flatten(1).norm(dim=1)[:, None, None]
+    norms: Tensor = delta.flatten(1).norm(dim=1)
+    return norms[:, None, None]
