@@ -161,7 +161,7 @@ def _rates(kept: Configuration, trainer: Trainer) -> list[str]:
 def _recipes(training: Mapping[str, TrainingValue], trainer: Trainer) -> list[str]:
     """Return the recipes of a trial, which a trainer does without."""
     return [
-        f"the training with {TRAINING_PARAMETERS[name].in_words} {written(value)}: {trainer.name} is told nothing of it"
+        f"the training with {TRAINING_PARAMETERS[name].in_words} {written(value)}: {trainer.name} trains without"
         for name, value in training.items()
         if name not in _KEPT
     ]

@@ -62,8 +62,8 @@ def test_the_rate_of_a_factor_and_recipes_are_named_and_nothing_else_is_lost_wit
     name = RECIPES[target].TRAINER.name
     assert plan.lost[2:] == (
         f"the learning rate of LoRA's factor B, 16 times that of A: {name} gets one rate for both",
-        f"the training with l2 start 0.01: {name} is told nothing of it",
-        f"the training with schedule cosine: {name} is told nothing of it",
+        f"the training with l2 start 0.01: {name} trains without",
+        f"the training with schedule cosine: {name} trains without",
     )
     plan.write(tmp_path)
     assert (tmp_path / "data" / "train.jsonl").is_file()

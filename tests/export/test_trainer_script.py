@@ -99,7 +99,7 @@ def test_of_equal_epochs_the_one_with_the_lower_loss_is_kept(composite, tmp_path
 
 
 def test_regression_evaluates_exactly_too(train_trial, score_file, tmp_path):
-    trial, measurement = train_trial(COMPOSITE, file=score_file)
+    trial, measurement = train_trial(replace(COMPOSITE, training=TRAINING), file=score_file)
     plan(trial).write(tmp_path)
     assert trial.task.kind == "regression"
     assert json.loads(run_script(tmp_path, "--evaluate")) == dict(measurement.metrics)
