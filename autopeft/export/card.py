@@ -13,7 +13,7 @@ from autopeft.export.quantised_loading import LoadingCode, loading_code
 from autopeft.tasks import family_of
 from autopeft.tasks.registry import find
 
-Form = Literal["peft", "merged", "adapters"]
+Form = Literal["peft", "merged", "adapters", "onnx"]
 
 _HUB_METRICS = {"pearson": "pearsonr", "spearman": "spearmanr"}
 """The names of the hub's `evaluate` library where they differ from ours."""
@@ -21,11 +21,12 @@ _TEMPLATES = Path(__file__).parent / "template"
 _WHAT = {
     "peft": "A LoRA adapter{head}, in the format of the peft library",
     "merged": "A model with its adapter folded into the weights",
+    "onnx": "An ONNX graph of a model with its adapter folded into the weights",
     "adapters": "An adapter{head}, in the format of AdapterHub's adapters library",
 }
 _PADDING = "tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token\nbase.config.pad_token_id = tokenizer.pad_token_id\n"
 _FRESH_HEAD = "# transformers warns that the head is new: the adapter brings the trained one.\n"
-_LIBRARY = {"peft": "peft", "merged": "transformers", "adapters": "adapters"}
+_LIBRARY = {"peft": "peft", "merged": "transformers", "adapters": "adapters", "onnx": "onnx"}
 
 
 def write_card(

@@ -4,8 +4,8 @@ Nothing is folded into quantised weights, which would round it off. The modules 
 that the model computes what was trained, or into those from before quantisation (`onto="original"`), over which they weren't trained.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from autopeft.methods.checkpoint import load
 from autopeft.methods.outputs import first_tensor
 from autopeft.methods.quantised import compute_in_32_bits, dequantise, turn_back
 from autopeft.methods.registry import get_method
-from autopeft.tasks import family_of
+from autopeft.tasks import Task, family_of
 from autopeft.training.backbone import NO_QUANTISATION
 from autopeft.training.batches import draw
 from autopeft.training.evaluate import evaluate
@@ -57,7 +57,38 @@ def plan(trial: FinishedTrial, onto: str | None = None) -> ExportPlan:
     return ExportPlan(lambda folder: _write(trial, folder, onto))
 
 
+@dataclass(frozen=True)
+class MergedModel:
+    """A trial's model with its modules folded into its weights."""
+
+    trained: TrainedModel
+    task: Task
+    """The trial's task as the merged model answers it (see `Family.fold`)."""
+    turned: Sequence[str]
+    """Linears that stand in place of Conv1D modules; `turn_back` undoes that."""
+    note: str
+    """Into which weights it was merged, where the backbone was quantised."""
+
+
 def _write(trial: FinishedTrial, folder: Path, onto: str | None) -> Written:
+    merged = merge(trial, onto)
+    model: Any = merged.trained.model
+    turn_back(model, merged.turned)
+    model.save_pretrained(folder)
+    merged.trained.processor.save_pretrained(folder)
+    write_card(replace(trial, task=merged.task), folder, "merged", note=merged.note)
+    return Written(merged.task)
+
+
+def merge(trial: FinishedTrial, onto: str | None = None) -> MergedModel:
+    """Load a trial and fold its modules into the weights; `onto` as in `plan`, which says whether they can be.
+
+    Raises:
+        UnavailableError: The backbone can't be loaded.
+        UnsupportedError: There are no such weights to merge into.
+        InvalidInputError: It is said which weights are meant, and the backbone isn't quantised.
+        VerificationError: The merged model predicts something else.
+    """
     trained = load_trained(trial)
     quantisation = trained.applied.topology.quantisation
     if onto is not None and not quantisation:
@@ -81,14 +112,9 @@ def _write(trial: FinishedTrial, folder: Path, onto: str | None) -> Written:
         _require_same(_logits(trained.model, trained.example_batch), unmerged)
     else:
         measured["in this folder"] = _measure(trial, trained)
-    model: Any = trained.model
-    task = family_of(trial.task).fold(model, trained.applied.topology.head)
-    turn_back(model, turned)
-    model.save_pretrained(folder)
-    trained.processor.save_pretrained(folder)
+    task = family_of(trial.task).fold(trained.model, trained.applied.topology.head)
     note = _comparison(quantisation, onto or DEQUANTISED, measured) if quantisation else ""
-    write_card(replace(trial, task=task), folder, "merged", note=note)
-    return Written(task)
+    return MergedModel(trained, task, turned, note)
 
 
 def _onto_original(trial: FinishedTrial) -> TrainedModel:

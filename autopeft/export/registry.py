@@ -34,6 +34,7 @@ TARGETS: Mapping[str, Target] = {
     "peft": Target("LoRA and head as a folder that PeftModel.from_pretrained loads", "peft_adapter"),
     "script": Target("any adapter with a training script on transformers.Trainer", "trainer_script"),
     "merged": Target("a plain transformers model, for methods that fold into its weights", "merged_model"),
+    "onnx": Target("an ONNX graph of the merged model, for classifiers and others that answer in one pass", "onnx_model"),
     "adapters": Target("adapters, prefixes, LoRA and head as a folder that AdapterHub's adapters loads", "adapterhub_adapter"),
     "trl": Target("a configuration for trl sft, to train a language model anew", "trl_recipe"),
     "axolotl": Target("a configuration for axolotl train, to train a language model anew", "axolotl_recipe"),

@@ -84,7 +84,7 @@ def test_a_trial_is_named_in_one_way(run, arguments):
 
 def test_an_unknown_target_is_refused(run):
     with pytest.raises(UnknownNameError, match="export target"):
-        call(run, "--trial", 0, "--to", "onnx")
+        call(run, "--trial", 0, "--to", "onnix")
 
 
 def test_an_unknown_trial_is_refused(run):
