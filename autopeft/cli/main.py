@@ -20,7 +20,15 @@ from autopeft.cli.show import show
 from autopeft.cli.suggest import suggest
 from autopeft.cli.verb import Verb
 from autopeft.cli.watch import watch
-from autopeft.errors import AutopeftError
+from autopeft.errors import AutopeftError, UnavailableError
+
+_LEFT_OUT = {
+    "ray": "Trials run in this process with --workers 0; for workers: pip install ray",
+    "plotly": "Pages and plots need it: pip install plotly matplotlib",
+    "matplotlib": "Pictures need it: pip install plotly matplotlib",
+    "datasets": "Data sets of the hub need it, own files and --task demo don't: pip install datasets",
+}
+"""By package without which a search in one process on own files runs, what to do where one of them is needed after all."""
 
 app = typer.Typer(
     name="autopeft",
@@ -66,3 +74,9 @@ def main() -> None:
     except AutopeftError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _LEFT_OUT:
+            raise
+        print(f"error: {package} is not installed. {_LEFT_OUT[package]}", file=sys.stderr)
+        sys.exit(UnavailableError.exit_code)

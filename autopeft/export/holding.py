@@ -1,4 +1,4 @@
-"""Which targets hold all of a trial, told from its configuration alone: for tables of many trials, so nothing here loads a model or torch.
+"""Which targets hold all of a trial, by its configuration alone: for tables of many trials, so nothing here loads a model or torch.
 
 An export itself looks at the model too, and may still refuse: `peft` saves the head as whole modules, for example.
 """
