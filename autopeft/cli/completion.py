@@ -1,6 +1,7 @@
 """Values that a shell completes; what knows them is imported when one is asked for."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from importlib import import_module
 
 
 def tasks(incomplete: str) -> list[str]:
@@ -36,6 +37,20 @@ def targets(incomplete: str) -> list[str]:
     from autopeft.export.registry import TARGETS
 
     return _starting(incomplete, TARGETS)
+
+
+def picks(incomplete: str) -> list[str]:
+    """Complete a wish that chooses a trial."""
+    return _starting(incomplete, ("best", "knee", "max-params="))
+
+
+def names_in(module: str, collection: str) -> Callable[[str], list[str]]:
+    """Return what completes one of the names that a module's constant holds."""
+
+    def complete(incomplete: str) -> list[str]:
+        return _starting(incomplete, getattr(import_module(module), collection))
+
+    return complete
 
 
 def _starting(incomplete: str, names: Iterable[str]) -> list[str]:

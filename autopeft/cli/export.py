@@ -16,7 +16,10 @@ def export(
         int | None, typer.Option(min=0, help="Number of the trial; see: autopeft show RUN.", show_default="give it or --pick")
     ] = None,
     pick: Annotated[
-        str | None, typer.Option(help="best, knee, or max-params=0.5%: the best of at most that size.", show_default=False)
+        str | None,
+        typer.Option(
+            help="best, knee, or max-params=0.5%: the best of at most that size.", show_default=False, autocompletion=completion.picks
+        ),
     ] = None,
     to: Annotated[
         str | None,

@@ -5,13 +5,16 @@ from typing import Annotated
 
 import typer
 
+from autopeft.cli import completion
 from autopeft.cli.opening import say_first
 
 
 def predict(
     folder: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo, or of an export.", metavar="RUN")],
     examples: Annotated[Path, typer.Option("--input", help="New examples: CSV, TSV, JSON, JSON Lines or Parquet.")],
-    trial: Annotated[str | None, typer.Option(help="Of a run: a trial's number, best, knee, or max-params=0.5%.")] = None,
+    trial: Annotated[
+        str | None, typer.Option(help="Of a run: a trial's number, best, knee, or max-params=0.5%.", autocompletion=completion.picks)
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="File to write, .jsonl or .csv.", show_default="JSON lines on standard output")
     ] = None,

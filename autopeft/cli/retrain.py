@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from autopeft.budget import FULL_EPOCHS
+from autopeft.cli import completion
 from autopeft.cli.formats import TableFormat
 from autopeft.cli.opening import say_first
 
@@ -13,7 +14,9 @@ from autopeft.cli.opening import say_first
 def retrain(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/demo.")],
     trials: Annotated[list[int] | None, typer.Option("--trial", min=0, help="Number of a trial; may be repeated.")] = None,
-    pick: Annotated[str | None, typer.Option(help="best, knee, or max-params=0.5%: the best of at most that size.")] = None,
+    pick: Annotated[
+        str | None, typer.Option(help="best, knee, or max-params=0.5%: the best of at most that size.", autocompletion=completion.picks)
+    ] = None,
     front: Annotated[bool, typer.Option("--front", help="Every trial of the Pareto front.")] = False,
     seeds: Annotated[int, typer.Option(min=1, help="How often each is trained.")] = 5,
     epochs: Annotated[

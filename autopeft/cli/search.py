@@ -105,17 +105,40 @@ def search(
         bool, _option("--trust-remote-code", panel=_DATA, text="Run Python code that the model brings along, with all your rights.")
     ] = False,
     quantize: Annotated[
-        str, _option("--quantize", panel=_DATA, text="Keep the model's frozen linears in few bits: nf4, int8, torchao-int8, or none.")
+        str,
+        _option(
+            "--quantize",
+            autocompletion=completion.names_in("autopeft.training.backbone", "QUANTISATIONS"),
+            panel=_DATA,
+            text="Keep the model's frozen linears in few bits: nf4, int8, torchao-int8, or none.",
+        ),
     ] = "none",
     dtype: Annotated[
-        str, _option("--dtype", panel=_WHERE, text="Precision of frozen weights: auto, float32, bfloat16 or float16.")
+        str,
+        _option(
+            "--dtype",
+            autocompletion=completion.names_in("autopeft.request", "DTYPES"),
+            panel=_WHERE,
+            text="Precision of frozen weights: auto, float32, bfloat16 or float16.",
+        ),
     ] = "auto",
     attention: Annotated[
-        str, _option("--attention", panel=_WHERE, text="Attention function: auto, eager, sdpa or flash_attention_2.")
+        str,
+        _option(
+            "--attention",
+            autocompletion=completion.names_in("autopeft.request", "ATTENTION"),
+            panel=_WHERE,
+            text="Attention function: auto, eager, sdpa or flash_attention_2.",
+        ),
     ] = "auto",
     gradient_checkpointing: Annotated[
         str,
-        _option("--gradient-checkpointing", panel=_WHERE, text="Compute layers twice to save memory: on, off, or auto: if it runs out."),
+        _option(
+            "--gradient-checkpointing",
+            autocompletion=completion.names_in("autopeft.request", "CHECKPOINTING"),
+            panel=_WHERE,
+            text="Compute layers twice to save memory: on, off, or auto: if it runs out.",
+        ),
     ] = "auto",
     space: Annotated[
         str, _option("--space", panel=_DATA, text="A search space by name, or a YAML file.", autocompletion=completion.spaces)
@@ -149,7 +172,12 @@ def search(
     ] = "1G",
     start: Annotated[
         str,
-        _option("--start", panel=_GOAL, text="What to try first: portfolio, presets (see: autopeft list presets), or none. Several: a,b."),
+        _option(
+            "--start",
+            autocompletion=completion.names_in("autopeft.methods.presets", "PRESETS"),
+            panel=_GOAL,
+            text="What to try first: portfolio, presets (see: autopeft list presets), or none. Several: a,b.",
+        ),
     ] = "portfolio",
     warm_start: Annotated[
         list[str] | None, _option("--warm-start", panel=_GOAL, text="An earlier run whose front is tried first; may be repeated.")
@@ -218,7 +246,12 @@ def search(
     ] = "auto",
     track: Annotated[
         str | None,
-        _option("--track", panel=_RUN, text="Trackers that get every trial as a run: tensorboard, wandb, mlflow, trackio. Several: a,b."),
+        _option(
+            "--track",
+            autocompletion=completion.names_in("autopeft.trackers.registry", "TRACKERS"),
+            panel=_RUN,
+            text="Trackers that get every trial as a run: tensorboard, wandb, mlflow, trackio. Several: a,b.",
+        ),
     ] = None,
     offline: Annotated[bool, _option("--offline", panel=_WHERE, text="Never ask the hub.")] = False,
     config: Annotated[

@@ -18,10 +18,18 @@ from autopeft.cli.main import app
         ("check", "kind", "causal", ["causal_lm"]),
         ("suggest", "space", "lo", ["lora"]),
         ("export", "to", "m", ["merged"]),
+        ("export", "pick", "m", ["max-params="]),
+        ("retrain", "pick", "k", ["knee"]),
+        ("search", "quantize", "nf", ["nf4"]),
+        ("search", "dtype", "b", ["bfloat16"]),
+        ("search", "attention", "s", ["sdpa"]),
+        ("search", "gradient_checkpointing", "a", ["auto"]),
+        ("search", "track", "m", ["mlflow"]),
+        ("search", "start", "ma", ["mam"]),
     ],
 )
 def test_values_that_are_known_are_completed(verb: str, flag: str, begun: str, offered: list[str]) -> None:
     command = get_command(app).commands[verb]  # type: ignore[attr-defined]
     (parameter,) = [parameter for parameter in command.params if parameter.name == flag]
-    with command.make_context(verb, ["runs/demo"] if verb == "export" else [], resilient_parsing=True) as context:
+    with command.make_context(verb, ["runs/demo"] if verb in ("export", "retrain") else [], resilient_parsing=True) as context:
         assert [item.value for item in parameter.shell_complete(context, begun)] == offered
