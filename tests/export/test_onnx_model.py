@@ -51,7 +51,7 @@ def test_onnx_runtime_predicts_the_same_for_any_number_and_length_of_texts(train
 
 
 @pytest.mark.targets
-def test_a_graph_that_predicts_something_else_is_not_written(train_trial, tmp_path, monkeypatch):
+def test_a_graph_that_predicts_something_else_is_refused(train_trial, tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
     monkeypatch.setattr("autopeft.export.onnx_model._TOLERANCE", 0.0)
     trial, _ = train_trial(MERGING, family="roberta")
