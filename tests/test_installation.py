@@ -29,6 +29,7 @@ def data(backbone_folder, pairs):
     return ["--train", pairs[0], "--validation", pairs[1], "--text", "a,b", "--label", "label", "--model", backbone_folder]
 
 
+@pytest.mark.slow
 def test_an_inline_search_needs_neither_ray_nor_plots_nor_datasets_nor_a_home(data, tmp_path):
     brief = ["--trials", 2, "--confirm", 0, "--epochs", 1, "--train-examples", 16, "--max-length", 16, "--workers", 0, "--out", "run"]
     answer = autopeft("search", *data, *brief, folder=tmp_path)
