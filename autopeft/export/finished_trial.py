@@ -89,7 +89,7 @@ def read_retrained(run: RunDirectory, number: int) -> FinishedTrial:
     adapter = folder.adapter_path(found.candidate.id, seed)
     return replace(
         trial,
-        record=replace(trial.record, seed=seed, metrics=result.validation, seconds=result.seconds, peak_bytes=result.peak_bytes),
+        record=replace(trial.record, seed=seed, metrics=result.validation, **result.cost_fields()),
         adapter=adapter,
         task=_task_of(adapter),
         budget=Budget.from_dict(settings["budget"]),

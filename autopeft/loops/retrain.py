@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from autopeft.budget import Budget
+from autopeft.costs import recorded_costs
 from autopeft.errors import AutopeftError, InvalidInputError
 from autopeft.executors.base import Executor
 from autopeft.loops.data import load_data
@@ -261,13 +262,8 @@ def _result(seed: int, measurement: Measurement) -> SeedResult:
         test=measurement.final.test_metrics,
         trainable_parameters=measurement.trainable_parameters,
         head_parameters=measurement.head_parameters,
-        seconds=measurement.seconds,
-        train_seconds=measurement.train_seconds,
-        peak_bytes=measurement.peak_bytes,
-        examples_seen=measurement.examples_seen,
-        cpu_seconds=measurement.cpu_seconds,
-        gpu_seconds=measurement.gpu_seconds,
         resampled=measurement.final.resampled,
+        **recorded_costs(measurement),
     )
 
 

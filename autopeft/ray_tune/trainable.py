@@ -17,7 +17,7 @@ from autopeft.objectives import COSTS
 from autopeft.ray_tune.results import PROGRESS
 from autopeft.ray_tune.searcher import SEED
 from autopeft.space.space import SearchSpace
-from autopeft.study.study import value_of
+from autopeft.study.attributes import value_of
 from autopeft.training.measurement import Assignment, Measurement, Outcome, RunnerSettings
 
 MEASUREMENT, STATE = "measurement.json", "training.safetensors"

@@ -1,13 +1,11 @@
 """What a search cost."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from autopeft.study.record import Confirmation, TrialRecord, TrialTime
-
-Number = TypeVar("Number", int, float)
+from autopeft.study.record import TrialRecord, TrialTime, spent
 
 
 @dataclass(frozen=True)
@@ -38,21 +36,19 @@ class SearchCosts:
     @classmethod
     def of(cls, records: Sequence[TrialRecord], times: Sequence[TrialTime]) -> "SearchCosts":
         """Add up."""
-        cheap = [record for record in records if record.seconds is not None]
-        confirmed = [one.confirmation for one in records if one.confirmation is not None and one.confirmation.seconds is not None]
-        measured: list[TrialRecord | Confirmation] = [*cheap, *confirmed]
+        costs = spent(records)
         suggestions = [time.suggestion_seconds for time in times if time.suggestion_seconds is not None]
         return cls(
-            n_trials=len(cheap),
-            n_confirmed=len(confirmed),
+            n_trials=sum(one.seconds is not None for one in records),
+            n_confirmed=sum(one.confirmation is not None and one.confirmation.seconds is not None for one in records),
             wall_seconds=_covered(times),
-            trial_seconds=sum(record.seconds or 0.0 for record in measured),
-            cpu_seconds=_sum(record.cpu_seconds for record in measured),
-            gpu_seconds=_sum(record.gpu_seconds for record in measured),
-            suggestion_seconds=_sum(suggestions),
+            trial_seconds=costs.seconds or 0.0,
+            cpu_seconds=costs.cpu_seconds,
+            gpu_seconds=costs.gpu_seconds,
+            suggestion_seconds=sum(suggestions) if suggestions else None,
             longest_suggestion_seconds=max(suggestions, default=None),
-            examples_seen=_sum(record.examples_seen for record in measured),
-            peak_bytes=max((record.peak_bytes for record in measured if record.peak_bytes is not None), default=None),
+            examples_seen=costs.examples_seen,
+            peak_bytes=costs.peak_bytes,
             began=min((time.began for time in times), default=None),
             ended=max((time.ended for time in times), default=None),
         )
@@ -61,11 +57,6 @@ class SearchCosts:
         """Return the JSON form; moments in ISO 8601."""
         moments = {name: moment and moment.isoformat(timespec="seconds") for name, moment in (("began", self.began), ("ended", self.ended))}
         return asdict(self) | moments
-
-
-def _sum(values: Iterable[Number | None]) -> Number | None:
-    found = [value for value in values if value is not None]
-    return sum(found[1:], found[0]) if found else None
 
 
 def _covered(times: Sequence[TrialTime]) -> float | None:

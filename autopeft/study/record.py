@@ -1,6 +1,6 @@
 """A trial as it is remembered, independent of what stores it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -9,6 +9,7 @@ import numpy as np
 
 from autopeft import pareto
 from autopeft.configuration import Configuration
+from autopeft.costs import COST_NAMES, Costs, total
 from autopeft.objectives import Objective, comparable_losses, losses
 
 State = Literal["complete", "failed", "running", "paused", "stopped"]
@@ -57,7 +58,7 @@ class RungResult:
 
 
 @dataclass(frozen=True)
-class Confirmation:
+class Confirmation(Costs):
     """A training of a trial's configuration at the full budget, as a retraining with the seed 0; it never saw test examples."""
 
     state: Literal["running", "complete", "failed"]
@@ -67,11 +68,6 @@ class Confirmation:
     """All validation metrics of the epoch that was kept."""
     epoch: float | None = None
     """The epoch that was kept: the best on validation data."""
-    seconds: float | None = None
-    peak_bytes: int | None = None
-    cpu_seconds: float | None = None
-    gpu_seconds: float | None = None
-    examples_seen: int | None = None
     exceeds: tuple[str, ...] = ()
     """The costs that lie above a bound of the search."""
     error: str = ""
@@ -84,21 +80,20 @@ class Confirmation:
 
     def to_row(self) -> dict[str, Any]:
         """Return the form that `show --format json` and trials.jsonl use."""
-        costs = {name: getattr(self, name) for name in ("seconds", "peak_bytes", "cpu_seconds", "gpu_seconds", "examples_seen")}
         return {
             "state": self.state,
             **self.values,
             **self.metrics,
             "epoch": self.epoch,
-            **{name: round(value, 3) if isinstance(value, float) else value for name, value in costs.items()},
+            **self.cost_row(),
             **({"exceeds": list(self.exceeds)} if self.exceeds else {}),
             **({"error": self.error} if self.error else {}),
         }
 
 
 @dataclass(frozen=True)
-class TrialRecord:
-    """One trial of a study."""
+class TrialRecord(Costs):
+    """One trial of a study, with what it cost at low cost; of a trial that several assignments trained, all of them together."""
 
     number: int
     state: State
@@ -112,16 +107,6 @@ class TrialRecord:
     """What it had come to at each rung that it reached before the end."""
     trainable_parameters: int | None = None
     """Parameters of the PEFT modules; None until known."""
-    seconds: float | None = None
-    """Wall-clock seconds of the trial."""
-    peak_bytes: int | None = None
-    cpu_seconds: float | None = None
-    """Processor seconds of the worker."""
-    gpu_seconds: float | None = None
-    examples_seen: int | None = None
-    """Training examples processed, repeats counted."""
-    n_packed: int | None = None
-    """Most trials that were under way in its worker at once, itself counted: it has its share of each second."""
     exceeds: tuple[str, ...] = ()
     """The costs that lie above a bound of the search; such a trial is complete but infeasible, and never on the front."""
     error: str = ""
@@ -150,11 +135,7 @@ class TrialRecord:
             seed=CONFIRMATION_SEED,
             values=found.values,
             metrics=found.metrics,
-            seconds=found.seconds,
-            peak_bytes=found.peak_bytes,
-            cpu_seconds=found.cpu_seconds,
-            gpu_seconds=found.gpu_seconds,
-            examples_seen=found.examples_seen,
+            **found.cost_fields(),
             exceeds=found.exceeds,
             low_cost=self,
         )
@@ -184,14 +165,9 @@ class TrialRecord:
             **({} if on_front is None else {"on_front": on_front}),
             "confirmed": self.confirmed,
             "trainable_parameters": self.trainable_parameters,
-            **{name: value for name, value in self.values.items() if name not in ("trainable_parameters", "peak_bytes")},
+            **{name: value for name, value in self.values.items() if name not in ("trainable_parameters", *COST_NAMES)},
             **self.metrics,
-            "seconds": None if self.seconds is None else round(self.seconds, 3),
-            "peak_bytes": self.peak_bytes,
-            "cpu_seconds": None if self.cpu_seconds is None else round(self.cpu_seconds, 3),
-            "gpu_seconds": None if self.gpu_seconds is None else round(self.gpu_seconds, 3),
-            "examples_seen": self.examples_seen,
-            "n_packed": self.n_packed,
+            **self.cost_row(),
             **({} if self.confirmation is None else {"full_budget": self.confirmation.to_row()}),
             **({"rungs": [asdict(rung) for rung in self.rungs]} if self.rungs else {}),
             "configuration": self.configuration.to_dict(),
@@ -201,6 +177,12 @@ class TrialRecord:
             **({"error": self.error} if self.error else {}),
             **({"environment": dict(self.environment)} if self.environment else {}),
         }
+
+
+def spent(records: Iterable[TrialRecord]) -> Costs:
+    """Return what a search cost: its trials, also those that were stopped at a rung, and their trainings at the full budget."""
+    records = list(records)
+    return total([*records, *(one.confirmation for one in records if one.confirmation is not None)])
 
 
 @dataclass(frozen=True)

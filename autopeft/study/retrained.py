@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from autopeft.configuration import Configuration
+from autopeft.costs import Costs
 from autopeft.errors import InvalidInputError
 from autopeft.study.directory import write_atomically
 from autopeft.tasks import Metric, rank
@@ -53,8 +54,8 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class SeedResult:
-    """One retraining."""
+class SeedResult(Costs):
+    """One retraining, with what it cost."""
 
     seed: int
     """Seeds the head's and the modules' initial values, the order of batches and dropout."""
@@ -66,12 +67,6 @@ class SeedResult:
     """Test metrics of that epoch, measured once."""
     trainable_parameters: int
     head_parameters: int
-    seconds: float
-    train_seconds: float
-    peak_bytes: int
-    examples_seen: int
-    cpu_seconds: float
-    gpu_seconds: float
     resampled: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Test metrics on test examples drawn with replacement, many times; the same draws for every training on the same examples. Empty of
     what an earlier version trained."""

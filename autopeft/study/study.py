@@ -14,53 +14,26 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from autopeft.configuration import Configuration
+from autopeft.costs import recorded_costs
 from autopeft.errors import InvalidInputError
-from autopeft.objectives import ADAPTER_BYTES, TRAIN_SECONDS, Objective, adapter_bytes
+from autopeft.objectives import TRAIN_SECONDS, Objective
 from autopeft.samplers.distinct import DistinctSampler, trial_seed
-from autopeft.samplers.partial import Early
 from autopeft.samplers.problem import Parameters
 from autopeft.samplers.registry import make_sampler, require_sampler
 from autopeft.space.space import Point
+from autopeft.study import attributes
+from autopeft.study.attributes import ENVIRONMENT, EXTRA, GOES_ON, RUNGS, START, SUGGESTION_SECONDS, value_of
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
-from autopeft.study.record import Confirmation, Expectation, RungResult, State, TrialRecord, TrialTime
+from autopeft.study.record import Confirmation, Expectation, RungResult, TrialRecord, TrialTime
 from autopeft.study.storage import DriverStorage, database_url
 from autopeft.training.measurement import Assignment, Measurement
 
 STUDY_NAME = "autopeft"
-METRIC_PREFIX = "validation_"
-_STATES: dict[TrialState, State] = {
-    TrialState.COMPLETE: "complete",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-    TrialState.PRUNED: "stopped",
-}
-MEASURED = (
-    "trainable_parameters",
-    "seconds",
-    "train_seconds",
-    "cpu_seconds",
-    "gpu_seconds",
-    "peak_bytes",
-    "examples_seen",
-    "latency_seconds",
-    "n_packed",
-)
-"""What of a measurement, besides metrics, a trial is stored with."""
-START = "start"
-"""The attribute of a trial that names the preset it was queued for."""
-RUNGS = "rungs"
-"""The attribute of a trial that paused: a list of what it had come to at each rung, as `RungResult`."""
-ENVIRONMENT = "environment"
-"""The attribute of a trial that says where it ran last: node, device, and which GPUs its process saw."""
-EXPECTED = "expected"
-"""The attribute of a study that says, by trial, what the first objective would be on average over seeds: mean and deviation."""
 CONFIRMATION = "confirmation:"
 """With a trial's number, the attribute of a study that holds the trial's confirmation: Optuna's finished trials can't change."""
-EXTRA = "extra"
-"""The attribute of a trial that was proposed while others were confirmed."""
-_GOES_ON = "goes_on_from_rung"
-_SUGGESTION_SECONDS = "suggestion_seconds"
+EXPECTED = "expected"
+"""The attribute of a study that says, by trial, what the first objective would be on average over seeds: mean and deviation."""
 _BROKEN = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
     *(SQLAlchemyError, optuna.exceptions.OptunaError),
@@ -109,7 +82,7 @@ class Study:
         """
         require_sampler(sampler)  # an unknown name must fail before the database exists
         objectives = problem.objectives
-        read_early = partial(_read_early, objectives)
+        read_early = partial(attributes.read_early, objectives)
         storage = DriverStorage(database_url(run.storage_path))
         study = optuna.create_study(
             study_name=STUDY_NAME,
@@ -162,10 +135,10 @@ class Study:
         began = time.perf_counter()
         try:
             trial = self._study.ask(self._problem.distributions)
-            trial.set_user_attr(_SUGGESTION_SECONDS, round(time.perf_counter() - began, 4))
+            trial.set_user_attr(SUGGESTION_SECONDS, round(time.perf_counter() - began, 4))
             configuration = self._problem.configuration(trial.params)
             seed = trial_seed(self._seed, trial.number)
-            for key, value in _identity(configuration, seed).items():
+            for key, value in attributes.identity(configuration, seed).items():
                 trial.set_user_attr(key, value)
             self._storage.write_begun()  # a trial that is written has all that it needs to come again
         except BaseException:  # an interrupt too
@@ -186,9 +159,9 @@ class Study:
         assert self._storage is not None
         number, configuration = len(self._study.get_trials(deepcopy=False)), self._problem.configuration(params)
         found = number, configuration, trial_seed(self._seed, number)
-        attributes = {EXTRA: True, **_identity(configuration, found[2])}
+        begun = {EXTRA: True, **attributes.identity(configuration, found[2])}
         trial = optuna.trial.create_trial(
-            state=TrialState.RUNNING, params=params, distributions=self._problem.distributions, user_attrs=attributes
+            state=TrialState.RUNNING, params=params, distributions=self._problem.distributions, user_attrs=begun
         )
         self._study._storage.create_new_trial(self._study._study_id, trial)
         return found
@@ -217,14 +190,13 @@ class Study:
         values = {objective.name: value_of(objective, measurement) for objective in self.objectives}
         if missing := [name for name, value in values.items() if not np.isfinite(value)]:
             return self.fail(assignment, f"{missing[0]} is not a finite number: training diverged")
-        attributes: dict[str, Any] = {f"{METRIC_PREFIX}{name}": value for name, value in measurement.metrics.items() if np.isfinite(value)}
-        attributes |= _costs(measurement)
         assert self._problem is not None, "a study opened for reading can't tell"
         trial = self._trial(assignment.trial)
         for constraint in self._problem.constraints:
             if not constraint.objective.known:
                 trial.set_constraint(constraint.objective.name, constraint.excess(value_of(constraint.objective, measurement)))
-        return self._finish(assignment, attributes, [values[objective.name] for objective in self.objectives])
+        found = attributes.metrics(measurement) | attributes.costs(measurement)
+        return self._finish(assignment, found, [values[objective.name] for objective in self.objectives])
 
     def fail(self, assignment: Assignment, reason: str) -> TrialRecord:
         """Record a trial that failed, with its reason in one line."""
@@ -235,7 +207,7 @@ class Study:
         trial = self._trial(assignment.trial)
         values = {objective.name: value_of(objective, measurement) for objective in self.objectives}
         rung = RungResult(measurement.progress, dict(measurement.metrics), values)
-        for name, value in _costs(measurement).items():
+        for name, value in attributes.costs(measurement).items():
             trial.set_user_attr(name, value)
         # Last: a trial is paused from here on, and what it needs to go on must be there.
         trial.set_user_attr(RUNGS, [*trial.user_attrs.get(RUNGS, ()), asdict(rung)])
@@ -244,14 +216,14 @@ class Study:
     def go_on(self, number: int) -> None:
         """Record that a paused trial runs again."""
         trial = self._trial(number)
-        trial.set_user_attr(_GOES_ON, len(trial.user_attrs[RUNGS]))
+        trial.set_user_attr(GOES_ON, len(trial.user_attrs[RUNGS]))
 
     def put_back(self, number: int) -> None:
         """Record that a trial which was handed out, or was to go on, has not begun: it comes again first, here or in a later process."""
         assert self._storage is not None, "a study opened for reading can't put back"
         trial = self._trial(number)
         if RUNGS in trial.user_attrs:
-            trial.set_user_attr(_GOES_ON, 0)
+            trial.set_user_attr(GOES_ON, 0)
         else:
             self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
             del self._live[number]
@@ -278,7 +250,7 @@ class Study:
         stale = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         for trial in stale:
             if RUNGS in trial.user_attrs:
-                self._trial(trial.number).set_user_attr(_GOES_ON, 0)
+                self._trial(trial.number).set_user_attr(GOES_ON, 0)
             else:
                 self._begun.append(trial.number)
         return len(stale)
@@ -286,8 +258,7 @@ class Study:
     def records(self) -> list[TrialRecord]:
         """Return all trials in order that were handed out."""
         found = self._confirmations()
-        trials = [trial for trial in self._study.get_trials(deepcopy=False) if trial.state in _STATES and _is_whole(trial)]
-        records = [self._record(trial) for trial in trials]
+        records = [self._record(trial) for trial in self._study.get_trials(deepcopy=False) if attributes.was_handed_out(trial)]
         return [replace(one, confirmation=found[one.number]) if one.number in found else one for one in records]
 
     def begin_confirmation(self, number: int) -> None:
@@ -315,7 +286,7 @@ class Study:
             {name: value for name, value in measurement.metrics.items() if np.isfinite(value)},
             epoch=measurement.final.epoch,
             exceeds=tuple(one.objective.name for one in bounds if one.excess(value_of(one.objective, measurement)) > 0),
-            **{name: getattr(measurement, name) for name in ("seconds", "peak_bytes", "cpu_seconds", "gpu_seconds", "examples_seen")},
+            **recorded_costs(measurement),
         )
         return self._confirm(number, found)
 
@@ -328,7 +299,7 @@ class Study:
         from autopeft.study.choosing import choose  # it needs torch, which whoever only reads a study must not wait for
 
         assert self._problem is not None, "a study opened for reading can't choose"
-        read_early = partial(_read_early, self.objectives)
+        read_early = partial(attributes.read_early, self.objectives)
         return choose(self._study.get_trials(deepcopy=False), self.records(), self._problem, read_early, self._seed, may_be_new=may_be_new)
 
     def _confirm(self, number: int, found: Confirmation) -> TrialRecord:
@@ -338,10 +309,9 @@ class Study:
         return replace(self._read(number), confirmation=found)
 
     def _confirmations(self) -> dict[int, Confirmation]:
-        attributes = self._study.user_attrs
         return {
             int(name.removeprefix(CONFIRMATION)): Confirmation.from_dict(value["found"])
-            for name, value in attributes.items()
+            for name, value in self._study.user_attrs.items()
             if name.startswith(CONFIRMATION)
         }
 
@@ -371,51 +341,27 @@ class Study:
             if one["found"]["state"] != "running"
         ]
         trials = [
-            TrialTime(trial.number, trial.datetime_start, trial.datetime_complete, trial.user_attrs.get(_SUGGESTION_SECONDS))
+            TrialTime(trial.number, trial.datetime_start, trial.datetime_complete, trial.user_attrs.get(SUGGESTION_SECONDS))
             for trial in self._study.get_trials(deepcopy=False)
             if trial.datetime_start and trial.datetime_complete
         ]
         return trials + confirmed
 
-    def _finish(self, assignment: Assignment, attributes: Mapping[str, Any], values: list[float] | None) -> TrialRecord:
+    def _finish(self, assignment: Assignment, found: Mapping[str, Any], values: list[float] | None) -> TrialRecord:
         trial = self._trial(assignment.trial)
         del self._live[assignment.trial]
-        for key, value in attributes.items():  # before the state: a finished trial can't be changed, and after a crash here it comes again
+        for key, value in found.items():  # before the state: a finished trial can't be changed, and after a crash here it comes again
             trial.set_user_attr(key, value)
         return self._record(self._study.tell(trial, values, state=TrialState.COMPLETE if values else TrialState.FAIL))
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
         """Return a trial's record; that of a finished one is made once."""
         if trial.number not in self._over:
-            record = self._read_record(trial)
+            record = attributes.read_record(trial, self.objectives, self._configuration(trial))
             if not record.is_over:
                 return record
             self._over[trial.number] = record
         return self._over[trial.number]
-
-    def _read_record(self, trial: FrozenTrial) -> TrialRecord:
-        attributes = trial.user_attrs
-        names = [objective.name for objective in self.objectives]
-        return TrialRecord(
-            number=trial.number,
-            state=_state(trial),
-            configuration=self._configuration(trial),
-            seed=attributes["seed"],
-            values=dict(zip(names, trial.values, strict=True)) if trial.values else {},
-            metrics={key.removeprefix(METRIC_PREFIX): value for key, value in attributes.items() if key.startswith(METRIC_PREFIX)},
-            trainable_parameters=attributes.get("trainable_parameters"),
-            seconds=attributes.get("seconds"),
-            peak_bytes=attributes.get("peak_bytes"),
-            cpu_seconds=attributes.get("cpu_seconds"),
-            gpu_seconds=attributes.get("gpu_seconds"),
-            examples_seen=attributes.get("examples_seen"),
-            n_packed=attributes.get("n_packed"),
-            rungs=_rungs(trial),
-            exceeds=tuple(name for name, excess in trial.constraints.items() if excess > 0),
-            error=attributes.get("error", ""),
-            is_extra=attributes.get(EXTRA, False),
-            environment=attributes.get(ENVIRONMENT, {}),
-        )
 
     def _configuration(self, trial: FrozenTrial) -> Configuration:
         """Return a trial's configuration; it is read once."""
@@ -432,41 +378,3 @@ class Study:
 
     def _read(self, number: int) -> TrialRecord:
         return self._record(self._study.get_trials(deepcopy=False)[number])
-
-
-def _rungs(trial: FrozenTrial) -> tuple[RungResult, ...]:
-    return tuple(RungResult(**rung) for rung in trial.user_attrs.get(RUNGS, ()))
-
-
-def _read_early(objectives: Sequence[Objective], trial: FrozenTrial) -> list[Early]:
-    return [Early((rung.progress,), rung.early_losses(objectives)) for rung in _rungs(trial)]
-
-
-def _state(trial: FrozenTrial) -> State:
-    rungs = trial.user_attrs.get(RUNGS, ())
-    waits = trial.state == TrialState.RUNNING and len(rungs) > trial.user_attrs.get(_GOES_ON, 0)
-    return "paused" if waits else _STATES[trial.state]
-
-
-def _identity(configuration: Configuration, seed: int) -> dict[str, Any]:
-    """Return the attributes that every trial has from its beginning."""
-    return {"configuration": configuration.to_json(), "configuration_id": configuration.id, "seed": seed}
-
-
-def _is_whole(trial: FrozenTrial) -> bool:
-    """Return whether a trial has all of `_identity`; one whose `ask` was interrupted has not, and is in memory alone."""
-    return "seed" in trial.user_attrs
-
-
-def _costs(measurement: Measurement) -> dict[str, Any]:
-    return {name: value for name in MEASURED if (value := getattr(measurement, name)) is not None}
-
-
-def value_of(objective: Objective, measurement: Measurement) -> float:
-    """Return what a measurement says of an objective; NaN if it wasn't measured."""
-    if objective.name in measurement.metrics:
-        return measurement.metrics[objective.name]
-    if objective == ADAPTER_BYTES:
-        return float(adapter_bytes(measurement.trainable_parameters, measurement.head_parameters))
-    value = getattr(measurement, objective.name)
-    return float("nan") if value is None else float(value)

@@ -111,7 +111,9 @@ def train_trial(model_folder, data_file, tmp_path_factory):
             (folder / name).write_bytes(content)
         found = outcome.measurement
         values = {data.task.metric: found.metrics[data.task.metric], "trainable_parameters": float(found.trainable_parameters)}
-        record = TrialRecord(5, "complete", configuration, 3, values, found.metrics, found.trainable_parameters, found.seconds)
+        record = TrialRecord(
+            5, "complete", configuration, 3, values, found.metrics, trainable_parameters=found.trainable_parameters, seconds=found.seconds
+        )
         source = {"train": str(file), "validation": None, "text": ["text"], "label": "label"}
         return FinishedTrial("my run", record, folder, data.task, backbone, BUDGET, source, threads=1, versions={}), found
 

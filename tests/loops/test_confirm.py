@@ -46,7 +46,7 @@ def request_(small_request: SearchRequest, tmp_path: Path) -> SearchRequest:
 
 def records(run: RunDirectory) -> list[TrialRecord]:
     """Return what is deterministic of a run's trials."""
-    costs = {"seconds": None, "peak_bytes": None, "cpu_seconds": None}
+    costs = {"seconds": None, "train_seconds": None, "peak_bytes": None, "cpu_seconds": None}
     return [
         replace(one, **costs, confirmation=one.confirmation and replace(one.confirmation, **costs)) for one in Study.open(run).records()
     ]

@@ -167,7 +167,7 @@ def test_neither_search_nor_the_choice_of_an_epoch_reads_test_rows(small_request
 
 
 def _without_clock(record: TrialRecord) -> TrialRecord:
-    return replace(record, seconds=None, peak_bytes=None, cpu_seconds=None)
+    return replace(record, seconds=None, train_seconds=None, peak_bytes=None, cpu_seconds=None)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def request_(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path: Path) ->
 
 def records(run: RunDirectory) -> list[TrialRecord]:
     """Return what is deterministic of a run's trials."""
-    return [replace(record, seconds=None, peak_bytes=None, cpu_seconds=None) for record in Study.open(run).records()]
+    return [replace(record, seconds=None, train_seconds=None, peak_bytes=None, cpu_seconds=None) for record in Study.open(run).records()]
 
 
 def test_a_search_leaves_a_whole_run(request_: SearchRequest) -> None:

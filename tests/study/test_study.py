@@ -66,6 +66,7 @@ def test_a_told_trial_is_read_back_whole(run: RunDirectory) -> None:
         metrics={"accuracy": 0.75, "loss": 0.5},
         trainable_parameters=123,
         seconds=1.5,
+        train_seconds=1.0,
         peak_bytes=2048,
         cpu_seconds=0.0,
         gpu_seconds=0.0,
