@@ -158,8 +158,8 @@ class SearchResult:
         """Tune single methods, train the best of each with all data, and compare; as `autopeft baselines`.
 
         Args:
-            methods: Which of them, such as ["lora", "full_fine_tuning"]; all six if not given.
-            trials_per_method: Trials that tune each; a sixth of the search's if not given.
+            methods: Which of them, such as ["lora", "full_fine_tuning"]; all if not given.
+            trials_per_method: Low-cost trials that tune each; an equal part of the search's if not given.
             seeds: How often the best of each is trained with all data.
             epochs: Passes over all training examples.
             workers: Worker processes; 0 trains in this process; None: as in the search.
@@ -180,7 +180,9 @@ class SearchResult:
                 trials=trials_per_method,
                 workers=request.workers,
             )
-            return summarise(retraining.retrain(run, tuned.candidates, request, listener))
+            folder = retraining.retrain(run, tuned.candidates, request, listener)
+            folder.write_costs(tuned.by_what)
+            return summarise(folder)
 
     def export(
         self,

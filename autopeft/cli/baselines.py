@@ -13,10 +13,10 @@ from autopeft.cli.opening import say_first
 def baselines(
     run: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/mrpc.")],
     methods: Annotated[
-        str | None, typer.Option(help="Which, separated by commas, such as lora,full_fine_tuning.", show_default="all six")
+        str | None, typer.Option(help="Which, separated by commas, such as lora,full_fine_tuning.", show_default="all")
     ] = None,
     trials_per_method: Annotated[
-        int | None, typer.Option(min=1, help="Trials that tune each method.", show_default="a sixth of the search's")
+        int | None, typer.Option(min=1, help="Low-cost trials that tune each method.", show_default="an equal part of the search's")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How often the best of each method is retrained.")] = 5,
     epochs: Annotated[
@@ -28,7 +28,8 @@ def baselines(
 ) -> None:
     """Tune LoRA, serial adapter, prefix, BitFit, the head alone and full fine-tuning, and retrain the best of each.
 
-    All six together get as many trials as the search did. Results stand in the same table as what `autopeft retrain RUN` trained, with a
+    LoRA is tuned twice, on query and value and on all linears. All together get the training that the search got: as many trials at low
+    cost and as many confirmations at the full budget. Results stand in the same table as what `autopeft retrain RUN` trained, with a
     test of which differences are significant. What is done is not done again.
 
     Examples:
@@ -52,6 +53,8 @@ def baselines(
         tuned = tune(directory, lambda name: TuningProgress(name, progress.line), methods=chosen, trials=trials_per_method, workers=workers)
         for reason in tuned.left_out:
             progress.line(reason)
-        return retrain(directory, tuned.candidates, request, progress)
+        folder = retrain(directory, tuned.candidates, request, progress)
+        folder.write_costs(tuned.by_what)
+        return folder
 
     print_results(until_stopped(work), output)

@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Protocol
@@ -124,15 +124,14 @@ class RetrainPlan:
     backbone: BackboneSource
     budget: Budget
     folder: RetrainedFolder
-    run: RunDirectory
-    confirmed: frozenset[int] = frozenset()
-    """Trials that the search trained on the same data with the same budget."""
+    confirmed: Mapping[str, tuple[RunDirectory, int]] = field(default_factory=dict)
+    """By id of a configuration that the search, or the tuning of a baseline, trained on the same data with the same budget: its trial."""
 
-    def trained_by_search(self, candidate: Candidate, seed: int) -> Trained | None:
-        """Return a training that the search has done already; None if this one was not."""
-        if seed != CONFIRMATION_SEED or candidate.kind != "trial" or candidate.trial not in self.confirmed:
+    def trained_already(self, candidate: Candidate, seed: int) -> Trained | None:
+        """Return a training that a search has done already; None if this one was not."""
+        if seed != CONFIRMATION_SEED or candidate.id not in self.confirmed:
             return None
-        return confirmed.read(self.run, candidate.trial)
+        return confirmed.read(*self.confirmed[candidate.id])
 
 
 def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: RetrainRequest, progress: Progress) -> RetrainedFolder:
@@ -163,7 +162,7 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
     if request.model is None:
         require_weights(backbone, run.settings()["model"])
     budget = _budget(asked, data, request, folder, run)
-    plan = RetrainPlan(data, backbone, budget, folder, run, frozenset() if request.is_transfer else _confirmed(run, budget))
+    plan = RetrainPlan(data, backbone, budget, folder, {} if request.is_transfer else _confirmed(run, budget))
     settings = RunnerSettings(
         backbone,
         data.task,
@@ -202,7 +201,7 @@ def of_trials(records: Sequence[TrialRecord]) -> list[Candidate]:
 class _Seeds:
     """Hands out trainings seed by seed: if retraining is stopped, every candidate has some.
 
-    What the search has trained already, when it confirmed a trial, is measured on test data alone.
+    What was trained already, when a trial was confirmed, is measured on test data alone.
     """
 
     thinks_ahead = True
@@ -215,7 +214,7 @@ class _Seeds:
             return None
         candidate, seed = self._waiting.popleft()
         budget = self._plan.budget
-        trained = self._plan.trained_by_search(candidate, seed)
+        trained = self._plan.trained_already(candidate, seed)
         return Assignment(candidate.trial, candidate.configuration, budget, seed, budget.epoch_ends, keeps_best=True, trained=trained)
 
     def put_back(self, assignment: Assignment) -> None:
@@ -276,12 +275,16 @@ def _budget(asked: SearchRequest, data: TaskData, request: RetrainRequest, folde
     return budget.full(request.epochs)
 
 
-def _confirmed(run: RunDirectory, budget: Budget) -> frozenset[int]:
-    """Return the trials that the search has trained with this budget."""
-    if Budget.from_dict(run.settings()["budget"]).full() != budget:
-        return frozenset()
-    records = Study.open(run).records()
-    return frozenset(one.number for one in records if one.confirmed and run.confirmed_path(one.number).is_dir())
+def _confirmed(run: RunDirectory, budget: Budget) -> dict[str, tuple[RunDirectory, int]]:
+    """Return by configuration the trials that the search, or the tuning of a baseline, has trained with this budget."""
+    runs = [run, *(RunDirectory.open(path.parent) for path in sorted(run.baselines_path.glob("*/study.db")))]
+    return {
+        record.configuration.id: (one, record.number)
+        for one in runs
+        if Budget.from_dict(one.settings()["budget"]).full() == budget
+        for record in Study.open(one).records()
+        if record.confirmed and one.confirmed_path(record.number).is_dir()
+    }
 
 
 def _identity(plan: RetrainPlan) -> dict[str, Any]:

@@ -8,12 +8,13 @@ import csv
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from autopeft.budget import Budget
+from autopeft.costs import Costs
 from autopeft.inference import CONFIDENCE, FEW_SEEDS, Estimate, difference, estimate, holm, welch
-from autopeft.report.formatting import count, listed, one_line, percentage, score, seconds
+from autopeft.report.formatting import count, duration, listed, one_line, percentage, score, seconds
 from autopeft.report.leaderboard import Column, Table
 from autopeft.study.retrained import Retrained, RetrainedFolder, searched_metric
 from autopeft.study.rows import finite
@@ -62,6 +63,8 @@ class RetrainedTable:
     without: tuple[Retrained, ...]
     """Those without: not trained yet, or every training failed."""
     comparisons: tuple[Comparison, ...]
+    costs: Mapping[str, Costs] = field(default_factory=dict)
+    """What the search cost, and tuning the baselines; empty if none were tuned."""
 
     @classmethod
     def of(cls, folder: RetrainedFolder) -> "RetrainedTable":
@@ -69,7 +72,7 @@ class RetrainedTable:
         settings, found = folder.settings(), folder.read()
         entries = tuple(entry for entry in found if entry.results)
         without = tuple(entry for entry in found if not entry.results)
-        return cls(settings, entries, without, tuple(_compare(entries, searched_metric(settings))) if entries else ())
+        return cls(settings, entries, without, tuple(_compare(entries, searched_metric(settings))) if entries else (), folder.costs())
 
     @property
     def chosen(self) -> Retrained | None:
@@ -91,12 +94,15 @@ class RetrainedTable:
         configurations: per configuration its id, name, kind ("trial" or "baseline"), modules, parameters, seeds, the best of them,
             those that failed or collapsed, per metric of "test" and "validation" the values over seeds with mean, deviation and interval,
             mean seconds, peak bytes.
+        costs: where baselines were tuned, what that took and what the "search" did, confirmations counted: training examples, seconds,
+            processor and GPU seconds, most memory.
         comparisons: what differs from each baseline by how much, the p values, and whether that is significant; null if untestable.
         """
         compared = [finite(asdict(one)) | {"significant": one.significant} for one in self.comparisons]
         return {
             **self.settings,
             "configurations": self.rows(),
+            **({"costs": {name: one.cost_row() for name, one in self.costs.items()}} if self.costs else {}),
             "significance_test": TEST,
             "level": round(LEVEL, 9),
             "comparisons": compared,
@@ -146,6 +152,8 @@ class RetrainedTable:
             f"Budget: {Budget.from_dict(settings['budget']).describe()}; of its epochs the best on validation data is kept",
             f"Shown: mean ± standard deviation over seeds [{CONFIDENCE:.0%} interval of the mean over other seeds and test examples]",
         ]
+        if self.costs:
+            lines.append(f"Cost: {'; '.join(f'{name} {in_words(one)}' for name, one in self.costs.items())}")
         if self.comparisons:
             test = f"{TEST} for {len(self.comparisons)} comparisons at {LEVEL:.2g}"
             lines.append(f"Significance: {test}. It speaks of other seeds, the interval beside it of other test examples too.")
@@ -187,6 +195,12 @@ class RetrainedTable:
             f"{max(result.peak_bytes for result in entry.results) / 1e6:,.0f}",
             one_line(entry.candidate.configuration.describe()),
         )
+
+
+def in_words(costs: Costs) -> str:
+    """Say what something cost: training examples, and processor seconds, or GPU seconds if there were any."""
+    time = f"{duration(costs.gpu_seconds)} of GPU time" if costs.gpu_seconds else f"{duration(costs.cpu_seconds)} of processor time"
+    return f"{count(costs.examples_seen)} training examples, {time}"
 
 
 def summarise(folder: RetrainedFolder) -> RetrainedTable:

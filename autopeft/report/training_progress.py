@@ -72,7 +72,8 @@ class TuningProgress:
     def started(self, plan: SearchPlan, run: RunDirectory, n_done: int) -> None:
         """Print what is tuned."""
         self._metric = plan.data.task.metric
-        self._line(f"tuning {self._name}: {plan.request.trials} trials, {n_done} done; {plan.budget.describe()}")
+        confirmed = f", {plan.n_confirmations} of them at the full budget too" if plan.n_confirmations else ""
+        self._line(f"tuning {self._name}: {plan.request.trials} trials{confirmed}, {n_done} done; {plan.budget.describe()}")
 
     def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
         """Print the trial's line."""
@@ -80,4 +81,8 @@ class TuningProgress:
         self._line(f"[{n_done}/{n_trials}] {self._name} {result}  {record.configuration.describe()}")
 
     def trial_confirmed(self, record: TrialRecord, on_front: bool, n_done: int, n_total: int) -> None:
-        """Say nothing: the best of each baseline is retrained instead."""
+        """Print what a trial came to at the full budget."""
+        found = record.confirmation
+        assert found is not None
+        result = f"failed: {found.error}" if found.state == "failed" else f"{self._metric} {score(found.metrics[self._metric])}"
+        self._line(f"[{n_done}/{n_total}] {self._name} at the full budget {result}  {record.configuration.describe()}")

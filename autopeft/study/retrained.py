@@ -5,6 +5,7 @@ settings.json                          task, model, budget, where the data came 
 <configuration id>/origin.json         what it is called, and where it was found
 <configuration id>/seed-0/             result.json, curve.jsonl, details.json, adapter/; error.txt if it failed; resampled.json: test
                                        metrics on draws of test examples, for intervals
+costs.json                             what the search cost, and tuning baselines; only where some were tuned
 retrained.json                         all of it in one file, for other programs
 
 A result.json is written last: where there is one, that seed is done and is never trained again.
@@ -17,15 +18,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from autopeft.configuration import Configuration
-from autopeft.costs import Costs
+from autopeft.costs import Costs, recorded_costs
 from autopeft.errors import InvalidInputError
 from autopeft.study.directory import write_atomically
 from autopeft.tasks import Metric, rank
 
 Kind = Literal["trial", "baseline"]
-_DRAWS = "resampled.json"
+_DRAWS, _COSTS = "resampled.json", "costs.json"
 BASELINES: Mapping[str, str] = {
     "lora": "LoRA",
+    "lora_all_linears": "LoRA on all linears",
     "serial_adapter": "serial adapter",
     "prefix": "prefix",
     "bitfit": "BitFit",
@@ -163,6 +165,15 @@ class RetrainedFolder:
         """Return what is there, by rising number of parameters; what has no result yet comes last."""
         found = [self._read_one(path.parent) for path in sorted(self.path.glob("*/origin.json"))]
         return sorted(found, key=lambda one: (not one.results, one.results[0].trainable_parameters if one.results else 0, one.candidate.id))
+
+    def write_costs(self, costs: Mapping[str, Costs]) -> None:
+        """Write what led to the configurations, such as "search", and what each took."""
+        write_atomically(self.path / _COSTS, _json({name: one.cost_row() for name, one in costs.items()}))
+
+    def costs(self) -> dict[str, Costs]:
+        """Return what `write_costs` wrote; empty if nothing was."""
+        found = _read(self.path / _COSTS) if (self.path / _COSTS).exists() else {}
+        return {name: Costs(**recorded_costs(one)) for name, one in found.items()}
 
     def write_table(self, table: Mapping[str, Any]) -> None:
         """Write retrained.json."""

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -93,4 +94,5 @@ def test_baselines_stand_in_the_same_table(autopeft: Autopeft, small_run: RunDir
     answer = autopeft("baselines", small_run.path, "--methods", "head_only", "--seeds", 1, "--epochs", 1)
     assert answer.code == 0, answer.err
     assert "head only" in answer.out
+    assert re.search(r"Cost: search [\d,]+ training examples, .* of processor time; baselines [\d,]+ training examples", answer.out)
     assert (small_run.baselines_path / "head_only" / "run.json").is_file()

@@ -29,36 +29,49 @@ def never(name: str) -> SilentSearch:
     return Never()
 
 
-def test_every_baseline_is_tuned_with_an_equal_part_and_none_of_the_bounds(small_request: SearchRequest, tmp_path: Path) -> None:
-    request = replace(small_request, trials=13, max_params=400, out=str(tmp_path / "run"))
-    run = engine.search(replace(request, trials=1), SilentSearch())
-    settings = run.settings()
-    settings["settings"]["trials"]["value"] = 13
-    run.write_settings({name: value for name, value in settings.items() if name != "format_version"})
+def test_all_together_cost_what_the_search_did_at_low_cost_and_at_the_full_budget(small_request: SearchRequest, tmp_path: Path) -> None:
+    request = replace(small_request, trials=14, confirm=3, max_params=400, sampler="random", start="none", out=str(tmp_path / "run"))
+    run = engine.search(request, SilentSearch())
     tuned = tune(run, silent)
     assert [candidate.name for candidate in tuned.candidates] == list(BASELINES.values())
     assert tuned.left_out == ()
+    n_confirmed = 0
     for name, candidate in zip(BASELINES, tuned.candidates, strict=True):
         found = RunDirectory.open(run.baselines_path / name)
         records = Study.open(found).records()
-        assert len(records) == 13 // 6
-        assert len({record.configuration.training["learning_rate"] for record in records}) == 2
-        assert candidate.configuration == max(records, key=_quality_then_size).configuration
-        assert found.settings()["budget"] == settings["budget"]
+        assert len({record.configuration.training["learning_rate"] for record in records}) == len(records) == 2
+        confirmed = [record for record in records if record.confirmed]
+        assert candidate.configuration == max(confirmed or records, key=_quality_then_size).configuration
+        assert found.settings()["budget"] == run.settings()["budget"]
         assert not found.adapter_path(candidate.trial).exists()
+        n_confirmed += len(confirmed)
+    assert n_confirmed == 3
+    n_new = sum(record.is_extra for record in Study.open(run).records())
+    n_train = run.settings()["examples"]["train"]  # a trial is one epoch, a confirmation six
+    assert tuned.search.examples_seen == (14 + n_new + 3 * 6) * n_train
+    assert tuned.costs.examples_seen == (14 + 3 * 6) * n_train
     by_name = {candidate.name: candidate.configuration for candidate in tuned.candidates}
     assert by_name["head only"].modules == ()
-    assert by_name["LoRA"].modules[0].layers == (0, 1, 2)
+    assert by_name["LoRA"].modules[0].layers == by_name["LoRA on all linears"].modules[0].layers == (0, 1, 2)
+    assert {"query", "attention_output", "ffn_out"} < {*by_name["LoRA on all linears"].modules[0].targets}
     assert by_name["full fine-tuning"].modules[0].method == "full_fine_tuning"
 
     assert tune(run, never) == tuned
     with pytest.raises(InvalidInputError, match="tuned with as many trials: lora has 2"):
         tune(run, never, trials=1)
 
-    folder = retrain(run, tuned.candidates, RetrainRequest(seeds=1, epochs=1), Ear())
-    sizes = {one.candidate.name: one.results[0].trainable_parameters for one in folder.read()}
-    assert sizes["head only"] == 0
-    assert sizes["full fine-tuning"] == max(sizes.values()) > 10_000
+    folder = retrain(run, tuned.candidates, RetrainRequest(seeds=1), Ear())
+    found = {one.candidate.name: one.results[0] for one in folder.read()}
+    assert found["head only"].trainable_parameters == 0
+    assert found["full fine-tuning"].trainable_parameters == max(one.trainable_parameters for one in found.values()) > 10_000
+    trained = [  # which were confirmed are not trained again
+        (found[title].seconds, record.confirmation.seconds)
+        for name, title in BASELINES.items()
+        for record in Study.open(RunDirectory.open(run.baselines_path / name)).records()
+        if record.confirmation is not None
+    ]
+    assert len(trained) == 3
+    assert all(one == other for one, other in trained)
 
 
 def test_those_that_are_named_are_tuned_with_the_part_that_each_of_all_would_get(small_run: RunDirectory) -> None:
@@ -66,7 +79,8 @@ def test_those_that_are_named_are_tuned_with_the_part_that_each_of_all_would_get
     assert [candidate.name for candidate in tuned.candidates] == ["LoRA", "head only"]
     assert {path.name for path in small_run.baselines_path.iterdir()} == {"lora", "head_only"}
     records = Study.open(RunDirectory.open(small_run.baselines_path / "lora")).records()
-    assert len(records) == max(1, SearchRequest.from_settings(small_run.asked()).trials // 6)
+    assert len(records) == max(1, SearchRequest.from_settings(small_run.asked()).trials // len(BASELINES))
+    assert tuned.costs.examples_seen == 2 * records[0].examples_seen
 
 
 @pytest.mark.parametrize(("methods", "rule"), [(["lora", "full"], "unknown baseline.*full_fine_tuning"), ([], "at least one baseline")])
