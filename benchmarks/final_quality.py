@@ -299,7 +299,7 @@ def compared(case: Case, ways: Iterable[Way]) -> list[dict[str, Any]]:
     rows = []
     for way in ways:
         best = min(way.trained, key=lambda one: (sign * one.validation, one.trainable_parameters))
-        shares = volumes(way.trained) / np.where(whole > 0, whole, np.nan)
+        shares = volumes(way.trained) / np.where(whole > 0, whole, 1.0)
         rows.append(
             {
                 "way": way.name,

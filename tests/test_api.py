@@ -163,4 +163,4 @@ def test_retrain_and_compare_from_python(backbone_folder: Path, pairs: tuple[Pat
     compared = result.baselines(trials_per_method=1, seeds=1)
     assert {one.baseline for one in compared.comparisons} > {"LoRA", "full fine-tuning", "head only"}
     assert {one.chosen for one in compared.comparisons} == {row["name"]}
-    assert len(compared.rows()) == 7
+    assert len(compared.rows()) == 8
