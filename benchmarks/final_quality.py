@@ -41,7 +41,7 @@ from autopeft.loops.data import load_data
 from autopeft.loops.planning import plan, runner_settings
 from autopeft.loops.retrain import RetrainPlan, RetrainRequest, of_trials, retrain
 from autopeft.pareto import hypervolume, non_dominated
-from autopeft.report.retrained import in_words
+from autopeft.report.retrained import cost_in_words
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, low_cost_front, spent
@@ -167,7 +167,7 @@ def stage(case: Case, name: str, work: Callable[[Case], Way]) -> Way:
         return Way(name, Costs(**found["costs"]), tuple(Trained(**one) for one in found["trained"]))
     way = work(case)
     path.write_text(json.dumps(asdict(way), indent=2) + "\n")
-    print(f"{case.folder}: {name} done, {in_words(way.costs)}", flush=True)
+    print(f"{case.folder}: {name} done, {cost_in_words(way.costs)}", flush=True)
     return way
 
 

@@ -91,7 +91,7 @@ def tune(
 def _n_low_cost(run: RunDirectory, records: Sequence[TrialRecord]) -> int:
     """Return how many whole low-cost trials the search's cost: one that was stopped at a rung counts as the part that was trained."""
     budget = Budget.from_dict(run.settings()["budget"])
-    n_train = run.settings()["examples"]["train"]
+    n_train: int = run.settings()["examples"]["train"]
     examples = budget.epochs * min(budget.train_examples or n_train, n_train)
     return math.floor((total(records).examples_seen or 0) / examples + 0.001)
 

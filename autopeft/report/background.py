@@ -1,5 +1,6 @@
 """The sections of a report about what lies behind its results: parameters, layers, costs, settings."""
 
+from autopeft.costs import total
 from autopeft.inference import CONFIDENCE
 from autopeft.objectives import Objective
 from autopeft.report.blocks import Block, Code, Drawing, Folded, text_columns
@@ -112,8 +113,8 @@ def cost(report: Report) -> list[Block]:
     ]
     retrained = [table for table in (report.retrained, *report.transferred) if table]
     if retrained:
-        spent = sum(result.seconds for table in retrained for entry in table.entries for result in entry.results)
-        rows.append(("retraining, all seeds, not part of the search", duration(spent)))
+        spent = total(result for table in retrained for entry in table.entries for result in entry.results)
+        rows.append(("retraining, all seeds, not part of the search", duration(spent.seconds)))
     table = Table("Costs", (*text_columns("what"), Column("how much")), tuple(rows))
     return [*(["A dash means that this run did not record it."] if any(row[1] == "-" for row in rows) else []), table]
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from autopeft.budget import Budget
-from autopeft.costs import Costs
+from autopeft.costs import Costs, total
 from autopeft.inference import CONFIDENCE, FEW_SEEDS, Estimate, difference, estimate, holm, welch
 from autopeft.report.formatting import count, duration, listed, one_line, percentage, score, seconds
 from autopeft.report.leaderboard import Column, Table
@@ -153,7 +153,7 @@ class RetrainedTable:
             f"Shown: mean ± standard deviation over seeds [{CONFIDENCE:.0%} interval of the mean over other seeds and test examples]",
         ]
         if self.costs:
-            lines.append(f"Cost: {'; '.join(f'{name} {in_words(one)}' for name, one in self.costs.items())}")
+            lines.append(f"Cost: {'; '.join(f'{name} {cost_in_words(one)}' for name, one in self.costs.items())}")
         if self.comparisons:
             test = f"{TEST} for {len(self.comparisons)} comparisons at {LEVEL:.2g}"
             lines.append(f"Significance: {test}. It speaks of other seeds, the interval beside it of other test examples too.")
@@ -191,13 +191,13 @@ class RetrainedTable:
             score(self.estimate(entry, "validation", metric).mean),
             count(parameters),
             percentage(parameters, self.settings["backbone_parameters"]),
-            seconds(estimate([result.seconds for result in entry.results]).mean),
-            f"{max(result.peak_bytes for result in entry.results) / 1e6:,.0f}",
+            seconds(estimate([result.seconds or 0.0 for result in entry.results]).mean),
+            f"{(total(entry.results).peak_bytes or 0) / 1e6:,.0f}",
             one_line(entry.candidate.configuration.describe()),
         )
 
 
-def in_words(costs: Costs) -> str:
+def cost_in_words(costs: Costs) -> str:
     """Say what something cost: training examples, and processor seconds, or GPU seconds if there were any."""
     time = f"{duration(costs.gpu_seconds)} of GPU time" if costs.gpu_seconds else f"{duration(costs.cpu_seconds)} of processor time"
     return f"{count(costs.examples_seen)} training examples, {time}"
@@ -271,8 +271,8 @@ def _row(entry: Retrained, metric: Metric, estimated: Callable[[Retrained, Role,
         "failed_seeds": {str(seed): reason for seed, reason in entry.errors.items()},
         "epochs_kept": [result.epoch for result in entry.results],
         **{role: {name: finite(asdict(estimated(entry, role, name))) for name in getattr(first, role)} for role in ROLES},
-        "seconds": estimate([result.seconds for result in entry.results]).mean,
-        "peak_bytes": max(result.peak_bytes for result in entry.results),
+        "seconds": estimate([result.seconds or 0.0 for result in entry.results]).mean,
+        "peak_bytes": total(entry.results).peak_bytes,
     }
 
 
