@@ -21,6 +21,7 @@ def benchmark() -> Iterator[ModuleType]:
     del sys.modules["final_quality"]
 
 
+@pytest.mark.slow
 def test_no_way_takes_more_than_the_search_and_a_stage_is_done_once(
     benchmark: ModuleType, small_request: SearchRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 import pytest
 
-import autopeft.study.study as study_module
+from autopeft.study import attributes
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError, UnknownNameError
@@ -101,7 +101,7 @@ def test_running_trials_of_a_dead_process_come_again(run: RunDirectory) -> None:
     assert resumed.take_over() == 0
 
 
-@pytest.mark.parametrize("where", [(DriverStorage, "write_begun"), (study_module, "_identity")], ids=["writing", "before"])
+@pytest.mark.parametrize("where", [(DriverStorage, "write_begun"), (attributes, "identity")], ids=["writing", "before"])
 @pytest.mark.parametrize("sampler", ["random", "tpe", "autopeft"])
 def test_a_proposal_that_was_not_written_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, where: tuple[Any, str]
