@@ -8,7 +8,6 @@ import numpy as np
 import optuna
 import pytest
 
-from autopeft.study import attributes
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError, UnknownNameError
@@ -16,6 +15,7 @@ from autopeft.objectives import PEAK_BYTES, TRAIN_SECONDS, TRAINABLE_PARAMETERS,
 from autopeft.samplers.registry import SAMPLERS
 from autopeft.space.parameter import Real
 from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
+from autopeft.study import attributes
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
 from autopeft.study.record import TrialRecord, front
