@@ -57,9 +57,9 @@ TASKS = ("demo", "trec", "mrpc", "stsb", "sst2")
 OWN_FILES = {"trec": {"text": "text", "label": "coarse_label"}}
 MOST_EXAMPLES = {"train": 6000, "validation": 1500, "test": 2000}
 QUICK: dict[str, Any] = {
-    "most": {"train": 600, "validation": 250, "test": 500},
+    "most": {"train": 300, "validation": 150, "test": 500},
     "trials": 8,
-    "budget": {"train_examples": 300, "epochs": 2, "batch_size": 16},
+    "budget": {"train_examples": 150, "epochs": 2, "batch_size": 16},
 }
 ALL_LINEARS = ("query", "key", "value", "attention_output", "ffn_in", "ffn_out")
 ROLES = ("validation", "test")
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help="of each search at low cost; 32")
     parser.add_argument("--seeds", type=int, help="searches of each task; 3")
     parser.add_argument("--out", type=Path, default=Path("runs/final_quality"))
-    parser.add_argument("--quick", action="store_true", help="one seed, eight trials, 600 training examples")
+    parser.add_argument("--quick", action="store_true", help="one seed, eight trials, 300 training examples")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     n_trials = given.trials or (QUICK["trials"] if given.quick else 32)
@@ -114,12 +114,15 @@ def main() -> None:
     for task in given.tasks:
         for seed in range(given.seeds or (1 if given.quick else 3)):
             case = prepare(given.out / task, task, seed, n_trials, quick=given.quick)
-            ways = [stage(case, name, work) for name, work in WAYS.items()]
-            for row in compared(case, ways):
-                rows.append({"task": task, "seed": seed, **row})
-                print(described(rows[-1], case.metric), flush=True)
-            if given.json:
-                given.json.write_text(json.dumps(rows, indent=2) + "\n")
+            ways: list[Way] = []
+            for name, work in WAYS.items():
+                ways.append(stage(case, name, work))
+                found = [{"task": task, "seed": seed, **row} for row in compared(case, ways)]
+                if given.json:
+                    given.json.write_text(json.dumps([*rows, *found], indent=2) + "\n")
+            for row in found:
+                print(described(row, case.metric), flush=True)
+            rows += found
     if len({row["seed"] for row in rows}) > 1:
         print(summary(rows))
 
@@ -250,7 +253,7 @@ def before(case: Case) -> Way:
     return Way("before", total([spent(study.records()), *costs]), tuple(trained))
 
 
-WAYS: dict[str, Callable[[Case], Way]] = {"search": search, "baselines": baselines, "sweep": sweep, "before": before}
+WAYS: dict[str, Callable[[Case], Way]] = {"search": search, "sweep": sweep, "before": before, "baselines": baselines}
 
 
 def searched(case: Case, name: str, request: SearchRequest) -> RunDirectory:

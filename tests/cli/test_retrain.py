@@ -96,3 +96,6 @@ def test_baselines_stand_in_the_same_table(autopeft: Autopeft, small_run: RunDir
     assert "head only" in answer.out
     assert re.search(r"Cost: search [\d,]+ training examples, .* of processor time; baselines [\d,]+ training examples", answer.out)
     assert (small_run.baselines_path / "head_only" / "run.json").is_file()
+    costs = json.loads((small_run.retrained_path / "retrained.json").read_text())["costs"]
+    n_train = small_run.settings()["examples"]["train"]
+    assert {name: one["examples_seen"] for name, one in costs.items()} == {"search": 3 * n_train, "baselines": n_train}
