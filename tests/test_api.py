@@ -1,5 +1,6 @@
 import inspect
 import json
+import pickle
 import subprocess
 import sys
 from dataclasses import fields
@@ -21,6 +22,29 @@ def test_every_public_name_resolves() -> None:
         assert getattr(autopeft, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'serach'"):
         autopeft.serach  # noqa: B018
+
+
+def test_every_public_class_can_be_pickled(tmp_path: Path) -> None:
+    from autopeft import samplers
+    from autopeft.space import MethodChoice, ModuleSlot, SearchSpace
+
+    RunDirectory.create(tmp_path / "run").write_settings({})
+    configuration = autopeft.Configuration((autopeft.PeftModule("lora", 2, (0,)),))
+    made = {
+        "Callback": autopeft.Callback(),
+        "Configuration": configuration,
+        "PeftModule": configuration.modules[0],
+        "SearchResult": autopeft.SearchResult(tmp_path / "run"),
+        "SearchSpace": SearchSpace("one", (ModuleSlot("lora", (MethodChoice("lora", (2,)),), (("query",),)),), (), n_layers=2, rule="all"),
+        "BayesianSampler": samplers.BayesianSampler(),
+        "SearchProblem": samplers.SearchProblem({}),
+    }
+    public = [getattr(module, name) for module in (autopeft, samplers) for name in module.__all__]
+    assert made.keys() == {one.__name__ for one in public if inspect.isclass(one)}
+    for name, one in made.items():
+        copy = pickle.loads(pickle.dumps(one))
+        assert type(copy) is type(one)
+        assert copy == one or name in ("Callback", "BayesianSampler", "SearchProblem")  # which have no equality
 
 
 def test_importing_the_package_is_cheap() -> None:

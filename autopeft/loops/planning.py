@@ -45,7 +45,7 @@ from autopeft.space.space import MethodChoice, Point, SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
 from autopeft.tasks import Family, TaskData, family_of
-from autopeft.tasks.checks import findings
+from autopeft.tasks.checks import findings, is_constant
 from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.batches import draw
 from autopeft.training.measurement import BackboneFacts, RunnerSettings
@@ -127,7 +127,12 @@ def prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) ->
         left_out += unused
         constraints = request.constraints(facts.backbone_parameters)
         budget = request.budget(data.task.low_cost)
-        trivial = replace(data, validation=draw(data.validation, budget.evaluation_examples)).trivial_scores()  # of what trials measure on
+        measured = draw(data.validation, budget.evaluation_examples)
+        trivial = replace(data, validation=measured).trivial_scores()  # of what trials measure on
+        if is_constant(measured) and not is_constant(data.validation):
+            note = f"warning: the {len(measured):,} validation examples that trials measure on have a single answer"
+            remedy = f"--evaluation-examples takes more of the {len(data.validation):,}"
+            data = replace(data, notes=(*data.notes, f"{note}; {remedy}"))
         counter = ParameterCounter(topology)
         problem = SpaceProblem(space, objectives, BackboneCosts(counter, facts.head_parameters), constraints, trivial, counter.resolve)
         start = start_points(request.presets, problem, topology)

@@ -28,7 +28,7 @@ def findings(data: TaskData, budget: Budget) -> list[str]:
     found += [
         f"warning: {role} has examples of a single answer, so that most metrics say nothing"
         for role, split in roles.items()
-        if _is_constant(split)
+        if is_constant(split)
     ]
     found += _repeated(roles)
     found += [
@@ -59,7 +59,8 @@ def _near_names(labels: Sequence[str]) -> list[str]:
     return [f"warning: labels that differ in case or spaces alone are different ones: {', '.join(map(repr, group))}" for group in near]
 
 
-def _is_constant(split: Split) -> bool:
+def is_constant(split: Split) -> bool:
+    """Return whether all of several examples have the same answer."""
     return len(split) > 1 and len({hashable(target) for target in split.targets}) == 1
 
 

@@ -25,6 +25,19 @@ MAX_NEW_TOKENS = 64
 """Tokens after which a text is cut off."""
 
 
+def room_to_write(model: "nn.Module") -> tuple[int | None, int]:
+    """Return how many tokens a model that continues its input may read at most, and how many it may write then.
+
+    Where its positions are counted, a prompt's among them, half of few positions are for what is read. None: any number.
+    """
+    n_positions = getattr(model.config, "max_position_embeddings", None)
+    if not isinstance(n_positions, int):
+        return None, MAX_NEW_TOKENS
+    left = n_positions - getattr(getattr(model, "autopeft_prompt", None), "length", 0)
+    n_new = max(1, min(MAX_NEW_TOKENS, left // 2))
+    return max(1, left - n_new), n_new
+
+
 def generate(model: "nn.Module", tokenizer: Any, inputs: "Sequence[dict[str, Tensor]]", *, continues: bool) -> list[str]:
     """Return what a model writes, greedily, for each batch of inputs.
 
@@ -38,11 +51,10 @@ def generate(model: "nn.Module", tokenizer: Any, inputs: "Sequence[dict[str, Ten
 
     found: list[str] = []
     maker: Any = model
+    n_new = room_to_write(model)[1] if continues else MAX_NEW_TOKENS
     with torch.inference_mode():
         for batch in inputs:
-            output = maker.generate(
-                **batch, max_new_tokens=MAX_NEW_TOKENS, do_sample=False, num_beams=1, pad_token_id=tokenizer.pad_token_id
-            )
+            output = maker.generate(**batch, max_new_tokens=n_new, do_sample=False, num_beams=1, pad_token_id=tokenizer.pad_token_id)
             new = output[:, batch["input_ids"].shape[1] :] if continues else output
             found += tokenizer.batch_decode(new, skip_special_tokens=True)
     return [text.strip() for text in found]

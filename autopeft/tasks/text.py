@@ -30,14 +30,21 @@ def tokenise(tokenizer: Any, columns: Sequence[Sequence[str]], max_length: int) 
     names = [name for name in fields if name in tokenizer.model_input_names]
     rows = [{name: list(fields[name][i]) for name in names} for i in range(len(columns[0]))]
     for row in rows:
-        if not row["input_ids"]:
-            row.update({name: [1 if name == "attention_mask" else 0] for name in names} | {"input_ids": [int(tokenizer.pad_token_id)]})
+        fill_up(tokenizer, row)
     full = [i for i, row in enumerate(rows) if len(row["input_ids"]) >= max_length]
     if not full:
         return rows, 0
     # Only of those that fill their row it isn't clear whether something is missing.
     whole = tokenizer(*([column[i] for i in full] for column in columns))["input_ids"]
     return rows, sum(len(ids) > max_length for ids in whole)
+
+
+def fill_up(tokenizer: Any, row: Row) -> bool:
+    """Put one padding token into a row of none, and return whether there was none."""
+    if row["input_ids"]:
+        return False
+    row.update({name: [1 if name == "attention_mask" else 0] for name in row} | {"input_ids": [int(tokenizer.pad_token_id)]})
+    return True
 
 
 def without_far_ends(tokenizer: Any, columns: Sequence[Sequence[str]], max_length: int) -> list[list[str]]:

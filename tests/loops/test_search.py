@@ -236,6 +236,20 @@ def test_the_trivial_score_is_of_the_examples_that_trials_measure_on(request_: S
     assert plan.problem.trivial != planning.plan(request_).problem.trivial
 
 
+def test_a_single_answer_among_the_examples_that_trials_measure_on_is_said(request_: SearchRequest, tmp_path: Path) -> None:
+    file = tmp_path / "rare.csv"
+    file.write_text("a,b,label\n" + "".join(f"the cat,likes,{'same' if row == 11 else 'different'}\n" for row in range(300)))
+
+    def said(n_examples: int | None) -> list[str]:
+        plan = planning.plan(replace(request_, validation=str(file), evaluation_examples=n_examples))
+        return [note for note in plan.data.notes if "a single answer" in note]
+
+    (note,) = said(20)
+    assert "the 20 validation examples that trials measure on have a single answer" in note
+    assert "--evaluation-examples takes more of the 300" in note
+    assert said(None) == []
+
+
 def test_presets_become_the_nearest_points_of_the_space(request_: SearchRequest) -> None:
     request = replace(request_, start=("mam", "lora"), trials=3)
     started = {name: dict(point) for name, point in planning.plan(request).start.items()}

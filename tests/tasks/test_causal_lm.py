@@ -8,10 +8,13 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch.nn import functional
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from autopeft.budget import Budget
+from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import InvalidInputError, UnsupportedError
-from autopeft.tasks import Encoded, Family, TaskData, family_of, load_files
+from autopeft.methods.compose import apply
+from autopeft.tasks import Encoded, Family, Split, Task, TaskData, family_of, load_files
 from autopeft.tasks.prompts import ANSWER, LEARNT, encode, put_together
 from tests.conftest import SHARED, WORDS
 from tests.tasks.helpers import write
@@ -230,6 +233,22 @@ def test_a_diverged_model_has_no_accuracy(choices: TaskData, plain: Any) -> None
     encoded = family.encode(plain, choices.validation, 32)
     scores = family.score([np.array([np.nan, 0.0])] * len(encoded), encoded)
     assert all(np.isnan(value) for value in scores.values())
+
+
+@pytest.mark.parametrize("prompt", [0, 5])
+def test_what_is_written_ends_where_the_positions_do(prompt: int) -> None:
+    """GPT-2 of 24 positions is given a text as long as that."""
+    tokenizer = make_tokenizer()
+    task = Task("t", "causal_lm", ("prompt",), "completion", (), "loss", ("loss", "perplexity"), Budget())
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=1, n_head=2, n_positions=24)).eval()
+    if prompt:
+        apply(model, Configuration((PeftModule("prompt_tuning", prompt),)), {"input_ids": torch.tensor([[4, 5, 6]])})
+    split = Split((["the cat " * 30, "the"],), ["cat", " cat"])
+    family = family_of(task)
+    written = family.write(model, family.encode(tokenizer, split, 24 - prompt))
+    assert len(written) == 2
+    assert len(family.answers(model, tokenizer, split, 24 - prompt, lambda *_: [])) == 2
 
 
 def test_a_slow_tokenizer_is_refused() -> None:

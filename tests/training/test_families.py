@@ -19,6 +19,7 @@ from autopeft.training.evaluate import evaluate, predict, resampled_scores
 from autopeft.training.measurement import Assignment, Outcome, RunnerSettings
 from autopeft.training.model import load_model
 from autopeft.training.runner import TrialRunner
+from tests.tasks.helpers import write
 from tests.tasks.small import write_task
 from tests.tasks.test_other_families import wav
 
@@ -78,6 +79,65 @@ def test_a_batch_scores_as_its_texts_alone(family: str, backbone_folder: Path, t
     alone = [predict(loaded.model, family_of(task).encode(loaded.processor, split.take([index]), 32))[0] for index in range(3)]
     assert np.abs(np.stack(together) - np.stack(alone)).max() < 1e-5
     assert np.ptp(np.stack(alone), axis=0).max() > 1e-2
+
+
+def test_choices_score_as_each_alone_where_the_head_reads_the_last_position(backbone_folder: Path, tmp_path: Path) -> None:
+    config = hf.XLNetConfig(vocab_size=24, pad_token_id=0, initializer_range=0.3, d_model=32, n_layer=2, n_head=4, d_inner=48)
+    torch.manual_seed(0)
+    hf.XLNetModel(config).save_pretrained(tmp_path)
+    hf.AutoTokenizer.from_pretrained(backbone_folder).save_pretrained(tmp_path)
+    some = {
+        "question": ["the cat", "old bird"],
+        "choices": [["old", "the new dog likes red"], ["sees not very quick", "red"]],
+        "answer": [0, 1],
+    }
+    file = write(tmp_path / "own.jsonl", {name: column * 6 for name, column in some.items()})
+    data = load_files(file, file, file)
+    family = family_of(data.task)
+    loaded = load_model(find_backbone(str(tmp_path)), family)
+    encoded = family.encode(loaded.processor, data.train.take([0, 1]), 32)
+    for row, (_, _, chances) in zip(encoded.rows, predict(loaded.model, encoded), strict=True):
+        with torch.no_grad():
+            alone = [loaded.model(**{name: torch.tensor([[ids]]) for name, ids in one.items()}).logits[0, 0] for one in row["choices"]]
+        assert chances == pytest.approx(torch.stack(alone).softmax(0).tolist(), abs=1e-5)
+
+
+def test_texts_without_a_token_are_trained_and_measured(kind_of_empty_texts: tuple[Path, Path]) -> None:
+    """Empty texts, and none but white space, under a tokenizer that puts nothing around them."""
+    file, model = kind_of_empty_texts
+    data = load_files(file, file, file)
+    runner = TrialRunner(RunnerSettings(find_backbone(str(model)), data.task, data.train, data.validation, threads=1))
+    outcome = runner.run(Assignment(0, CONFIGURATION, replace(BUDGET, epochs=1), 0))
+    assert outcome.measurement is not None, outcome.traceback
+    assert all(np.isfinite(value) for value in outcome.measurement.metrics.values())
+
+
+EMPTY = {
+    "classification": ("text", ["", " ", "\n"]),
+    "regression": ("text", ["", " "]),
+    "multi_label": ("text", ["", " "]),
+    "token_classification": ("tokens", [[" ", "sees", "cat"], [" ", " ", " "]]),
+    "multiple_choice": ("choices", [["", " "], ["", "cat"]]),
+    "embedding": ("query", ["", " "]),
+    "seq2seq": ("document", ["", " "]),
+    "causal_lm": ("prompt", ["", " "]),
+}
+
+
+@pytest.fixture(params=EMPTY)
+def kind_of_empty_texts(request: pytest.FixtureRequest, backbone_folder: Path, tmp_path: Path) -> tuple[Path, Path]:
+    column, empty = EMPTY[request.param]
+    file, model = write_task(request.param, tmp_path, backbone_folder)
+    tokenizer = hf.AutoTokenizer.from_pretrained(model)
+    tokenizer.backend_tokenizer.post_processor = None
+    tokenizer.save_pretrained(model)
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    for place, value in enumerate(empty * 3):
+        rows[2 * place][column] = value
+        if request.param == "multiple_choice":
+            rows[2 * place]["question"] = ""
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return file, model
 
 
 def test_hidden_states_are_kept_where_that_is_exact(runner: TrialRunner) -> None:

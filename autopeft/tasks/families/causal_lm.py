@@ -24,7 +24,7 @@ from autopeft.tasks.columns import filled_texts, is_sequence, texts
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
-from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, Written, generate
+from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, Written, generate, room_to_write
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.prompts import ANSWER, ASSISTANT, Encodable, Prompt, encode, put_together
 from autopeft.tasks.text import lengths, padded, padded_length, text_batch
@@ -275,6 +275,8 @@ class CausalLM(Family):
     def _written(self, model: "nn.Module", tokenizer: Any, prompts: Sequence[list[int]]) -> list[str]:
         """Return what a model writes after each prompt, given as token ids."""
         device = next(model.parameters()).device
+        most, _ = room_to_write(model)
+        prompts = [ids[-most:] if most else ids for ids in prompts]  # as in training, what is too long loses its beginning
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         inputs = []
         for start in range(0, len(order), BATCH):

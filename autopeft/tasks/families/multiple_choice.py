@@ -149,7 +149,8 @@ class MultipleChoice(Family):
         n_choices = max(len(row["choices"]) for row in rows)
         n_positions = padded_length(encoded, indices)
         flat = [one for row in rows for one in [*row["choices"], *row["choices"][:1] * (n_choices - len(row["choices"]))]]
-        inputs = {name: tensor.view(len(rows), n_choices, -1) for name, tensor in padded(encoded.processor, flat, n_positions).items()}
+        filled = padded(encoded.processor, flat, n_positions, encoded.processor.padding_side)  # the side that the head needs
+        inputs = {name: tensor.view(len(rows), n_choices, -1) for name, tensor in filled.items()}
         return Batch(inputs, torch.tensor([[row["answer"], len(row["choices"])] for row in rows]))
 
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":

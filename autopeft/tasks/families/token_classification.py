@@ -15,7 +15,7 @@ from autopeft.tasks.details import Detail, of_classes, of_counts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
 from autopeft.tasks.spans import OUTSIDE, is_bio, precision_recall_f1, spans
-from autopeft.tasks.text import lengths, padded_length, text_batch
+from autopeft.tasks.text import fill_up, lengths, padded_length, text_batch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -134,7 +134,8 @@ class TokenClassification(Family):
             marks = [_IGNORED] * len(words)
             for place in first:
                 marks[place] = tags[words[place]]
-            rows.append({name: fields[name][index] for name in names} | {"tags": marks})
+            row = {name: list(fields[name][index]) for name in names}
+            rows.append(row | {"tags": [_IGNORED] if fill_up(processor, row) else marks})
             references.append((tags, [words[place] for place in first]))
             n_cut += len(words) >= max_length and (not first or words[first[-1]] < len(tags) - 1)
         weights = np.array([len(places) for _, places in references], dtype=np.int64)
