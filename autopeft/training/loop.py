@@ -197,7 +197,7 @@ class Training:
         """Add some rows' part to the gradients of a step over so many terms of the loss; return their part of its mean."""
         rows = self._recipes.rows(indices)
         with in_bfloat16(self._device, self._bfloat16), self._frozen.reused(self._split, rows):
-            loss = summed_loss(self.model, self._split, rows, self._recipes, n_pass) / (n_terms * self._recipes.n_passes)
+            loss = summed_loss(self.model, self._split, rows, self._recipes, n_pass) / (max(1, n_terms) * self._recipes.n_passes)
         with self._turn.away():
             value = float(loss.detach())
             if not self._draws_backwards and math.isfinite(value):
