@@ -75,11 +75,11 @@ def _require_installed() -> None:
 
 
 def _draw(model: nn.Module, batch: Mapping[str, Tensor], folder: Path) -> None:
-    from transformers.exporters import OnnxConfig, OnnxExporter
-
+    exporters: Any = import_module("transformers.exporters")  # untyped, and resolved on use
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # torch says what it is at, on standard output
         warnings.simplefilter("ignore")
-        OnnxExporter().export(model, dict(batch), config=OnnxConfig(dynamic=True)).save_pretrained(folder)
+        exported = exporters.OnnxExporter().export(model, dict(batch), config=exporters.OnnxConfig(dynamic=True))
+        exported.save_pretrained(folder)
 
 
 @torch.no_grad()
