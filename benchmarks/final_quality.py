@@ -217,10 +217,11 @@ def sweep(case: Case) -> Way:
         storage=f"sqlite:///{case.folder / 'sweep.db'}",
         load_if_exists=True,
         direction=family_of(data.task).metrics[case.metric].direction,
-        sampler=optuna.samplers.TPESampler(seed=case.request.seed, n_startup_trials=N_DRAWN),
     )
     runner = TrialRunner(replace(runner_settings(case.request, planned.backbone, data, 1), test=data.test))
-    while sum(trial.state.is_finished() for trial in study.trials) < n_trainings:
+    while (n_done := sum(trial.state.is_finished() for trial in study.trials)) < n_trainings:
+        # Seeded anew, so that a sweep that was stopped proposes what the whole one would have.
+        study.sampler = optuna.samplers.TPESampler(seed=1000 * case.request.seed + n_done, n_startup_trials=N_DRAWN)
         trial = study.ask()
         rank = trial.suggest_int("rank", 1, LARGEST_RANK, log=True)
         rate = trial.suggest_float("learning_rate", *RATES, log=True)
