@@ -77,9 +77,17 @@ class Budget:
             raise InvalidInputError(f"a budget has no key {min(unknown)!r}", remedy=f"Known: {', '.join(sorted(known))}.")
         return cls(**data)
 
-    def describe(self) -> str:
-        """Say it in words: "1,000 training examples x 3 epochs, batch 32, at most 128 tokens, all validation examples"."""
-        train = "all training examples" if self.train_examples is None else f"{self.train_examples:,} training examples"
-        evaluation = "all" if self.evaluation_examples is None else f"{self.evaluation_examples:,}"
+    def describe(self, n_train: int | None = None, n_validation: int | None = None) -> str:
+        """Say it in words: "1,000 training examples x 3 epochs, batch 32, at most 128 tokens, all validation examples".
+
+        Args:
+            n_train: Training examples that there are, which may be fewer than the budget admits; None if that isn't known.
+            n_validation: The same of validation examples.
+        """
+        train, evaluation = _of(self.train_examples, n_train) + " training examples", _of(self.evaluation_examples, n_validation)
         batch = f"batch {self.batch_size}" if self.batch_tokens is None else f"batches of {self.batch_tokens:,} tokens"
         return f"{train} x {self.epochs} epochs, {batch}, at most {self.max_length} tokens, {evaluation} validation examples"
+
+
+def _of(most: int | None, there: int | None) -> str:
+    return "all" if most is None or (there is not None and most >= there) else f"{most:,}"

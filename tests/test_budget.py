@@ -12,6 +12,8 @@ def test_round_trip_and_words() -> None:
     budget = Budget(train_examples=2000, epochs=2, evaluation_examples=None)
     assert Budget.from_dict(budget.to_dict()) == budget
     assert budget.describe() == "2,000 training examples x 2 epochs, batch 32, at most 128 tokens, all validation examples"
+    assert budget.describe(2001).startswith("2,000 training examples")
+    assert budget.describe(1999).startswith("all training examples")
 
 
 def test_training_for_good_takes_all_data() -> None:

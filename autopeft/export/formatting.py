@@ -11,29 +11,37 @@ def metric_lines(metrics: Mapping[str, float]) -> str:
     return "\n".join(f"| {name} | {value!r} |" for name, value in metrics.items())
 
 
-def measured_on(trial: FinishedTrial) -> str:
+def _measured_on(limit: int | None, n_validation: int | None) -> str:
     """Say which examples the metrics were measured on: "on 408 examples of the validation data"."""
-    limit = trial.budget.evaluation_examples
-    try:
-        n_validation = len(trial.load_data().validation)
-    except AutopeftError:  # an adapter can be exported where its data is not
+    if n_validation is None:
         return "on all validation data" if limit is None else f"on at most {limit:,} examples of the validation data"
     if limit is None or limit >= n_validation:
         return f"on all {n_validation:,} examples of the validation data"
     return f"on {limit:,} of the {n_validation:,} examples of the validation data"
 
 
+def _sizes(trial: FinishedTrial) -> tuple[int | None, int | None]:
+    """Return how many training and validation examples there are; an adapter can be exported where its data is not."""
+    try:
+        data = trial.load_data()
+    except AutopeftError:
+        return None, None
+    return len(data.train), len(data.validation)
+
+
 def circumstances(trial: FinishedTrial) -> str:
     """Say what the metrics were measured on and how far to trust them, test metrics in a table of their own."""
-    measured = f"Measured {measured_on(trial)}, in float32."
+    n_train, n_validation = _sizes(trial)
+    measured = f"Measured {_measured_on(trial.budget.evaluation_examples, n_validation)}, in float32."
+    budget = trial.budget.describe(n_train, n_validation)
     if not trial.test_metrics:
         how = "at a search's low budget" if trial.record.low_cost is None else "at the full budget, and the validation data chose the epoch"
         return (
-            f"{measured} The trial was trained {how}: {trial.budget.describe()}. The validation data also chose this "
+            f"{measured} The trial was trained {how}: {budget}. The validation data also chose this "
             "trial among others, so expect a little less on new data."
         )
     return (
-        f"{measured} It was retrained: {trial.budget.describe()}. The validation data chose the epoch, and the best of several "
+        f"{measured} It was retrained: {budget}. The validation data chose the epoch, and the best of several "
         f"seeds. On test data, which chose nothing:\n\n| test metric | value |\n|---|---|\n{metric_lines(trial.test_metrics)}"
     )
 

@@ -32,12 +32,13 @@ class RunHeader:
             InvalidInputError: The budget is not one.
         """
         budget = settings.get("budget")
-        measured = [(settings.get("examples") or {}).get("validation"), (budget or {}).get("evaluation_examples")]
+        examples = settings.get("examples") or {}
+        measured = [examples.get("validation"), (budget or {}).get("evaluation_examples")]
         return cls(
             name=str(settings.get("name") or fallback_name),
             task=_name(settings.get("task")),
             model=_name(settings.get("model")),
-            budget=Budget.from_dict(budget).describe() if budget else "",
+            budget=Budget.from_dict(budget).describe(examples.get("train"), examples.get("validation")) if budget else "",
             head_parameters=settings.get("head_parameters"),
             backbone_parameters=settings.get("backbone_parameters"),
             n_validation=min((n for n in measured if n is not None), default=None) if measured[0] is not None else None,

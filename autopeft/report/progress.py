@@ -161,7 +161,7 @@ class ConsoleProgress:
             self._line(f"         {constraint.objective.name} up to {constraint.upper:,.10g} {constraint.objective.unit}")
         for name, point in plan.start.items():
             self._line(f"start    {name}: {plan.space.configuration(point).describe()}")
-        self._line(f"trial    {plan.budget.describe()}, {facts.precision} on {facts.device}")
+        self._line(f"trial    {plan.budget.describe(len(data.train), len(data.validation))}, {facts.precision} on {facts.device}")
         if facts.pack > 1:
             self._line(f"         {facts.pack} at once in a worker where memory allows, over one copy of the model (--pack)")
         elif plan.request.pack != AUTO and plan.request.unpacked_for:

@@ -146,10 +146,11 @@ class RetrainedTable:
         """Return the lines that stand above the tables."""
         examples, settings = self.settings["examples"], self.settings
         sizes = ", ".join(f"{examples[role]:,} {role}" for role in ("train", "validation", "test"))
+        budget = Budget.from_dict(settings["budget"]).describe(examples["train"], examples["validation"])
         lines = [
             f"Task {one_line(settings['task'])} ({sizes} examples), model {one_line(settings['model']['name'])}",
             *(f"  {one_line(note)}" for note in settings["data_notes"]),
-            f"Budget: {Budget.from_dict(settings['budget']).describe()}; of its epochs the best on validation data is kept",
+            f"Budget: {budget}; of its epochs the best on validation data is kept",
             f"Shown: mean ± standard deviation over seeds [{CONFIDENCE:.0%} interval of the mean over other seeds and test examples]",
         ]
         if self.costs:

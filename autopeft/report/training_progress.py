@@ -32,7 +32,7 @@ class RetrainProgress:
         for note in plan.data.notes:
             self.line(f"         {note}")
         self.line(f"model    {plan.backbone.name} in {plan.backbone.path}")
-        self.line(f"budget   {plan.budget.describe()}; the best epoch is kept")
+        self.line(f"budget   {plan.budget.describe(len(plan.data.train), len(plan.data.validation))}; the best epoch is kept")
         self.line(f"into     {plan.folder.path} ({n_total} trainings, {n_done} done)")
         self._output.status("waiting for the first training")
 
@@ -72,8 +72,9 @@ class TuningProgress:
     def started(self, plan: SearchPlan, run: RunDirectory, n_done: int) -> None:
         """Print what is tuned."""
         self._metric = plan.data.task.metric
+        budget = plan.budget.describe(len(plan.data.train), len(plan.data.validation))
         confirmed = f", {plan.n_confirmations} of them at the full budget too" if plan.n_confirmations else ""
-        self._line(f"tuning {self._name}: {plan.request.trials} trials{confirmed}, {n_done} done; {plan.budget.describe()}")
+        self._line(f"tuning {self._name}: {plan.request.trials} trials{confirmed}, {n_done} done; {budget}")
 
     def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
         """Print the trial's line."""
