@@ -14,6 +14,7 @@ from autopeft.methods.checkpoint import load
 from autopeft.paths import StrPath
 from autopeft.plugins import import_plugin
 from autopeft.tasks import Split, Task, family_of
+from autopeft.tasks.in_memory import Examples, is_table, to_rows
 from autopeft.tasks.reading import read_table
 from autopeft.tasks.table import Table
 from autopeft.training.backbone import BackboneSource, find_backbone
@@ -36,20 +37,26 @@ class Predictor:
         self.model, self.processor, self.task, self.max_length = model.eval(), processor, task, max_length
         self._family = family_of(task)
 
-    def predict(self, examples: Sequence[str] | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def predict(self, examples: Examples | Sequence[object]) -> list[dict[str, Any]]:
         """Return an answer per example: "prediction", and the "probabilities" of what could have been where there are few such things.
 
         Args:
-            examples: By input column, the cells of each; where the task reads one column, its cells alone will do.
+            examples: A list with the cells of each by input column, or a DataFrame, or a `datasets.Dataset`. Where the task reads one
+                column, a list of its cells alone will do.
 
         Raises:
-            InvalidInputError: A column is missing, or a cell is none that the task can use.
+            InvalidInputError: They are none of these, a column is missing, or a cell is none that the task can use.
         """
+        if isinstance(examples, str | bytes | Mapping) or not hasattr(examples, "__len__"):
+            rule = "examples must be a list, a DataFrame or a datasets.Dataset"
+            remedy = "Put a single example into a list; a file's rows are answered by predict_file."
+            raise InvalidInputError(rule, value=type(examples).__name__, remedy=remedy)
         if not len(examples):
             return []
         columns = self.task.input_columns
-        rows = [one if isinstance(one, Mapping) else {columns[0]: one} for one in examples]
-        if len(columns) > 1 and not all(isinstance(one, Mapping) for one in examples):
+        listed = to_rows(examples, "the examples") if is_table(examples) else list(examples)
+        rows = [one if isinstance(one, Mapping) else {columns[0]: one} for one in listed]
+        if len(columns) > 1 and not all(isinstance(one, Mapping) for one in listed):
             example = "{" + ", ".join(f"{name!r}: ..." for name in columns) + "}"
             raise InvalidInputError(f"the task reads {len(columns)} columns, so an example must name them", remedy=f"Give {example}.")
         cells: dict[str, Sequence[object]] = {name: [row.get(name) for row in rows] for name in columns if any(name in row for row in rows)}

@@ -17,7 +17,7 @@ from autopeft.pareto import hypervolume, non_dominated
 from autopeft.report.growth import BEYOND
 from autopeft.report.header import RunHeader
 from autopeft.study.directory import RunDirectory
-from autopeft.study.record import TrialRecord, best, front
+from autopeft.study.record import TrialRecord, best, front, spent
 from autopeft.study.study import Study
 
 
@@ -102,5 +102,5 @@ def _row(run: _Run, volume: float, n_joint: int) -> dict[str, Any]:
         "on_front": len(run.front),
         "on_front_of_all": n_joint,
         "hypervolume": volume,
-        "seconds": sum(record.seconds or 0.0 for record in run.records),
+        "seconds": spent(run.records).seconds or 0.0,
     }

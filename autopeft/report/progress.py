@@ -41,12 +41,15 @@ class ConsoleProgress:
         self._run: RunDirectory | None = None
         self._began = time.monotonic()
         self._n_before = 0
+        self._confirming = 0.0
+        """How many trials' cost all confirmations have."""
         self._deadline = math.inf
 
     def started(self, plan: SearchPlan, run: RunDirectory, n_done: int) -> None:
         """Print every setting that decides what a trial costs, and where it all goes."""
         self._run, self._metric, self._n_before = run, plan.data.task.metric, n_done
         self._began = time.monotonic()
+        self._confirming = plan.n_confirmations * cost_ratio(plan.budget, len(plan.data.train))
         if plan.request.time_limit:
             self._deadline = self._began + 60 * plan.request.time_limit
         self._print_plan(plan)
@@ -106,7 +109,7 @@ class ConsoleProgress:
     def _left(self, n_done: int, n_trials: int) -> str:
         """Say how long the rest takes if it goes on like this, and when it will be done."""
         now = time.monotonic()
-        seconds = (now - self._began) / max(1, n_done - self._n_before) * (n_trials - n_done)
+        seconds = (now - self._began) / max(1, n_done - self._n_before) * (n_trials - n_done + self._confirming)
         stops = max(0.0, self._deadline - now)
         end = datetime.now() + timedelta(seconds=min(seconds, stops))
         if stops < seconds:

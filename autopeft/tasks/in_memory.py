@@ -52,6 +52,18 @@ def is_path(examples: object) -> bool:
     return isinstance(examples, str | os.PathLike)
 
 
+def is_table(examples: object) -> bool:
+    """Return whether examples are a DataFrame or a `datasets.Dataset`."""
+    pandas, datasets = sys.modules.get("pandas"), sys.modules.get("datasets")
+    is_frame = pandas is not None and isinstance(examples, pandas.DataFrame)
+    return is_frame or (datasets is not None and isinstance(examples, datasets.Dataset))
+
+
+def to_rows(examples: object, role: Role) -> list[Row]:
+    """Return examples in memory row by row, their cells as JSON has them, or bytes; see `to_file`, also for what it raises."""
+    return [{name: _cell(value, role, number, name) for name, value in row.items()} for number, row in enumerate(_rows(examples, role), 1)]
+
+
 def to_file(examples: object, role: Role) -> tuple[str, bytes]:
     """Return a file with examples, by its name and content: JSON Lines, or Parquet where cells hold bytes, as those of images do.
 
@@ -65,7 +77,7 @@ def to_file(examples: object, role: Role) -> tuple[str, bytes]:
     Raises:
         InvalidInputError: They are of another type, there are none, or a cell holds what no file can; names the row, counted from 1.
     """
-    rows = [{name: _cell(value, role, number, name) for name, value in row.items()} for number, row in enumerate(_rows(examples, role), 1)]
+    rows = to_rows(examples, role)
     if not rows or not any(rows):
         raise InvalidInputError(f"{role} must hold an example", value=f"{len(rows)} rows", remedy="Hand over one row per example.")
     if any(_holds_bytes(cell) for row in rows for cell in row.values()):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 from typer.testing import CliRunner
 
@@ -36,6 +37,7 @@ def test_predictions_have_the_accuracy_that_was_measured(result: autopeft.Search
     answers = result.predictor("best").predict([{"a": row["a"], "b": row["b"]} for row in rows])
     right = [answer["prediction"] == row["label"] for answer, row in zip(answers, rows, strict=True)]
     assert sum(right) / len(rows) == pytest.approx(result.best().metrics["accuracy"])
+    assert result.predictor("best").predict(pandas.DataFrame(rows)) == answers
     for answer in answers:
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert max(answer["probabilities"], key=answer["probabilities"].get) == answer["prediction"]
@@ -84,6 +86,11 @@ def test_what_is_given_wrongly_is_named(result: autopeft.SearchResult) -> None:
         predictor.predict([{"a": "one"}])
     with pytest.raises(InvalidInputError, match="number 2: the text column 'b' must hold text"):
         predictor.predict([{"a": "one", "b": "two"}, {"a": "one"}])
+    for wrong in ("one text", {"a": "one", "b": "two"}, None):
+        with pytest.raises(
+            InvalidInputError, match=r"must be a list, a DataFrame or a datasets\.Dataset .*Put a single"
+        ):
+            predictor.predict(wrong)  # type: ignore[arg-type]
 
 
 def call(*arguments: object) -> Any:

@@ -31,7 +31,7 @@ def add(folder: RetrainedFolder, name: str, kind: Kind, size: int, test: list[fl
     for seed, value in enumerate(test):
         metrics = {"accuracy": validation, "loss": 0.5 - seed / 10}
         result = SeedResult(
-            seed, 4.0, metrics, {"accuracy": value, "loss": 0.6}, 10 * size, 10, 60.0 + seed, 50.0, 10**9 + seed, 99, 1.0, 0.0
+            seed, 4.0, metrics, {"accuracy": value, "loss": 0.6}, 10 * size, 10, seconds=60.0 + seed, peak_bytes=10**9 + seed
         )
         folder.write_result(candidate.id, result, {"curve.jsonl": b"", "adapter/adapter.json": b"{}"})
     return candidate

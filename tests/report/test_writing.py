@@ -103,7 +103,7 @@ def retrain(run: RunDirectory, *entries: tuple[str, str, float]) -> None:
         folder.prepare(settings, [candidate])
         for seed in range(3):
             test = {"accuracy": mean + seed / 100}
-            folder.write_result(candidate.id, SeedResult(seed, 1.0, test, test, 10 * size, 770, 9.0, 8.0, 10, 90, 5.0, 0.0), {})
+            folder.write_result(candidate.id, SeedResult(seed, 1.0, test, test, 10 * size, 770, seconds=9.0, peak_bytes=10), {})
 
 
 @pytest.fixture
