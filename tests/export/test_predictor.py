@@ -87,9 +87,7 @@ def test_what_is_given_wrongly_is_named(result: autopeft.SearchResult) -> None:
     with pytest.raises(InvalidInputError, match="number 2: the text column 'b' must hold text"):
         predictor.predict([{"a": "one", "b": "two"}, {"a": "one"}])
     for wrong in ("one text", {"a": "one", "b": "two"}, None):
-        with pytest.raises(
-            InvalidInputError, match=r"must be a list, a DataFrame or a datasets\.Dataset .*Put a single"
-        ):
+        with pytest.raises(InvalidInputError, match=r"must be a list, a DataFrame or a datasets\.Dataset .*Put a single"):
             predictor.predict(wrong)  # type: ignore[arg-type]
 
 
