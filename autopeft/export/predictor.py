@@ -1,6 +1,6 @@
 """A trained model that answers new examples: out of a run, or out of an export."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from autopeft.methods.checkpoint import load
 from autopeft.paths import StrPath
 from autopeft.plugins import import_plugin
 from autopeft.tasks import Split, Task, family_of
-from autopeft.tasks.in_memory import Examples, is_table, to_rows
+from autopeft.tasks.in_memory import DataFrame, Dataset, is_table, to_rows
 from autopeft.tasks.reading import read_table
 from autopeft.tasks.table import Table
 from autopeft.training.backbone import BackboneSource, find_backbone
@@ -37,7 +37,7 @@ class Predictor:
         self.model, self.processor, self.task, self.max_length = model.eval(), processor, task, max_length
         self._family = family_of(task)
 
-    def predict(self, examples: Examples | Sequence[object]) -> list[dict[str, Any]]:
+    def predict(self, examples: Iterable[object] | DataFrame | Dataset) -> list[dict[str, Any]]:
         """Return an answer per example: "prediction", and the "probabilities" of what could have been where there are few such things.
 
         Args:
@@ -47,14 +47,10 @@ class Predictor:
         Raises:
             InvalidInputError: They are none of these, a column is missing, or a cell is none that the task can use.
         """
-        if isinstance(examples, str | bytes | Mapping) or not hasattr(examples, "__len__"):
-            rule = "examples must be a list, a DataFrame or a datasets.Dataset"
-            remedy = "Put a single example into a list; a file's rows are answered by predict_file."
-            raise InvalidInputError(rule, value=type(examples).__name__, remedy=remedy)
-        if not len(examples):
+        listed = _listed(examples)
+        if not listed:
             return []
         columns = self.task.input_columns
-        listed = to_rows(examples, "the examples") if is_table(examples) else list(examples)
         rows = [one if isinstance(one, Mapping) else {columns[0]: one} for one in listed]
         if len(columns) > 1 and not all(isinstance(one, Mapping) for one in listed):
             example = "{" + ", ".join(f"{name!r}: ..." for name in columns) + "}"
@@ -71,6 +67,16 @@ class Predictor:
         """Return a file's rows and an answer to each; see `read_table` for what can be read."""
         table = read_table(path)
         return table, self.predict_table(table)
+
+
+def _listed(examples: object) -> list[Any]:
+    if is_table(examples):
+        return list(to_rows(examples, "the examples"))
+    if isinstance(examples, Iterable) and not isinstance(examples, str | bytes | Mapping):
+        return list(examples)
+    rule = "examples must be a list, a DataFrame or a datasets.Dataset"
+    remedy = "Put a single example into a list; a file's rows are answered by predict_file."
+    raise InvalidInputError(rule, value=type(examples).__name__, remedy=remedy)
 
 
 def predictor_of(trial: FinishedTrial) -> Predictor:
