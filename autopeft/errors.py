@@ -10,6 +10,8 @@ from difflib import get_close_matches
 _NEAR = 0.75
 """Share of equal letters: one letter wrong in four."""
 _MIN_PART = 3
+_MAX_SHOWN = 300
+"""Characters of a value that a message shows: a document, or a number of thousands of digits, would hide the rest."""
 
 
 class AutopeftError(Exception):
@@ -28,13 +30,21 @@ class AutopeftError(Exception):
         self.rule, self.value, self.remedy = rule, value, remedy
 
     def __str__(self) -> str:
-        got = "" if self.value is ... else f" (got {self.value!r})"
+        got = "" if self.value is ... else f" (got {_shown(self.value)})"
         stop = "" if not got and self.rule.endswith((".", "?")) else "."
         return f"{self.rule}{got}{stop} {self.remedy}".rstrip()
 
     def __reduce__(self) -> tuple[object, ...]:
         # The default calls the constructor with positional arguments, and these are keyword-only: errors must cross processes.
         return _rebuild, (type(self), self.__dict__)
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        return "a number too long to write"
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 50]}... of {len(text):,} characters"
 
 
 def _rebuild(cls: type[AutopeftError], state: dict[str, object]) -> AutopeftError:

@@ -144,12 +144,16 @@ class SearchRequest:
         for name in ("train", "validation", "test", "model", "data_dir", "space", "out"):
             if isinstance(path := getattr(self, name), PathLike):
                 object.__setattr__(self, name, fspath(path))
+        for name in ("objectives", "start", "track"):
+            if isinstance(given := getattr(self, name), str) and "," in given:
+                parts = [part.strip() for part in given.split(",")]
+                raise InvalidInputError(f"several values of {name} must be a list", value=given, remedy=f"Give {parts!r}.")
         for name in ("text", "splits", "objectives", "start", "plugins", "warm_start", "track"):
-            given = getattr(self, name)
-            object.__setattr__(self, name, _several(given))
+            object.__setattr__(self, name, _several(getattr(self, name)))
         if self.start == (NONE,):
             object.__setattr__(self, "start", ())
-        object.__setattr__(self, "rungs", _several(self.rungs))
+        if not isinstance(self.rungs, str):
+            object.__setattr__(self, "rungs", _several(self.rungs))
         require_types(self)
         SuccessiveHalving(self.rungs, self.reduction)
         for name in ("plugins", "warm_start"):
@@ -359,7 +363,10 @@ def require_types(request: Any) -> None:
             adapter.validate_python(value, strict=True)
         except ValidationError:
             shown = value if isinstance(value, str | int | float | tuple | None) else type(value).__name__
-            raise InvalidInputError(f"the setting {name} must be {hint}", value=shown) from None
+            given = value if isinstance(value, tuple) else (value,)
+            number = next((one for one in given if isinstance(one, int) and not isinstance(one, bool) and "text" in hint), None)
+            remedy = "" if number is None else f"Give {number} as text: {str(number)!r}."
+            raise InvalidInputError(f"the setting {name} must be {hint}", value=shown, remedy=remedy) from None
 
 
 @cache

@@ -174,7 +174,7 @@ def accept(values: dict[str, Any]) -> None:
 
     known = set(inspect.signature(SearchRequest).parameters)
     given = {key: value for key, value in values.items() if key in known and value is not None}
-    for key in ("text", "objectives", "start"):
+    for key in ("text", "objectives", "start", "track"):
         given[key] = tuple(given[key].split(",")) if key in given else ()
     given["rungs"] = () if given["rungs"] == "none" else tuple(map(float, given["rungs"].split(",")))
     if "task" in given or "train" in given:

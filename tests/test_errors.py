@@ -13,8 +13,10 @@ from autopeft.errors import AutopeftError, InvalidInputError, UnavailableError, 
         (InvalidInputError("no value here", value=None), "no value here (got None)."),
         (UnavailableError("the hub is away", remedy="Use a folder."), "the hub is away. Use a folder."),
         (InvalidInputError("what comes from below ends already."), "what comes from below ends already."),
+        (InvalidInputError("no such label", value=10**400), f"no such label (got 1{'0' * 249}... of 401 characters)."),
+        (InvalidInputError("no such label", value=10**5000), "no such label (got a number too long to write)."),
     ],
-    ids=["rule", "value", "none is a value", "remedy", "no second full stop"],
+    ids=["rule", "value", "none is a value", "remedy", "no second full stop", "long", "too long for Python"],
 )
 def test_text_states_rule_value_and_remedy(error: AutopeftError, text: str) -> None:
     assert str(error) == text

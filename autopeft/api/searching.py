@@ -116,7 +116,7 @@ def search(
         pack: Trials at once in a worker, over one copy of the model: a number, or "auto": on a GPU as many as fit, else one.
         sampler: What proposes configurations; see `autopeft list samplers`.
         seed: Seeds proposals and trials.
-        out: The run's folder; None: runs/<task>.
+        out: The run's folder; None: runs/<task>, where that is taken runs/<task>-2, and so on.
         time_limit: Minutes after which no new trial starts.
         trial_timeout: Seconds after which a worker gives a trial up.
         max_failed: Share of the trials that may fail.

@@ -40,11 +40,11 @@ def plan(trial: FinishedTrial) -> ExportPlan:
     trained = load_trained(trial)
     family = str(trained.model.config.model_type)  # type: ignore[union-attr]
     if family not in PLACES:
-        raise UnsupportedError(f"the adapters form is written for {', '.join(PLACES)}", value=family, remedy="Use --to script.")
+        raise UnsupportedError(f"the adapters form is written for {', '.join(PLACES)}", value=family)
     kept, lost = split_off(trial.configuration, family)
     if not kept:
         words = trial.configuration.describe()
-        raise UnsupportedError(f"the adapters form can express nothing of trial {trial.record.number}: {words}", remedy="Use --to script.")
+        raise UnsupportedError(f"the adapters form can express nothing of trial {trial.record.number}: {words}")
     return ExportPlan(lambda folder: _write(trial, kept, lost, trained, family, folder), tuple(lost))
 
 

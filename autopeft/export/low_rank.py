@@ -66,7 +66,7 @@ def split_off(configuration: Configuration, expressed: Collection[str] = COMMON_
     if not sound:
         names = sorted({name for each in wrong.values() for name in each})
         why = f" (its option {', '.join(names)})" if names else ""
-        raise UnsupportedError(f"the trial has no LoRA that could be expressed: {configuration.describe()}{why}", remedy="Use --to script.")
+        raise UnsupportedError(f"the trial has no LoRA that could be expressed: {configuration.describe()}{why}")
     most = Counter(_common_options(module) for module in sound for _ in module.layers or ()).most_common(1)[0][0]
     kept = [module for module in sound if _common_options(module) == most]
     lost = []

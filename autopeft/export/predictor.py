@@ -1,6 +1,6 @@
 """A trained model that answers new examples: out of a run, or out of an export."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,9 @@ class Predictor:
         if len(columns) > 1 and not all(isinstance(one, Mapping) for one in listed):
             example = "{" + ", ".join(f"{name!r}: ..." for name in columns) + "}"
             raise InvalidInputError(f"the task reads {len(columns)} columns, so an example must name them", remedy=f"Give {example}.")
-        cells: dict[str, Sequence[object]] = {name: [row.get(name) for row in rows] for name in columns if any(name in row for row in rows)}
-        return self.predict_table(Table("the examples", cells, range(1, len(rows) + 1), "number"))
+        names = dict.fromkeys(name for row in rows for name in row)
+        cells = {str(name): [row.get(name) for row in rows] for name in names}
+        return self.predict_table(Table("the list of examples", cells, range(1, len(rows) + 1), "number"))
 
     def predict_table(self, table: Table) -> list[dict[str, Any]]:
         """Return an answer per row of a table; other columns than the task's own are not looked at."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.export.description import write_description
 from autopeft.export.finished_trial import FinishedTrial, read_retrained, read_trial
+from autopeft.export.holding import holding_targets, model_type
 from autopeft.export.plan import ExportPlan
 from autopeft.export.registry import get_target
 from autopeft.study.directory import RunDirectory
@@ -55,11 +56,16 @@ def export_trial(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InvalidInputError("the output folder is in use", value=str(out), remedy="Give another --out, or remove it.")
     trial = read_retrained(run, number) if retrained else read_trial(run, number)
-    plan = planner(trial) if onto is None else planner(trial, onto)
+    held = " or ".join(f"--to {one}" for one in holding_targets(trial.configuration, model_type(run.settings())) if one != target)
+    try:
+        plan = planner(trial) if onto is None else planner(trial, onto)
+    except UnsupportedError as error:
+        error.remedy = error.remedy or f"Use {held}."
+        raise
     if plan.lost and not lossy:
         raise UnsupportedError(
             f"the {target} form can't express all of trial {number}; it would lose: {'; '.join(plan.lost)}",
-            remedy="Export it with --to script, which keeps everything, or go on with --lossy.",
+            remedy=f"To keep everything, use {held}; or go on with --lossy.",
         )
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

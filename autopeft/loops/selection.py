@@ -31,6 +31,11 @@ def pick(wish: str, records: Sequence[TrialRecord], objectives: Sequence[Objecti
         raise UnknownNameError("choice of a trial", wish, ("best", "knee", f"{_BOUND}=0.5%"))
     if name == _BOUND:
         upper = parse_amount(_BOUND, amount, backbone_parameters)
+        complete = [record for record in records if record.state == "complete" and not record.exceeds]
+        sizes = [record.trainable_parameters for record in complete if record.trainable_parameters is not None]
+        if sizes and min(sizes) > upper:
+            rule = f"no trial has at most {upper:,.0f} trainable parameters: the smallest complete one has {min(sizes):,}"
+            raise InvalidInputError(rule, value=wish, remedy="Raise the bound, or search with --max-params.")
         records = [record for record in records if record.trainable_parameters is not None and record.trainable_parameters <= upper]
     found = front(records, objectives)
     if not found:

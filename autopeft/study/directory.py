@@ -56,9 +56,11 @@ class RunDirectory:
         """Check that a new run may be written to a folder.
 
         Raises:
-            InvalidInputError: The folder exists and is not empty; what a run left that died before it began counts as empty.
+            InvalidInputError: It is a file, or a folder that is not empty; what a run left that died before it began counts as empty.
         """
-        if path.exists() and (not path.is_dir() or any(entry.name not in _BEFORE_A_RUN for entry in path.iterdir())):
+        if path.exists() and not path.is_dir():
+            raise InvalidInputError("the output folder is a file", value=str(path), remedy="Give another --out.")
+        if path.exists() and any(entry.name not in _BEFORE_A_RUN for entry in path.iterdir()):
             remedy = f"Give another --out, or go on with that run: {command('search', '--resume', path)}"
             raise InvalidInputError("the output folder is in use", value=str(path), remedy=remedy)
 

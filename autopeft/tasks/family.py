@@ -296,6 +296,8 @@ class Family(ABC):
         Raises:
             InvalidInputError: As in `read`.
         """
+        for name in self.task.input_columns:
+            table.column(name)  # here, since an error names the columns that there are, and below there is one more
         ids = {label: index for index, label in enumerate(self.task.labels)}
         return self.read(replace(table, columns={**table.columns, self.task.target_column: self.placeholders(table)}), ids)
 

@@ -157,7 +157,7 @@ def _cell(value: Any, role: Role, number: int, name: str) -> Any:
     raise InvalidInputError(
         f"{role}, row {number}: the column {name!r} must hold text, numbers, bytes, or lists and dictionaries of these",
         value=type(value).__name__,
-        remedy="Convert it, such as an image to the bytes of its file, or leave the column out.",
+        remedy="Convert it, such as pandas' own types to text with .astype(str) or an image to its file's bytes, or leave the column out.",
     )
 
 

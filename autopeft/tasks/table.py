@@ -35,7 +35,9 @@ class Table:
             InvalidInputError: There is no such column.
         """
         if name not in self.columns:
-            near = near_names(name, self.columns)
+            near, parts = near_names(name, self.columns), [part.strip() for part in name.split(",")]
             hint = f"Did you mean {near[0]!r}? " if near else ""
+            if set(parts) <= set(self.columns):
+                hint = f"Several columns are a list: text={parts!r}. "
             raise InvalidInputError(f"{self.source} has no column", value=name, remedy=f"{hint}It has: {', '.join(self.columns)}.")
         return self.columns[name]

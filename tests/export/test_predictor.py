@@ -82,8 +82,8 @@ def test_what_is_given_wrongly_is_named(result: autopeft.SearchResult) -> None:
     assert predictor.predict([]) == []
     with pytest.raises(InvalidInputError, match="reads 2 columns, so an example must name them"):
         predictor.predict(["one text"])
-    with pytest.raises(InvalidInputError, match=r"the examples has no column .got 'b'"):
-        predictor.predict([{"a": "one"}])
+    with pytest.raises(InvalidInputError, match=r"the list of examples has no column .got 'b'.*It has: a, foo, 1\.$"):
+        predictor.predict([{"a": "one", "foo": 1}, {1: "x"}])
     with pytest.raises(InvalidInputError, match="number 2: the text column 'b' must hold text"):
         predictor.predict([{"a": "one", "b": "two"}, {"a": "one"}])
     for wrong in ("one text", {"a": "one", "b": "two"}, None):

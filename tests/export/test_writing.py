@@ -1,7 +1,7 @@
 import json
 import os
 import stat
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from peft import PeftConfig
@@ -158,6 +158,14 @@ def test_what_would_be_lost_is_refused_and_with_lossy_written_down(run, monkeypa
     out = export_trial(run, 0, "script", lossy=True)
     assert (out / "half").read_text() == "x"
     assert (out / "LOST.md").read_text().endswith("\n- the first half\n- the label\n")
+
+
+def test_a_refusal_names_what_holds_the_trial(run, monkeypatch):
+    trial = read_trial(run, 0)
+    biases = replace(trial, record=replace(trial.record, configuration=Configuration((PeftModule("bitfit", 1, (0,)),))))
+    monkeypatch.setattr("autopeft.export.writing.read_trial", lambda run, number: biases)
+    with pytest.raises(UnsupportedError, match=r"has no LoRA that could be expressed.* Use --to merged or --to script\.$"):
+        export_trial(run, 0, "peft")
 
 
 def test_a_faithful_export_has_no_list_of_losses(run):

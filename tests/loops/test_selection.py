@@ -36,8 +36,10 @@ def test_an_unknown_wish_is_refused(wish: str) -> None:
 
 
 def test_nothing_may_be_small_enough() -> None:
-    with pytest.raises(InvalidInputError, match="no complete trial that can be chosen"):
+    with pytest.raises(InvalidInputError, match="at most 99 trainable parameters: the smallest complete one has 100 "):
         pick("max-params=99", RECORDS[1:], OBJECTIVES, 10_000)
+    with pytest.raises(InvalidInputError, match="no complete trial that can be chosen"):
+        pick("max-params=99", RECORDS[5:], OBJECTIVES, 10_000)
 
 
 def test_only_complete_trials_have_numbers() -> None:

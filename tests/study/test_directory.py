@@ -18,7 +18,7 @@ def test_a_new_run_needs_a_free_folder(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="output folder is in use"):
         RunDirectory.create(tmp_path / "empty")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InvalidInputError, match="output folder is in use"):
+    with pytest.raises(InvalidInputError, match=r"output folder is a file .*Give another --out\.$"):
         RunDirectory.create(tmp_path / "file")
     with pytest.raises(InvalidInputError, match="can't be made"):
         RunDirectory.create(tmp_path / "file" / "below")

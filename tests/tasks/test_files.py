@@ -224,6 +224,8 @@ def test_a_missing_column_gets_the_nearest_one(tmp_path: Path, text: Any, label:
     (tmp_path / "t.csv").write_text(GOOD)
     with pytest.raises(InvalidInputError, match=rf"has no column .*Did you mean '{near}'\? It has: text, label"):
         load_files(tmp_path / "t.csv", text=text, label=label)
+    with pytest.raises(InvalidInputError, match=r"Several columns are a list: text=\['text', 'label'\]\. It has: text, label"):
+        load_files(tmp_path / "t.csv", text="text, label", label="label")
 
 
 def test_a_fraction_is_no_class(tmp_path: Path) -> None:

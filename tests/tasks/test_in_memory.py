@@ -84,6 +84,7 @@ def test_bytes_go_into_parquet(tmp_path: Path) -> None:
         ([{"text": "a"}, "b"], "train, row 2: must be a dictionary"),
         ([{"text": "a"}, {1: "b"}], "train, row 2: must be a dictionary"),
         ([{"text": "a"}, {"text": {"b"}}], r"train, row 2: the column 'text' must hold text.*\(got 'set'\)"),
+        (pd.DataFrame({"text": pd.cut([1, 5], 2)}), r"'text' must hold text.*\(got 'Interval'\).*\.astype\(str\)"),
         ([{"text": "a\ud800"}], "train, row 1: text must be Unicode"),
         ([{"image": b"a"}, {"image": 3}], "cells of the column 'image' must be of one type"),
         (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "train must name every column once"),
