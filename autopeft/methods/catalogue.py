@@ -268,7 +268,7 @@ METHODS = (
         options=(
             Option("embedding", 8, "width of the layers' embeddings", (4, 8)),
             Option("rank", 2, "rank of the weights that are made", (1, 2)),
-            Option("activation", "relu", _ACTIVATION.summary),
+            _ACTIVATION,
         ),
     ),
     Method(

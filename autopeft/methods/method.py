@@ -183,6 +183,6 @@ def _checked(method: str, option: Option, value: Scalar) -> Scalar:
         value = float(value)
     if type(value) is not wanted:
         raise InvalidInputError(f"the option {option.name} of {method} must be of type {wanted.__name__}", value=value)
-    if wanted is str and value not in option.choices:
+    if wanted is str and option.choices and value not in option.choices:
         raise InvalidInputError(f"the option {option.name} of {method} must be one of {', '.join(map(str, option.choices))}", value=value)
     return value

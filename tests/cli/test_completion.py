@@ -16,7 +16,7 @@ from autopeft.cli.main import app
         ("search", "sampler", "t", ["tpe"]),
         ("check", "task", "de", ["demo"]),
         ("check", "kind", "causal", ["causal_lm"]),
-        ("suggest", "space", "lo", ["lora"]),
+        ("suggest", "space", "lo", ["lora", "low-data"]),
         ("export", "to", "m", ["merged"]),
         ("export", "pick", "m", ["max-params="]),
         ("retrain", "pick", "k", ["knee"]),

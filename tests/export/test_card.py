@@ -69,7 +69,7 @@ def test_the_card_says_what_was_measured_on_what(export):
     text = (folder / "README.md").read_text()
     assert f"| accuracy | {trial.record.metrics['accuracy']!r} |" in text
     assert "Measured on all 12 examples of the validation data" in text
-    assert trial.budget.describe() in text
+    assert trial.budget.describe(n_validation=12) in text
     assert LORA.to_json() in text
     assert trial.backbone.path in text
 
