@@ -43,7 +43,7 @@ def saved_bytes(runner: TrialRunner, mode: str, monkeypatch: pytest.MonkeyPatch)
     """Return a trial's curve, and the most bytes that a step kept for its backward pass."""
     most = 0
 
-    def counted(self: loop.Training, indices: list[int], n_terms: int) -> float:
+    def counted(self: loop.Training, indices: list[int], n_terms: int, n_pass: int) -> float:
         nonlocal most
         kept = 0
 
@@ -53,7 +53,7 @@ def saved_bytes(runner: TrialRunner, mode: str, monkeypatch: pytest.MonkeyPatch)
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            value = add(self, indices, n_terms)
+            value = add(self, indices, n_terms, n_pass)
         most = max(most, kept)
         return value
 
@@ -82,11 +82,11 @@ def test_where_memory_runs_out_layers_are_computed_twice_before_steps_are_taken_
         pytest.skip("once is enough")
     add = loop.Training._add_gradients
 
-    def crowded(self: loop.Training, indices: list[int], n_terms: int) -> float:
+    def crowded(self: loop.Training, indices: list[int], n_terms: int, n_pass: int) -> float:
         twice = any("_checkpointed" in repr(vars(module).get("forward")) for module in self.model.modules())
         if len(indices) > (4 if twice else 0):
             raise torch.OutOfMemoryError("no room")
-        return add(self, indices, n_terms)
+        return add(self, indices, n_terms, n_pass)
 
     monkeypatch.setattr(loop.Training, "_add_gradients", crowded)
     outcome = runner.run(ASSIGNMENT)
