@@ -31,7 +31,8 @@ pytestmark = [
 
 
 class CardRunner:
-    """Says where it ran. The device fails on trial 13; on the card "broken" no process can use it; trials from 50 on take a while."""
+    """Says where it ran. The device fails on trial 13; on the card "broken" no process can use it; trials from 50 on take a while, and
+    those from 60 on longer than a node needs to die."""
 
     def __init__(self, device: str) -> None:
         import ray
@@ -50,7 +51,7 @@ class CardRunner:
         assert self.environment["CUDA_VISIBLE_DEVICES"] == ",".join(self.assigned)
         if assignment.trial == 13:
             return Outcome(assignment, error="CUDA error: device-side assert triggered", device_failed=True, environment=self.environment)
-        time.sleep(0.3 if assignment.trial >= 50 else 0.0)
+        time.sleep(3.0 if assignment.trial >= 60 else 0.3 if assignment.trial >= 50 else 0.0)
         return Outcome(assignment, BRIEFLY, environment=self.environment)
 
 
@@ -117,7 +118,7 @@ def test_three_nodes_of_which_one_joins_late_one_dies_and_one_has_no_card(monkey
             assert sorted(processes_by_card(both).values()) == [2, 2, 2]
             assert executor.capacity == 6
             for trial in range(6):
-                executor.submit(assignment(50 + trial))
+                executor.submit(assignment(60 + trial))
             cluster.remove_node(dying, allow_graceful=False)
             again, n_lost = [], 0
             while len(again) < 6:
