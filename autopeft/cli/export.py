@@ -66,5 +66,5 @@ def export(
 
     directory = RunDirectory.open(run)
     number = choose(directory, wish=pick)[0].number if trial is None else trial
-    tell = partial(typer.echo, err=True)
-    typer.echo(export_trial(directory, number, to or "merged", out, lossy=lossy, retrained=retrained, onto=onto, tell=tell))
+    notify = partial(typer.echo, err=True)
+    typer.echo(export_trial(directory, number, to or "merged", out, lossy=lossy, retrained=retrained, onto=onto, notify=notify))

@@ -26,7 +26,7 @@ def export_trial(
     lossy: bool = False,
     retrained: bool = False,
     onto: str | None = None,
-    tell: Callable[[str], object] = lambda note: None,
+    notify: Callable[[str], object] = lambda note: None,
 ) -> Path:
     """Write a trial in a target's form.
 
@@ -38,7 +38,7 @@ def export_trial(
         lossy: Go on where the target can't express all of the trial; `LOST.md` in the folder then lists what is not in it.
         retrained: Take what `autopeft retrain` trained, the best seed, and not what the search did.
         onto: Of a quantised backbone, which weights to merge into, "dequantised" or "original"; for the target "merged" alone.
-        tell: Hears what whoever uses the folder should know; the folder's README.md says it too.
+        notify: Hears what whoever uses the folder should know; the folder's README.md says it too.
 
     Returns:
         The folder.
@@ -80,7 +80,7 @@ def export_trial(
             out.rmdir()
         partial.rename(out)
         for note in written.notes:
-            tell(note)
+            notify(note)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return out

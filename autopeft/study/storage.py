@@ -73,7 +73,7 @@ class DriverStorage(BaseStorage):
             del self._popped[trial_id]
 
     def forget_begun(self) -> None:
-        """Write nothing of the trials that began since the last `write_begun`: to the database they have not, and go back to its queue."""
+        """Leave the trials that began since the last `write_begun` unwritten: in the database they never began, or wait in the queue."""
         self._new.clear()
         self._popped.clear()
 

@@ -77,7 +77,7 @@ def test_folders_of_a_task_are_kept_with_their_full_paths(run, tmp_path, monkeyp
 
 def test_exports_go_into_the_run(run):
     notes = []
-    out = export_trial(run, 0, "peft", tell=notes.append)
+    out = export_trial(run, 0, "peft", notify=notes.append)
     assert out == run.exports_path / "0000-peft"
     assert "vLLM can't serve this adapter: it brings whole modules (bert.pooler, classifier)" in notes[0]
     card = (out / "README.md").read_text()

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from autopeft.budget import Budget
-from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import filled_texts, is_sequence, texts
+from autopeft.tasks.conversations import CONVERSATIONS, conversation_of, messages_of
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
@@ -40,10 +40,6 @@ MAX_CHOICES = 20
 _UNKNOWN = "?"
 """Stands for a completion that isn't known."""
 _IGNORED = -100
-_CONVERSATIONS = ("messages", "conversations")
-_TURN_KEYS = (("role", "content"), ("from", "value"))
-"""Who speaks and what: as OpenAI's chat format has it, and as ShareGPT's."""
-_SHAREGPT_ROLES = {"human": "user", "gpt": ASSISTANT, "chatgpt": ASSISTANT}
 _PAIRS = (
     (("prompt",), "completion"),
     (("instruction", "input"), "output"),
@@ -79,7 +75,7 @@ class CausalLM(Family):
             if given.target is None and len(given.inputs) == 1:  # the text itself is to be learnt, or a conversation
                 return Columns(given.inputs, _own(given.inputs[0]))
             return Columns(given.inputs, given.target) if given.inputs and given.target else None
-        for name in _CONVERSATIONS:
+        for name in CONVERSATIONS:
             if name in table.columns:
                 return Columns((name,), _own(name))
         for inputs, target in _PAIRS:
@@ -91,7 +87,7 @@ class CausalLM(Family):
     def claims(cls, table: "Table", columns: Columns) -> bool:
         """Only columns of usual names say that a text is to be continued."""
         if columns.target == _own(columns.inputs[0]):
-            return columns.inputs[0] in _CONVERSATIONS or set(table.columns) == {"text"}
+            return columns.inputs[0] in CONVERSATIONS or set(table.columns) == {"text"}
         return (columns.inputs, columns.target) in _PAIRS
 
     @classmethod
@@ -124,12 +120,12 @@ class CausalLM(Family):
         if task.target_column == _own(first):
             cells = table.column(first)
             if any(map(is_sequence, cells)):
-                conversations = [_conversation(table, first, row) for row in range(len(table))]
+                conversations = [conversation_of(table, first, row) for row in range(len(table))]
                 return Split(([turns[:-1] for turns in conversations],), [turns[-1]["content"] for turns in conversations])
             return Split(([""] * len(table),), filled_texts(table, first))
         completions = filled_texts(table, task.target_column)
         if not more and any(map(is_sequence, table.column(first))):
-            return Split(([_turns(table, first, row) for row in range(len(table))],), completions)
+            return Split(([messages_of(table, first, row) for row in range(len(table))],), completions)
         columns = [_optional_texts(table, column) if place else texts(table, column) for place, column in enumerate(task.input_columns)]
         return Split(tuple(columns), completions)
 
@@ -414,41 +410,6 @@ def _optional_texts(table: "Table", column: str) -> list[str]:
     return (
         texts(table, column) if all(isinstance(cell, str) for cell in cells) else [cell if isinstance(cell, str) else "" for cell in cells]
     )
-
-
-def _turns(table: "Table", column: str, row: int) -> list[dict[str, str]]:
-    """Return a cell's messages.
-
-    Raises:
-        InvalidInputError: It holds something else.
-    """
-    cell: Any = table.column(column)[row]
-    rule = f'{table.where(row)}: the column {column!r} must hold a list of messages such as {{"role": "user", "content": "..."}}'
-    if not is_sequence(cell) or not cell:
-        raise InvalidInputError(rule, value=cell)
-    return [_turn(turn, rule) for turn in cell]
-
-
-def _turn(turn: Any, rule: str) -> dict[str, str]:
-    """Return a message as chat templates take it, whichever of the two forms it has.
-
-    Raises:
-        InvalidInputError: It has neither.
-    """
-    for who, what in _TURN_KEYS:
-        if isinstance(turn, Mapping) and all(isinstance(turn.get(key), str) for key in (who, what)):
-            return {"role": _SHAREGPT_ROLES.get(turn[who], turn[who]), "content": turn[what]}
-    raise InvalidInputError(rule, value=turn)
-
-
-def _conversation(table: "Table", column: str, row: int) -> list[dict[str, str]]:
-    """Return a cell's messages, the last of which must be an answer."""
-    turns = _turns(table, column, row)
-    if turns[-1]["role"] != ASSISTANT or not turns[-1]["content"].strip():
-        raise InvalidInputError(
-            f"{table.where(row)}: a conversation must end with an answer of the {ASSISTANT}", value=turns[-1], remedy="Cut it there."
-        )
-    return turns
 
 
 def _first_token(tokenizer: Any) -> int:

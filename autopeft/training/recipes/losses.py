@@ -24,7 +24,7 @@ class _OverClasses(Recipe):
 class LabelSmoothing(_OverClasses):
     """Spreads eps = `value` of each target over all classes: (1 - eps) (-log p_y) - eps/k sum_j log p_j.
 
-    Szegedy et al., 2015, arXiv 1512.00567, section 7. Classes that an example doesn't have, such as a shorter list's choices, get nothing.
+    Szegedy et al., 2015, arXiv 1512.00567. Classes that an example doesn't have, such as a shorter list's choices, get nothing.
     """
 
     def loss(self, loss: Tensor, outputs: Any, batch: Batch, family: Family) -> Tensor:
@@ -39,8 +39,8 @@ class LabelSmoothing(_OverClasses):
 class RDrop(_OverClasses):
     """Has two passes of an example with other dropout, p and q, agree: half of CE(p) + CE(q) + alpha/2 (KL(p|q) + KL(q|p)).
 
-    alpha = `value`; that is half of the loss of Liang et al., 2021, arXiv 2106.14448, equation 3, so that it stays in its unit. As in
-    their code both passes are one, of a batch that holds each row twice.
+    alpha = `value`; that is half of the loss of Liang et al., 2021, arXiv 2106.14448, so that it stays in its unit. Both passes are one, of
+    a batch that holds each row twice.
     """
 
     n_copies = 2

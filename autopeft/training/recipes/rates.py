@@ -22,7 +22,7 @@ class LayerRateDecay(Recipe):
     """Trains each layer slower than the one above it: eta_l = eta value^(L - 1 - l).
 
     L is the number of layers, l a layer from 0 on; what stands above the layers learns at eta, and what stands below at eta value^L (Howard
-    and Ruder, 2018, arXiv 1801.06146, section 3.2; the names in Clark et al., 2020, arXiv 2003.10555).
+    and Ruder, 2018, arXiv 1801.06146; the names in Clark et al., 2020, arXiv 2003.10555).
     """
 
     def rate_factor(self, name: str) -> float:

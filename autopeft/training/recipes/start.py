@@ -14,8 +14,9 @@ from autopeft.training.recipes.recipe import Recipe
 
 
 class L2Start(Recipe):
-    """Adds alpha/2 sum ||w - w^0||^2 to the loss, alpha = `value`, over the modules' parameters (L2-SP: Li et al., 2018, arXiv 1802.01483,
-    equation 4); the head, which has no start, is left to weight decay.
+    """Adds alpha/2 sum ||w - w^0||^2 to the loss, alpha = `value`, over the modules' parameters; the head has no start, and stays out.
+
+    L2-SP: Li et al., 2018, arXiv 1802.01483.
     """
 
     def start(self, n_steps: int, trainable: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
@@ -34,7 +35,7 @@ class Mixout(Recipe):
     """Puts a pretrained number in the place of each trained one with the probability p = `value`, in every step.
 
     With M_ij in {0, 1} of mean p, the forward pass sees w' = (M w^0 + (1 - M) w - p w^0) / (1 - p), whose expectation is w; so the gradient
-    at w is (1 - M) / (1 - p) times that at w' (Lee et al., 2019, arXiv 1909.11299, equation 5). As in the paper's code this is done to the
+    at w is (1 - M) / (1 - p) times that at w' (Lee et al., 2019, arXiv 1909.11299). It is done to the
     matrices of the layers.
     """
 
@@ -68,7 +69,7 @@ class Mixout(Recipe):
 
 
 class ReinitLayers(Recipe):
-    """Draws the top `value` layers anew, by the model's own initialisation (Zhang et al., 2020, arXiv 2006.05987, section 4.1)."""
+    """Draws the top `value` layers anew, by the model's own initialisation (Zhang et al., 2020, arXiv 2006.05987)."""
 
     def prepare(self, seed: int) -> None:
         """Draw them."""
