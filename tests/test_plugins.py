@@ -11,7 +11,8 @@ from autopeft.methods import registry
 from autopeft.plugins import import_plugin
 from autopeft.request import SearchRequest
 from autopeft.study.study import Study
-from tests.loops.test_search import Log, request_  # noqa: F401 - the fixture
+from tests.loops.conftest import request_  # noqa: F401 - the fixture
+from tests.loops.searches import Log
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "own_method.py"
 

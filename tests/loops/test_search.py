@@ -1,72 +1,26 @@
 import asyncio
 import json
-import sqlite3
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import closing
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
+from autopeft.errors import AutopeftError
 from autopeft.executors.base import Executor
 from autopeft.loops import planning, pool
 from autopeft.loops import search as engine
 from autopeft.loops.pool import MAX_RETRIES
 from autopeft.loops.workers import start_executor
-from autopeft.methods.method import Method
-from autopeft.methods.registry import get_method
-from autopeft.request import CHANGEABLE, SearchRequest
+from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
-from autopeft.study.record import TrialRecord, front
+from autopeft.study.record import front
 from autopeft.study.study import Study
 from autopeft.training import runner
-from autopeft.training.batches import draw
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
-
-
-class Log:
-    """Remembers what a search told it, and can stop it after so many trials."""
-
-    def __init__(self, stop_after: int | None = None) -> None:
-        self.records: list[TrialRecord] = []
-        self.n_done_at_start = -1
-        self._stop_after = stop_after
-
-    def started(self, plan: planning.SearchPlan, run: RunDirectory, n_done: int) -> None:
-        self.n_done_at_start = n_done
-
-    def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
-        self.records.append(record)
-        if len(self.records) == self._stop_after:
-            raise KeyboardInterrupt
-
-
-@pytest.fixture
-def request_(backbone_folder: Path, pairs: tuple[Path, Path], tmp_path: Path) -> SearchRequest:
-    return SearchRequest(
-        train=str(pairs[0]),
-        validation=str(pairs[1]),
-        text=("a", "b"),
-        label="label",
-        model=str(backbone_folder),
-        trials=6,
-        workers=0,
-        epochs=1,
-        batch_size=16,
-        max_length=24,
-        confirm=0,
-        out=str(tmp_path / "run"),
-    )
-
-
-def records(run: RunDirectory) -> list[TrialRecord]:
-    """Return what is deterministic of a run's trials."""
-    return [replace(record, seconds=None, train_seconds=None, peak_bytes=None, cpu_seconds=None) for record in Study.open(run).records()]
+from tests.loops.searches import Log, records
 
 
 def test_a_search_leaves_a_whole_run(request_: SearchRequest) -> None:
@@ -85,32 +39,6 @@ def test_a_search_leaves_a_whole_run(request_: SearchRequest) -> None:
         assert json.loads((folder / "configuration.json").read_text()) == record.configuration.to_dict()
         assert len((folder / "curve.jsonl").read_text().splitlines()) == 1
         assert (run.adapter_path(record.number) / "adapter.safetensors").is_file()
-
-
-@pytest.mark.parametrize(("sampler", "trials", "rungs"), [("tpe", 6, ()), ("autopeft", 18, ()), ("autopeft", 20, (0.4,))])
-def test_stopped_and_resumed_is_the_same_as_never_stopped(
-    request_: SearchRequest, tmp_path: Path, sampler: str, trials: int, rungs: tuple[float, ...]
-) -> None:
-    request_ = replace(request_, sampler=sampler, trials=trials, rungs=rungs, reduction=2.0)
-    whole = engine.search(replace(request_, out=str(tmp_path / "whole")), Log())
-    with pytest.raises(KeyboardInterrupt):
-        engine.search(request_, Log(stop_after=2))
-    log = Log()
-    resumed = engine.resume(Path(str(request_.out)), log)
-    assert log.n_done_at_start == 2
-    assert records(resumed) == records(whole)
-
-
-@pytest.mark.parametrize("later", [None, "modules: []\ntraining: {learning_rate: 0.5}\n"], ids=["gone", "changed"])
-def test_a_run_goes_on_in_the_space_that_it_began_in(request_: SearchRequest, tmp_path: Path, later: str | None) -> None:
-    file = tmp_path / "space.yaml"
-    file.write_text("modules:\n  - {method: lora, size: [0, 1, 2]}\ntraining: {learning_rate: {low: 1.0e-4, high: 1.0e-2, log: true}}\n")
-    request_ = replace(request_, sampler="random", trials=3, space=str(file), start=())
-    whole = engine.search(replace(request_, out=str(tmp_path / "whole")), Log())
-    with pytest.raises(KeyboardInterrupt):
-        engine.search(request_, Log(stop_after=1))
-    file.write_text(later) if later else file.unlink()
-    assert records(engine.resume(Path(str(request_.out)), Log())) == records(whole)
 
 
 def test_rungs_let_only_the_best_go_on(request_: SearchRequest, tmp_path: Path) -> None:
@@ -139,56 +67,6 @@ def test_rungs_let_only_the_best_go_on(request_: SearchRequest, tmp_path: Path) 
     assert records(engine.resume(Path(str(request_.out)), Log())) == records(whole)
 
 
-def test_a_trial_that_ran_goes_on_from_its_last_rung(request_: SearchRequest) -> None:
-    request_ = replace(request_, trials=3, epochs=2, sampler="random", rungs=(0.5,), reduction=3.0)
-    with pytest.raises(KeyboardInterrupt):
-        engine.search(request_, Log(stop_after=3))
-    run = RunDirectory.open(Path(str(request_.out)))
-    plan = planning.plan(request_)
-    study = Study.create(run, plan.problem, "random", 0)
-    study.go_on(1)  # and the process dies
-    assert [record.state for record in study.records()] == ["paused", "running", "paused"]
-    engine.resume(run.path, Log())
-    assert [record.number for record in records(run)] == [0, 1, 2]
-    assert sorted(record.state for record in records(run)) == ["complete", "stopped", "stopped"]
-
-
-@pytest.mark.parametrize("begun", [1, 2])
-def test_a_resumed_run_ends_with_the_total_that_was_asked_for(request_: SearchRequest, begun: int) -> None:
-    """Trials that were running when it stopped count to the total, and those beyond it come later."""
-    run = engine.search(replace(request_, trials=1 + begun), Log())
-    _make_running(run, range(1, 1 + begun))
-    log = Log()
-    engine.resume(run.path, log, {"trials": 2})
-    assert (log.n_done_at_start, [record.number for record in log.records]) == (1, [1])
-    assert [record.state for record in Study.open(run).records()] == ["complete"] * 2
-    later = Log()
-    engine.resume(run.path, later, {"trials": 4})
-    assert later.n_done_at_start == 2
-    assert [record.state for record in Study.open(run).records()] == ["complete"] * 4
-
-
-def _make_running(run: RunDirectory, numbers: Iterable[int]) -> None:
-    """Leave trials as a process leaves them that dies while they run."""
-    with closing(sqlite3.connect(run.storage_path)) as database, database:
-        for number in numbers:
-            database.execute("UPDATE trials SET state = 'RUNNING', datetime_complete = NULL WHERE number = ?", (number,))
-            database.execute("DELETE FROM trial_values WHERE trial_id IN (SELECT trial_id FROM trials WHERE number = ?)", (number,))
-
-
-def test_where_a_resumed_run_runs_may_change_and_nothing_else(request_: SearchRequest) -> None:
-    run = engine.search(replace(request_, trials=1, time_limit=60, max_failed=0.2), Log())
-    changes = {"trials": 2, "workers": 0, "address": "local", "time_limit": 5.0, "max_failed": 0.5, "cache_bytes": "10M", "offline": True}
-    engine.resume(run.path, Log(), changes)
-    asked = run.asked()
-    assert {name: asked[name] for name in changes} == {name: {"value": value, "source": "flag"} for name, value in changes.items()}
-    with pytest.raises(InvalidInputError, match=r"only --trials, .*--workers.* can change \(got '--batch-size'\)"):
-        engine.resume(run.path, Log(), {"batch_size": 8})
-    with pytest.raises(InvalidInputError, match="--workers must be a whole number"):
-        engine.resume(run.path, Log(), {"workers": -1})
-    assert set(CHANGEABLE) <= {field.name for field in fields(SearchRequest)}
-
-
 @pytest.mark.parametrize("trials", [1, 2])
 def test_of_too_few_trials_to_choose_from_the_best_goes_on(request_: SearchRequest, trials: int) -> None:
     objectives = ("accuracy", "trainable_parameters", "latency_seconds")
@@ -197,13 +75,6 @@ def test_of_too_few_trials_to_choose_from_the_best_goes_on(request_: SearchReque
     assert sorted(record.state for record in records(run)) == ["complete", "stopped"][:trials]
     lines = [json.loads(line, parse_constant=pytest.fail) for line in (run.path / "trials.jsonl").read_text().splitlines()]
     assert {rung["values"]["latency_seconds"] for line in lines for rung in line["rungs"]} == {None}  # it is measured in the end
-
-
-def test_a_resumed_run_can_have_more_trials(request_: SearchRequest) -> None:
-    run = engine.search(replace(request_, trials=2), Log())
-    engine.resume(run.path, Log(), {"trials": 3})
-    assert len(records(run)) == 3
-    assert run.settings()["settings"]["trials"] == {"value": 3, "source": "flag"}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
@@ -220,71 +91,6 @@ def test_workers_train_the_same_trials(request_: SearchRequest, tmp_path: Path, 
     assert [record.configuration for record in records(workers)] == [record.configuration for record in records(inline)]
     for one, other in zip(records(workers), records(inline), strict=True):
         assert one.metrics == pytest.approx(other.metrics, abs=1e-4)
-
-
-def test_a_plan_trains_nothing(request_: SearchRequest) -> None:
-    plan = planning.plan(request_)
-    assert plan.facts.topology.n_layers == 3
-    assert plan.space.n_layers == 3
-    assert not Path(str(request_.out)).exists()
-
-
-def test_the_trivial_score_is_of_the_examples_that_trials_measure_on(request_: SearchRequest) -> None:
-    plan = planning.plan(replace(request_, evaluation_examples=7))
-    measured = draw(plan.data.validation, 7).targets
-    assert plan.problem.trivial == {0: pytest.approx(np.bincount(measured).max() / 7)}
-    assert plan.problem.trivial != planning.plan(request_).problem.trivial
-
-
-def test_a_single_answer_among_the_examples_that_trials_measure_on_is_said(request_: SearchRequest, tmp_path: Path) -> None:
-    file = tmp_path / "rare.csv"
-    file.write_text("a,b,label\n" + "".join(f"the cat,likes,{'same' if row == 11 else 'different'}\n" for row in range(300)))
-
-    def said(n_examples: int | None) -> list[str]:
-        plan = planning.plan(replace(request_, validation=str(file), evaluation_examples=n_examples))
-        return [note for note in plan.data.notes if "a single answer" in note]
-
-    (note,) = said(20)
-    assert "the 20 validation examples that trials measure on have a single answer" in note
-    assert "--evaluation-examples takes more of the 300" in note
-    assert said(None) == []
-
-
-def test_presets_become_the_nearest_points_of_the_space(request_: SearchRequest) -> None:
-    request = replace(request_, start=("mam", "lora"), trials=3)
-    started = {name: dict(point) for name, point in planning.plan(request).start.items()}
-    run = engine.search(request, Log())
-    mam, lora, _ = (record.configuration for record in records(run))
-    assert {(module.method, module.size, module.layers) for module in mam.modules} == {
-        ("prefix", 32, (0, 1, 2)),  # 30 in the preset
-        ("parallel_adapter", 128, (0, 1, 2)),  # 512, and 128 is the largest that the space has
-    }
-    assert [(module.method, module.size, module.targets) for module in lora.modules] == [("lora", 8, ("query", "value"))]
-    assert lora.training == {"learning_rate": pytest.approx(1e-3)}
-    assert list(started) == ["mam", "lora"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"space": "lora", "start": ("mam",)},
-            r"start with mam: the space lora has no place for parallel_adapter.*can start with: lora\.",
-        ),
-        (
-            {"start": ("mam",), "max_params": "2k"},
-            r"start with mam: it comes to .*prefix 32.*more than allowed.*can start with: autopeft",
-        ),
-        ({"max_params": 10}, r"no configuration of the space default keeps its trainable parameters to 10: the smallest possible has 64 "),
-        ({"max_adapter_bytes": "200"}, r"keeps its adapter bytes to 200: the smallest possible has 4,744 bytes"),
-        ({"max_memory": "lots"}, r"--max-memory must be a number above 0"),
-        ({"max_train_seconds": 0.0}, r"--max-train-seconds must be a number above 0"),
-        ({"objectives": ("accuracy",)}, "2 to 4 different objectives"),
-    ],
-)
-def test_what_no_search_can_meet_is_said_at_once(request_: SearchRequest, changes: dict[str, object], message: str) -> None:
-    with pytest.raises(InvalidInputError, match=message):
-        planning.plan(replace(request_, **changes))  # type: ignore[arg-type]
 
 
 def test_four_objectives_and_bounds(request_: SearchRequest) -> None:
@@ -462,64 +268,3 @@ def test_when_too_many_trials_fail_the_search_says_how_many_and_why(request_: Se
         engine.search(hopeless, Log())
     run = engine.search(replace(hopeless, out=str(tmp_path / "tolerant"), max_failed=1.0), Log())
     assert [record.state for record in records(run)] == ["failed", "failed"]
-
-
-def test_methods_that_the_model_can_t_take_are_left_out_with_the_reason(request_: SearchRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    def get(name: str) -> Method:
-        reason = "it is too small" if name in refused else ""
-        return replace(get_method(name), unsupported=lambda topology: reason)
-
-    monkeypatch.setattr(planning, "get_method", get)
-    refused = {"prefix"}
-    run = engine.search(request_, Log())
-    assert run.settings()["left_out"] == ["prefix is left out: it is too small"]
-    assert not any(module.method == "prefix" for record in records(run) for module in record.configuration.modules)
-    refused = {"prefix", "lora", "serial_adapter", "parallel_adapter", "bitfit", "norm_tuning"}
-    with pytest.raises(UnsupportedError, match="can take no method of the space default; bitfit is left out: it is too small"):
-        engine.search(replace(request_, out=None), Log())
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"train": None}, "needs a task, own files or a data set"),
-        ({"task": "mrpc"}, "both are given: --task and --train"),
-        ({"text": ("a", "b"), "label": None, "kind": "clasification"}, "kind of task"),
-        ({"trials": 0}, "--trials must be a whole number of 1 or more"),
-        ({"workers": -1}, "--workers must be a whole number of 0 or more"),
-        ({"time_limit": 0.0}, "--time-limit must be more than 0"),
-        ({"epochs": 0}, "budget's epochs"),
-        ({"rungs": (0.5, 0.2)}, "rungs must be rising shares"),
-        ({"reduction": 1.0}, "reduction must be more than 1"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_impossible_requests(request_: SearchRequest, changes: dict[str, object], message: str) -> None:
-    with pytest.raises(InvalidInputError, match=message):
-        replace(request_, **changes)  # type: ignore[arg-type]
-
-
-def test_unknown_names(request_: SearchRequest) -> None:
-    with pytest.raises(UnknownNameError, match="sampler"):
-        replace(request_, sampler="tep")
-    with pytest.raises(UnknownNameError, match="preset"):
-        replace(request_, start=("mamm",))
-    with pytest.raises(UnknownNameError, match="objective"):
-        planning.plan(replace(request_, objectives=("accuracy", "parameters")))
-    with pytest.raises(UnknownNameError, match="kind of task"):
-        replace(request_, kind="ranking")
-
-
-def test_settings_round_trip(request_: SearchRequest) -> None:
-    settings = json.loads(json.dumps(request_.to_settings({})))
-    assert SearchRequest.from_settings(settings) == request_
-    with pytest.raises(InvalidInputError, match="doesn't know"):
-        SearchRequest.from_settings({"colour": {"value": 1}})
-
-
-def test_the_space_of_every_method_gives_buildable_configurations(request_: SearchRequest) -> None:
-    plan = planning.plan(replace(request_, space="all"))
-    assert plan.left_out == ()
-    run = engine.search(replace(request_, space="all", sampler="random", trials=20), Log())
-    assert {record.state for record in records(run)} == {"complete"}
-    assert len({module.method for record in records(run) for module in record.configuration.modules}) > 12
