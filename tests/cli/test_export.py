@@ -69,7 +69,7 @@ def test_a_trial_can_be_picked_by_a_wish(run, pick):
 
 
 def test_a_wish_that_nothing_meets_is_refused(run):
-    with pytest.raises(InvalidInputError, match="no complete trial that can be chosen"):
+    with pytest.raises(InvalidInputError, match="at most 63 trainable parameters: the smallest complete one has 64"):
         call(run, "--pick", "max-params=63", "--to", "script")
     with pytest.raises(UnknownNameError, match="unknown choice of a trial"):
         call(run, "--pick", "bset", "--to", "script")

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     BertConfig,
@@ -67,7 +68,9 @@ def model_folder(tmp_path_factory):
             words.pre_tokenizer = pre_tokenizers.Whitespace()
             special = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]", "eos_token": "[SEP]"}
             tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, model_input_names=["input_ids", "attention_mask"], **special)
-            make_model(family).save_pretrained(folder)
+            with torch.random.fork_rng():  # the same weights whatever ran before
+                torch.manual_seed(0)
+                make_model(family).save_pretrained(folder)
             tokenizer.save_pretrained(folder)
             description = json.loads((folder / "tokenizer_config.json").read_text())
             # The name that transformers 4 knows too.

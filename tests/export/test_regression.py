@@ -40,9 +40,9 @@ def in_unit(score_file):
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_what_is_learnt_does_not_depend_on_the_unit(train_trial, score_file, in_unit, unit):
-    _, wanted = train_trial(LORA, "roberta", file=score_file)
-    trial, found = train_trial(LORA, "roberta", file=in_unit(*UNITS[unit]))
-    assert abs(wanted.metrics["spearman"]) > 0.1  # it has learnt something
+    _, wanted = train_trial(LORA, "gpt2", file=score_file)
+    trial, found = train_trial(LORA, "gpt2", file=in_unit(*UNITS[unit]))
+    assert wanted.metrics["spearman"] > 0.5  # it has learnt something
     assert found.metrics["spearman"] == pytest.approx(wanted.metrics["spearman"], abs=0.02)
     scale = UNITS[unit][1]
     assert found.metrics["loss"] == pytest.approx(wanted.metrics["loss"] * scale**2, rel=0.02)
