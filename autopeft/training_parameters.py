@@ -197,6 +197,22 @@ _ALL = (
         paper="Iyyer et al., 2015 (ACL P15-1162); random deletion of Wei and Zou, 2019, arXiv 1901.11196",
     ),
     TrainingParameter(
+        "word_swap",
+        "swaps of two tokens of a text in each pass, as a share of its tokens",
+        0.0,
+        (0.0, 0.05, 0.1, 0.2),
+        high=1.0,
+        paper="random swap of Wei and Zou, 2019, arXiv 1901.11196",
+    ),
+    TrainingParameter(
+        "mixup",
+        "examples mixed with others of their batch: the alpha of Beta(alpha, alpha), from which the shares are drawn",
+        0.0,
+        (0.0, 0.1, 0.4, 1.0),
+        high=100.0,
+        paper="Zhang et al., 2017, arXiv 1710.09412; in embeddings: Guo et al., 2019, arXiv 1905.08941",
+    ),
+    TrainingParameter(
         "batch_factor",
         "examples in a step, times the budget's: as many examples in all, in fewer or more steps",
         1.0,

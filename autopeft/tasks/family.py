@@ -88,6 +88,8 @@ class Family(ABC):
     """Whether a head is drawn anew and trained with every configuration; else the pretrained output layer is used as it is."""
     has_class_logits: ClassVar[bool] = False
     """Whether its loss is the cross-entropy of classes, whose logits `class_logits` returns."""
+    one_target_a_row: ClassVar[bool] = False
+    """Whether each row has one target, the first dimension of `Batch.targets`, and the loss is a sum over rows."""
     continues_answers: ClassVar[bool] = False
     """Whether inputs hold the answers, of which `answer_positions` says where, for the model to continue them."""
     evaluation_positions: ClassVar[int | None] = None

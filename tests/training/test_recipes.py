@@ -260,6 +260,53 @@ def test_hidden_tokens_are_answers_or_words() -> None:
         assert all(torch.equal(one[one != 9], ids[one != 9]) for one in gone)
 
 
+def test_swapped_tokens_stay_in_their_text() -> None:
+    texts = [[1, *range(10, 30), 2, *range(40, 50), 2], [1, 10, 2, 11, 2]]
+    rows = [{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in texts]
+    tokenizer = SimpleNamespace(pad_token_id=0, all_special_ids=[0, 1, 2], padding_side="right", pad_token_type_id=0)
+    split = Encoded(CLASSES, tokenizer, rows, np.array([0, 1]), np.array([33, 5]), np.array([1, 1]))
+    batch = CLASSES.collate(split, [0, 1])
+    before, recipe = batch.inputs["input_ids"], RECIPES["word_swap"](0.1, applied(LORA))
+    n_moved = []
+    for _ in range(200):
+        after = recipe.changed(batch, split).inputs["input_ids"]
+        for start, end in ((1, 21), (22, 32)):
+            assert after[0, start:end].sort().values.equal(before[0, start:end])
+        assert after[0, [0, 21, 32]].tolist() == [1, 2, 2]
+        assert after[1].equal(before[1])  # of one word each
+        n_moved.append(int((after != before).sum()))
+    assert 4.5 < np.mean(n_moved) < 6  # three swaps; some of a token with itself, some of the same token twice
+
+
+def test_mixup_is_the_mix_of_inputs_and_of_losses() -> None:
+    handle, targets = applied(LORA), torch.tensor([0, 1, 2, 1, 0])
+    mask = torch.tensor([[1] * n + [0] * (6 - n) for n in (6, 4, 3, 2, 1)])
+    images = torch.randn(5, 3, 4, 4)
+    for copies in (1, 2):
+        recipes = recipes_on(handle, mixup=0.4, **({"r_drop": 1.0} if copies == 2 else {}))
+        recipe = recipes.hooks[0]
+        rows = torch.tensor(recipes.rows(list(range(5))))
+        batch = Batch({"attention_mask": mask[rows], "pixel_values": images[rows]}, targets[rows])
+        shares = []
+        for _ in range(100):
+            changed = recipe.changed(batch, SimpleNamespace())  # type: ignore[arg-type]
+            partners, share = recipe._partners, recipe._share  # type: ignore[attr-defined]
+            assert sorted(partners[:5].tolist()) == list(range(5))
+            assert (partners.view(copies, 5) % 5 == partners[:5]).all()  # copies of a row have one partner
+            shares.append(share)
+        other = rows[partners]
+        assert changed.inputs["attention_mask"].equal(mask[rows] | mask[other])
+        torch.testing.assert_close(changed.inputs["pixel_values"], share * images[rows] + (1 - share) * images[other])
+        embeddings, logits = torch.randn(len(rows), 6, 8), torch.randn(len(rows), 3)
+        torch.testing.assert_close(recipe.embedded(embeddings, batch, 0), share * embeddings + (1 - share) * embeddings[partners])
+        outputs = SimpleNamespace(logits=logits)
+        soft = share * functional.one_hot(targets[rows], 3) + (1 - share) * functional.one_hot(targets[other], 3)
+        found = recipe.loss(CLASSES.loss(outputs, batch), outputs, batch, CLASSES)
+        torch.testing.assert_close(found, functional.cross_entropy(logits, soft, reduction="sum"))
+        assert np.mean(shares) == pytest.approx(0.5, abs=0.12)
+        assert np.var(shares) == pytest.approx(1 / (4 * (2 * 0.4 + 1)), abs=0.05)  # that of Beta(0.4, 0.4)
+
+
 def test_batches_and_epochs_cost_the_same(runner: TrialRunner, data: TaskData) -> None:
     budget = Budget(train_examples=20, epochs=2, batch_size=8, max_length=32)
     assert trained_budget(budget, {}, 40) is budget
@@ -283,6 +330,9 @@ def test_a_kind_of_task_without_classes_is_refused(runner: TrialRunner) -> None:
     for name in ("label_smoothing", "r_drop"):
         with pytest.raises(UnsupportedError, match=f"{name} can't be used: the loss of regression is no choice among classes"):
             Recipes({name: 0.5}, handle, numbers)
+    tags = family_of(Task("t", "token_classification", ("tokens",), "tags", ("O", "B-x"), "span_f1", ("span_f1",), Budget()))
+    with pytest.raises(UnsupportedError, match="mixup can't be used: an example of token_classification has no single target"):
+        Recipes({"mixup": 0.4}, handle, tags)
     with pytest.raises(UnsupportedError, match="masked_thought can't be used: classification doesn't have a model continue answers"):
         Recipes({"masked_thought": 0.5}, handle, CLASSES)
 

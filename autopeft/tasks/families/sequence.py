@@ -38,6 +38,7 @@ class SequenceFamily(Family):
     auto_model: ClassVar[str] = "AutoModelForSequenceClassification"
     peft_task_type: ClassVar[str] = "SEQ_CLS"
     pipeline: ClassVar[str] = "text-classification"
+    one_target_a_row: ClassVar[bool] = True
     problem_type: ClassVar[str]
     """What transformers calls the kind of head."""
 

@@ -1,4 +1,4 @@
-"""Noise on what goes into the model: on the tokens' embeddings, and tokens that are hidden."""
+"""Noise on what goes into the model: on the tokens' embeddings, and tokens that are hidden or swapped."""
 
 from typing import Any
 
@@ -86,12 +86,38 @@ class WordDropout(_OverTokens):
 
     def changed(self, batch: Batch, split: Encoded) -> Batch:
         """Hide tokens of texts."""
-        ids = batch.inputs["input_ids"]
-        special = torch.tensor(sorted(split.processor.all_special_ids), device=ids.device)
-        may_go = ~torch.isin(ids, special)
-        if split.family.continues_answers:
-            may_go &= ~split.family.answer_positions(batch)
-        return _hidden(batch, split, may_go, self.value)
+        return _hidden(batch, split, _words(batch, split), self.value)
+
+
+class WordSwap(_OverTokens):
+    """Swaps two tokens of a text n = alpha L times, alpha = `value`, L its tokens; special tokens and answers stay where they are.
+
+    The random swap of EDA: Wei and Zou, 2019, arXiv 1901.11196, who swap whole words. Each text of a pair keeps its own tokens.
+    n is rounded at random, so that it is right on average.
+    """
+
+    def changed(self, batch: Batch, split: Encoded) -> Batch:
+        """Swap tokens of texts."""
+        ids, may_go = batch.inputs["input_ids"].clone(), _words(batch, split)
+        texts = (~may_go).cumsum(dim=1)  # what lies between two of the others is one text, or a part of one
+        for row, of_row in enumerate(may_go):
+            places = of_row.nonzero().flatten()
+            n = int(self.value * len(places) + float(torch.rand(())))
+            for first in places[torch.randint(len(places), (n,))] if len(places) else ():
+                candidates = places[texts[row, places] == texts[row, first]]
+                second = candidates[torch.randint(len(candidates), ())]
+                ids[row, first], ids[row, second] = ids[row, second].clone(), ids[row, first].clone()
+        return batch._replace(inputs={**batch.inputs, "input_ids": ids})
+
+
+def _words(batch: Batch, split: Encoded) -> Tensor:
+    """Return which of the rows x positions tokens are neither special ones nor those of an answer."""
+    ids = batch.inputs["input_ids"]
+    special = torch.tensor(sorted(split.processor.all_special_ids), device=ids.device)
+    found = ~torch.isin(ids, special)
+    if split.family.continues_answers:
+        found &= ~split.family.answer_positions(batch)
+    return found
 
 
 def _hidden(batch: Batch, split: Encoded, may_go: Tensor, p: float) -> Batch:

@@ -10,8 +10,9 @@ from autopeft.errors import UnsupportedError
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.topology import Topology
 from autopeft.tasks import Batch, Encoded, Family
-from autopeft.training.recipes.inputs import AdversarialNoise, EmbeddingNoise, MaskedThought, WordDropout
+from autopeft.training.recipes.inputs import AdversarialNoise, EmbeddingNoise, MaskedThought, WordDropout, WordSwap
 from autopeft.training.recipes.losses import LabelSmoothing, RDrop
+from autopeft.training.recipes.mixing import Mixup
 from autopeft.training.recipes.rates import DropoutFactor, HeadRate, LayerRateDecay
 from autopeft.training.recipes.recipe import Recipe
 from autopeft.training.recipes.start import L2Start, Mixout, ReinitLayers
@@ -21,6 +22,8 @@ RECIPES: Mapping[str, type[Recipe]] = {
     "head_rate": HeadRate,
     "layer_rate_decay": LayerRateDecay,
     "dropout_factor": DropoutFactor,
+    "word_swap": WordSwap,
+    "mixup": Mixup,  # before what else is done to the loss
     "label_smoothing": LabelSmoothing,
     "reinit_layers": ReinitLayers,
     "mixout": Mixout,  # takes the trained numbers back before anything looks at them
@@ -57,6 +60,8 @@ class Recipes:
         self.n_passes = max((one.n_passes for one in self.hooks), default=1)
         """Forward and backward passes of a batch in a step."""
         self._n_copies = max((one.n_copies for one in self.hooks), default=1)
+        for one in self.hooks:
+            one.n_copies_of_rows = self._n_copies
         self.input_noise = ", ".join(name for name, kind in on.items() if kind.changes_inputs)
         """Names of those that make an example another one in every pass, with commas; empty if none does."""
 
