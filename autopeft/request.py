@@ -189,7 +189,7 @@ class SearchRequest:
             raise InvalidInputError("--max-failed must be a share between 0 and 1", value=self.max_failed)
         self.budget(Budget(max_length=1))  # what a task's texts are cut at isn't known yet
         _ = self.n_cache_bytes
-        if self.pack != AUTO and not (str(self.pack).isdecimal() and int(self.pack) >= 1):
+        if self.pack != AUTO and not re.fullmatch(r"0*[1-9]\d{0,5}", str(self.pack)):
             raise InvalidInputError("--pack must be a whole number of 1 or more, or auto", value=self.pack)
         self.constraints(backbone_parameters=1)
         for name in self.presets:

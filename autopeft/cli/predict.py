@@ -1,5 +1,6 @@
 """autopeft predict: a trained model's answers to new examples."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +48,7 @@ def predict(
         run = RunDirectory.open(folder)
         if trial is None:
             raise typer.BadParameter("say which trial of the run: --trial N, best, knee or max-params=0.5%")
-        number = int(trial) if trial.isdecimal() else choose(run, wish=trial)[0].number
+        number = int(trial) if re.fullmatch(r"\d{1,9}", trial) else choose(run, wish=trial)[0].number
         predictor = predictor_of(read_retrained(run, number) if retrained else read_trial(run, number))
     table, answers = predictor.predict_file(examples)
     if output is None:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ MAX_CLASSES = 1000
 MANY_CLASSES, FREE_TEXT_SHARE = 20, 0.5
 """More names than this, and than this share of the rows, are no classes: texts to be generated, or ids."""
 LARGEST_EXACT = 2**53
-"""From here on every float is whole, so that being whole says nothing."""
+"""From here on every float is whole, so that only digits say which number is, and different whole numbers are equal as floats."""
 # "007" is left a name: leading zeros mean that it was not a number to whoever wrote it.
-_WHOLE = re.compile(r"-?(0|[1-9]\d*)(\.0*)?")
+_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))(?:\.0*)?")
 
 
 def texts(table: Table, column: str) -> list[str]:
@@ -67,12 +68,19 @@ def class_names(table: Table, column: str) -> tuple[str, ...]:
     if len(names) > MANY_CLASSES and len(names) > len(table) * FREE_TEXT_SHARE:
         spaces = sum(" " in name.strip() for name in names) > len(names) / 2
         looks = "text to be generated" if spaces else "ids"
-        remedy = "Give --kind causal_lm or --kind seq2seq to generate it." if spaces else "Name another column with --label."
-        raise InvalidInputError(f"{where} holds nearly as many labels as rows, which looks like {looks}", value=len(names), remedy=remedy)
+        remedy = "Name another column with --label"
+        if spaces:
+            remedy = "Give --kind causal_lm or --kind seq2seq to generate it"
+        elif all(_number(name) is not None for name in names):
+            remedy += ", or give --kind regression if labels are amounts"
+        raise InvalidInputError(
+            f"{where} holds nearly as many labels as rows, which looks like {looks}", value=len(names), remedy=f"{remedy}."
+        )
     if len(names) > MAX_CLASSES:
         remedy = "Name another column, or give kind='regression' if labels are scores."
         raise InvalidInputError(f"{where} must hold at most {MAX_CLASSES:,} classes", value=len(names), remedy=remedy)
-    return tuple(sorted(names, key=int) if all(_WHOLE.fullmatch(name) for name in names) else names)
+    # Not int: Python reads no whole number of more than 4300 digits.
+    return tuple(sorted(names, key=Decimal) if all(map(_whole, names)) else names)
 
 
 def class_ids(table: Table, column: str, ids: Mapping[str, int]) -> NDArray[np.int64]:
@@ -123,17 +131,29 @@ def looks_like_classes(table: Table, column: str) -> bool:
     Mostly numbers with some text among them is a mistake, not a column of names.
 
     Raises:
-        InvalidInputError: There is no such column, a label is missing, or a mostly numeric column holds something else.
+        InvalidInputError: There is no such column, a label is missing, a mostly numeric column holds something else, or whole numbers are
+            too many for classes and too large for floats to tell them apart.
     """
     cells = table.column(column)
-    found = [_number(cell) for cell in cells]
-    values = [value for value in found if value is not None]
-    if 2 * len(values) <= len(cells):
+    values = [_whole(cell) or _number(cell) for cell in cells]
+    n_numbers = sum(value is not None for value in values)
+    if 2 * n_numbers <= len(cells):
         return True
-    if len(values) < len(cells):
+    if n_numbers < len(cells):
         numbers(table, column)
-    is_whole = all(value.is_integer() and abs(value) < LARGEST_EXACT for value in values)
-    return is_whole and len(set(values)) <= MAX_INTEGER_CLASSES
+    if not all(isinstance(value, str) or (value is not None and value.is_integer() and abs(value) < LARGEST_EXACT) for value in values):
+        return False
+    n = len(set(values))
+    if n <= MAX_INTEGER_CLASSES:
+        return True
+    for cell, value in zip(cells, values, strict=True):
+        if abs(Decimal(value or 0)) >= LARGEST_EXACT:
+            raise InvalidInputError(
+                f"{table.source}: the label column {column!r} holds {n:,} whole numbers, some of 2^53 and more, which looks like ids",
+                value=cell,
+                remedy="Name another column with --label, or give --kind regression if labels are amounts.",
+            )
+    return False
 
 
 def is_sequence(cell: object) -> bool:
@@ -205,7 +225,7 @@ def _spelled(table: Table, column: str) -> list[str]:
         if not isinstance(cell, bool | int | float | str):
             raise InvalidInputError(f"{table.where(row)}: the label in column {column!r} must be a name or a number", value=cell)
         text = str(cell).lower() if isinstance(cell, bool) else str(cell)
-        names.append(str(int(text.partition(".")[0])) if _WHOLE.fullmatch(text) else text)
+        names.append(_whole(text) or text)
     return names
 
 
@@ -215,7 +235,7 @@ def _refuse_fractions(table: Table, column: str, spelled: Sequence[str]) -> None
     if None in values:
         return
     for row, value in enumerate(values):
-        if value is not None and not value.is_integer():  # nor is NaN, nor infinity
+        if value is not None and not value.is_integer() and not _whole(spelled[row]):  # nor is NaN, nor infinity
             raise InvalidInputError(
                 f"{table.where(row)}: the label in column {column!r} must be a class name or a whole number",
                 value=table.column(column)[row],
@@ -238,6 +258,12 @@ def _is_empty(cell: object) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and math.isnan(cell))
 
 
+def _whole(cell: object) -> str | None:
+    """Return the digits of the whole number that a cell is or spells, however many; None if it is none."""
+    found = _WHOLE.fullmatch(str(cell))
+    return None if found is None else "0" if found[1] == "-0" else found[1]
+
+
 def _number(cell: Any) -> float | None:
     """Return the finite number that a cell is or spells, if it is one."""
     number = _real(cell)
@@ -245,8 +271,8 @@ def _number(cell: Any) -> float | None:
 
 
 def _real(cell: Any) -> float | None:
-    """Return the number that a cell is or spells, which may be NaN or infinite."""
-    if isinstance(cell, bool) or not isinstance(cell, int | float | str):
+    """Return the number that a cell is or spells, which may be NaN or infinite. "1_000" is Python's way to write one, and no file's."""
+    if isinstance(cell, bool) or not isinstance(cell, int | float | str) or (isinstance(cell, str) and "_" in cell):
         return None
     try:
         return float(cell)

@@ -17,7 +17,7 @@ _USUAL_SPLITS: Mapping[Role, Sequence[str]] = {
     "validation": ("validation", "valid", "val", "dev", "validation_matched", "eval", "evaluation", "test_sft"),
     "test": ("test", "testing", "test_matched"),
 }
-_PART = re.compile(r"(.+?)(?:\[(\d*):(\d*)\])?")
+_PART = re.compile(r"(.+?)(?:\[(\d{0,15}):(\d{0,15})\])?")
 """A split's name, and its first row and the one after the last."""
 _CONVERTED = "refs/convert/parquet"
 """Branch in which the hub keeps data sets as Parquet: where one comes with a program, which datasets 4 and later don't run."""

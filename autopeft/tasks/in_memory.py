@@ -46,6 +46,9 @@ Examples = StrPath | Sequence[Mapping[str, Any]] | DataFrame | Dataset
 
 Row = Mapping[str, Any]
 
+MAX_BITS = 4096
+"""Of a whole number. Python neither writes nor reads one of more than 4300 digits."""
+
 
 def is_path(examples: object) -> bool:
     """Return whether examples are named, and not in memory."""
@@ -61,7 +64,13 @@ def is_table(examples: object) -> bool:
 
 def to_rows(examples: object, role: Role) -> list[Row]:
     """Return examples in memory row by row, their cells as JSON has them, or bytes; see `to_file`, also for what it raises."""
-    return [{name: _cell(value, role, number, name) for name, value in row.items()} for number, row in enumerate(_rows(examples, role), 1)]
+    found: list[Row] = []
+    for number, row in enumerate(_rows(examples, role), 1):
+        try:
+            found.append({name: _cell(value, role, number, name) for name, value in row.items()})
+        except RecursionError:
+            raise InvalidInputError(f"{role}, row {number}: a cell must not hold itself, or lists and dictionaries too deep") from None
+    return found
 
 
 def to_file(examples: object, role: Role) -> tuple[str, bytes]:
@@ -136,10 +145,15 @@ def _cell(value: Any, role: Role, number: int, name: str) -> Any:
     Raises:
         InvalidInputError: It is something else, or holds it.
     """
-    if value is None or isinstance(value, bool | int | bytes):
+    if value is None or isinstance(value, bool | bytes):
         return value
+    if isinstance(value, int):
+        if value.bit_length() > MAX_BITS:
+            rule = f"{role}, row {number}: the column {name!r} must hold numbers of at most {MAX_BITS:,} bits"
+            raise InvalidInputError(rule, value=value, remedy="Give it as text, or leave the column out.")
+        return int(value)
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)  # of an enumeration's member what it stands for, not its name
     if isinstance(value, float):
         return None if value != value else float(value)
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
@@ -147,9 +161,9 @@ def _cell(value: Any, role: Role, number: int, name: str) -> Any:
     if isinstance(value, list | tuple):
         return [_cell(inner, role, number, name) for inner in value]
     if isinstance(value, date | time):
-        return value.isoformat()
+        return value.isoformat() if value == value else None  # pandas' NaT is a date that equals none
     if isinstance(value, Decimal):
-        return float(value)
+        return None if value.is_nan() else float(value)
     if isinstance(value, os.PathLike):
         return absolute(value)
     if callable(to_list := getattr(value, "tolist", None)) and not hasattr(value, "columns"):  # arrays, tensors, numbers of numpy

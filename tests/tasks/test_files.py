@@ -65,6 +65,9 @@ def test_a_json_file_may_hold_one_object_a_line(tmp_path: Path) -> None:
         ([0.5, 1.0, 2.0, 3.5], "regression", ()),
         (list(range(200)), "regression", ()),
         ([1e148, 1e149, 1e148, 1e150], "regression", ()),
+        ([2**53 + 1, 2**53, -(10**400), 2**53 + 1] * 2, "classification", (f"-1{'0' * 400}", str(2**53), str(2**53 + 1))),
+        (["9" * 5000, f"{'9' * 4999}8", "9" * 5000], "classification", (f"{'9' * 4999}8", "9" * 5000)),
+        (["1_0", "2_5", "1_0", "1_1"], "classification", ("1_0", "1_1", "2_5")),
     ],
     ids=[
         "names",
@@ -76,6 +79,9 @@ def test_a_json_file_may_hold_one_object_a_line(tmp_path: Path) -> None:
         "fractions",
         "many integers",
         "floats too large for fractions",
+        "integers too large for floats",
+        "integers too long for Python",
+        "topics of topics",
     ],
 )
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
@@ -189,6 +195,16 @@ BAD_FILES: Mapping[str, tuple[str, bytes, str]] = {
     "one class": ("t.csv", b"text,label\na,yes\nb,yes\nc,yes\n", r"must hold two or more classes .got \['yes'\]"),
     "one row": ("t.csv", b"text,label\na,0.5\n", r"must have at least 4 rows .got 1"),
     "one score": ("t.csv", b"text,label\n" + b"a,0.5\n" * 9, r"the training labels must differ .got 0\.5"),
+    "an id per row": (
+        "t.csv",
+        b"text,label\n" + b"".join(b"a,%d\n" % (10**18 + n) for n in range(120)),
+        r"holds 120 whole numbers, some of 2\^53 and more, which looks like ids .got '1000000000000000000'.*or give --kind regression if",
+    ),
+    "a number per row": (
+        "t.csv",
+        b"text,label\n" + b"".join(b"a,%d\n" % n for n in range(60)),
+        r"nearly as many labels as rows, which looks like ids .got 60.*or give --kind regression if labels are amounts",
+    ),
     "a name per row": (
         "t.csv",
         b"text,label\n" + b"".join(b"a,n%d\n" % n for n in range(1500)),

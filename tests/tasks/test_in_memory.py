@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,11 @@ def test_all_forms_read_back_alike(make: Callable[[dict[str, list[Any]]], object
     assert read_back(make(columns), tmp_path) == columns
 
 
+class Answer(str, Enum):  # noqa: UP042 - whose str() is "Answer.YES"
+    YES = "yes"
+    NO = "no"
+
+
 def test_cells_become_what_a_file_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     frame = pd.DataFrame(
@@ -58,6 +64,8 @@ def test_cells_become_what_a_file_can_hold(tmp_path: Path, monkeypatch: pytest.M
             "list": [np.array([1, 2]), ["x"], {"inner": (np.float32(0.5), Decimal("1.5"))}],
             "kind": pd.Categorical(["u", "v", "u"]),
             "path": [Path("a.png")] * 3,
+            "member": [Answer.YES, Answer.NO, "maybe"],
+            "not a number": [[Decimal("NaN")], [Decimal("sNaN")], [pd.NaT]],
         }
     )
     found = read_back(frame, tmp_path)
@@ -67,6 +75,8 @@ def test_cells_become_what_a_file_can_hold(tmp_path: Path, monkeypatch: pytest.M
     assert found["day"] == ["2026-01-02", "2026-01-02T03:04:00", None]
     assert found["list"] == [[1, 2], ["x"], {"inner": [0.5, 1.5]}]
     assert found["kind"] == ["u", "v", "u"]
+    assert found["member"] == ["yes", "no", "maybe"]
+    assert found["not a number"] == [[None]] * 3
     assert found["path"] == [str(tmp_path / "a.png")] * 3
 
 
@@ -97,6 +107,17 @@ def test_bytes_go_into_parquet(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(examples: object, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         to_file(examples, "train")
+
+
+def test_what_python_itself_cannot_write_is_named() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(
+        InvalidInputError, match=r"train, row 2: the column 'label' must hold numbers of at most 4,096 bits.*a number too long"
+    ):
+        to_file([{"label": 1}, {"label": [10**5000]}], "train")
+    with pytest.raises(InvalidInputError, match="train, row 1: a cell must not hold itself"):
+        to_file([{"label": endless}], "train")
 
 
 def test_the_splits_of_a_dataset_are_handed_over_one_by_one() -> None:

@@ -98,6 +98,8 @@ LAST: list[tuple[str, Any, str | None]] = [
     ("choices", {"answer": True}, NO_CHOICE),
     ("choices", {"answer": "²"}, NO_CHOICE),
     ("choices", {"answer": "c"}, NO_CHOICE),
+    ("choices", {"answer": "9" * 400}, NO_CHOICE),
+    ("answers", {"answers": {"text": ["b"], "answer_start": ["9" * 400]}}, r"answer_start must be the number of a character"),
     ("choices", {"answer": "B"}, None),
     ("choices", {"choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answer": "A"}, None),
     ("choices", {"choices": {"label": ["A"]}}, r"the column 'choices' must hold lists of choices"),

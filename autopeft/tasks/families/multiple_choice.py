@@ -110,7 +110,7 @@ class MultipleChoice(Family):
             return choices.index(text)
         if text in columns and len(columns) == len(choices):
             return columns.index(text)
-        if not isinstance(cell, bool) and re.fullmatch(r"\d+(\.0)?", text) and int(float(text)) < len(choices):
+        if not isinstance(cell, bool) and re.fullmatch(r"\d+(\.0)?", text) and float(text) < len(choices):
             return int(float(text))
         if len(text) == 1 and 0 <= ord(text.upper()) - ord("A") < len(choices):
             return ord(text.upper()) - ord("A")

@@ -377,6 +377,6 @@ def _character(table: "Table", row: int, start: Any) -> int:
         InvalidInputError: It is no whole number.
     """
     text = str(start).strip()
-    if isinstance(start, bool) or not re.fullmatch(r"-?\d+(\.0)?", text, re.ASCII):
+    if isinstance(start, bool) or not re.fullmatch(r"-?\d{1,15}(\.0)?", text, re.ASCII):
         raise InvalidInputError(f"{table.where(row)}: {_START} must be the number of a character", value=start)
     return int(float(text))
