@@ -99,8 +99,8 @@ def _initialised(remedy: str, **options: Any) -> Any:
     try:
         with _own_termination():
             ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", configure_logging=False, **options)
-    # Ray exits the process when a cluster stops answering while it is joined.
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError, SystemExit) as error:
+    # Ray raises Exception itself where a machine is too busy for it to start, and exits the process when a cluster stops answering.
+    except (Exception, SystemExit) as error:
         ray.shutdown()
         raise UnavailableError(f"Ray could not start: {next(iter(str(error).splitlines()), 'no reason given')}", remedy=remedy) from error
     except BaseException:  # an interrupt
@@ -111,16 +111,29 @@ def _initialised(remedy: str, **options: Any) -> Any:
 
 @contextmanager
 def _own_termination() -> Iterator[None]:
-    """Keep what SIGTERM does in this process; Ray sets it anew when it starts."""
+    """Let SIGTERM do what it does in this process, although Ray sets it anew when it starts: to stop its own processes and exit."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     handler = signal.getsignal(signal.SIGTERM)
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)  # where every signal is written, whoever handles it
+    has_exited = False
     try:
         yield
+    except SystemExit:
+        has_exited = True
+        raise
     finally:
-        if handler is not None:  # set by something else than Python
+        signal.set_wakeup_fd(before)
+        if handler is not None:  # else set by something else than Python
             signal.signal(signal.SIGTERM, handler)
+        with reader, writer:
+            writer.send(b"\0")
+            if has_exited and signal.SIGTERM in reader.recv(4096):
+                signal.raise_signal(signal.SIGTERM)
 
 
 @contextmanager

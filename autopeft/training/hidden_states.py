@@ -79,6 +79,11 @@ class FrozenPart:
                 self._play(stack, len(self._blocks), recording, indices)
             yield
 
+    def record(self, split: Encoded) -> None:
+        """Record a split, unless that is done or can't be reused."""
+        if self._is_usable:
+            self.recording_of(split)
+
     def recording_of(self, split: Encoded) -> Recording | None:
         """Return what is recorded of a split, recording it first if need be; None, with `reason` set, where it can't be kept."""
         device = self._device.type

@@ -104,6 +104,12 @@ class Training:
         self.step = 0
         """Steps done."""
 
+    def record(self) -> None:
+        """Keep hidden states of every example now, where they are reused, unless a trial before did: no step shall take that time."""
+        self.model.train()
+        with in_bfloat16(self._device, self._bfloat16):
+            self._frozen.record(self._split)
+
     def advance(self, step: int) -> Stretch:
         """Train until so many steps are done since the start.
 

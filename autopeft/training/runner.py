@@ -303,6 +303,7 @@ class TrialRunner:
         curve, seconds = [], 0.0
         kept: Sequence[Any] = ()
         steps_per_epoch = training.n_steps // self._budget(assignment).epochs
+        training.record()
         for progress in assignment.measure_at:
             began = bill.seconds_now()
             stretch = training.advance(max(1, round(progress * training.n_steps)))

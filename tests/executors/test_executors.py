@@ -1,6 +1,7 @@
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -113,6 +114,48 @@ def test_every_assignment_comes_back_once(start: Callable[[MakeRunner], Executor
     processes = {int(outcome.error) for outcome in done}
     assert len(processes) <= executor.capacity
     assert (os.getpid() in processes) == isinstance(executor, InlineExecutor)
+
+
+def _exit(*_: object) -> None:
+    sys.exit(1)
+
+
+def _too_busy(**_: object) -> None:
+    raise Exception("The current node timed out during startup.")
+
+
+def _terminated(**_: object) -> None:
+    signal.signal(signal.SIGTERM, _exit)
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("init", "expected", "message"),
+    [
+        (_terminated, KeyboardInterrupt, "^$"),
+        (_exit, UnavailableError, r"Ray could not start: 1.*--workers 0"),
+        (_too_busy, UnavailableError, r"Ray could not start: The current node timed out during startup.*--workers 0"),
+    ],
+    ids=["terminated", "exits", "too busy"],
+)
+def test_what_happens_while_ray_starts(
+    init: Callable[..., None], expected: type[BaseException], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray answers SIGTERM itself meanwhile, by stopping its processes and exiting."""
+    import ray
+
+    monkeypatch.setattr(ray, "init", init)
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        with pytest.raises(expected, match=message):
+            ray_cluster.start(1)
+        assert signal.getsignal(signal.SIGTERM) is _stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_what_can_never_run_is_an_error_of_its_own_kind(start: Callable[[MakeRunner], Executor]) -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,6 +44,21 @@ def test_a_single_answer_among_the_examples_that_trials_measure_on_is_said(reque
     assert "the 20 validation examples that trials measure on have a single answer" in note
     assert "--evaluation-examples takes more of the 300" in note
     assert said(None) == []
+
+
+@pytest.mark.parametrize(
+    "compared",
+    [
+        {"objectives": ("accuracy", "train_seconds")},
+        {"objectives": ("accuracy", "peak_bytes")},
+        {"max_train_seconds": 9.0},
+        {"max_memory": "8G"},
+    ],
+)
+def test_where_time_or_memory_is_compared_no_trial_reuses_what_another_paid_for(request_: SearchRequest, compared: dict[str, Any]) -> None:
+    plan = planning.plan(request_)
+    kept, computed = (planning.runner_settings(one, plan.backbone, plan.data, 1) for one in (request_, replace(request_, **compared)))
+    assert (kept.cache_bytes, computed.cache_bytes) == (request_.n_cache_bytes, 0)
 
 
 def test_presets_become_the_nearest_points_of_the_space(request_: SearchRequest) -> None:

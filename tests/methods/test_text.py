@@ -29,7 +29,8 @@ LANGUAGE_MODELS = {
     "bart": Family(tf.BartForConditionalGeneration, tf.BartConfig, TWO_STACKS, lambda: text(pad=1, end=2)),
 }
 CAUSAL = [name for name in LANGUAGE_MODELS if name not in ("t5", "whisper", "bart")]
-GENERATION = {"max_new_tokens": 4, "do_sample": False, "eos_token_id": None, "return_dict_in_generate": True}
+N_NEW = 4
+GENERATION = {"max_new_tokens": N_NEW, "do_sample": False, "eos_token_id": None, "return_dict_in_generate": True}
 CONFIGURATIONS = {
     "adapters": (("serial_adapter", 4), ("parallel_adapter", 4), ("compacter", 4)),
     "attention": (("prefix", 4), ("lofit", 1)),
@@ -71,64 +72,58 @@ def applied_anew(family: Family, modules: str) -> tuple[nn.Module, dict[str, tor
     return model, batch, applied
 
 
+@pytest.mark.parametrize("n_beams", [1, 3], ids=["greedy", "beams"])
 @every_configuration
 @pytest.mark.parametrize("family", LANGUAGE_MODELS)
-def test_generation_is_the_same_with_and_without_a_cache(family: str, modules: str) -> None:
-    model, batch, _ = applied_anew(LANGUAGE_MODELS[family], modules)
+def test_generation_is_what_one_pass_over_each_text_gives(family: str, modules: str, n_beams: int) -> None:
+    """With a cache, and a row padded on the left in decoders, against passes without either.
+
+    Prompts and changes of weights are compared with a clean model, which is fed the same embeddings or has the weights merged.
+    """
+    model, batch, applied = applied_anew(LANGUAGE_MODELS[family], modules)
     inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
     if not model.config.is_encoder_decoder:
-        inputs = {name: tensor[:, :6] for name, tensor in inputs.items()}  # decoders go on where the tokens end: no padding there
-    settings = {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None, "return_dict_in_generate": True, "output_logits": True}
-    cached = model.generate(**inputs, use_cache=True, **settings)
-    plain = model.generate(**inputs, use_cache=False, **settings)
-    torch.testing.assert_close(torch.stack(cached.logits), torch.stack(plain.logits), rtol=1e-3, atol=1e-4)
-    assert torch.equal(cached.sequences, plain.sequences)
+        inputs = {name: torch.cat([tensor[:1].roll(3, dims=1), tensor[1:]]) for name, tensor in inputs.items()}
+    settings = {"num_beams": n_beams, "num_return_sequences": n_beams, "output_logits": n_beams == 1, "output_scores": n_beams > 1}
+    found = model.generate(**inputs, **settings, **GENERATION)
+    new = found.sequences[:, -N_NEW:]
+    expected = torch.stack([logits[-N_NEW:] for logits in plain_logits(model, applied, modules, inputs, found.sequences)])
+    if n_beams == 1:
+        torch.testing.assert_close(torch.stack(found.logits, dim=1), expected, rtol=1e-3, atol=1e-4)
+    else:
+        likelihoods = expected.log_softmax(-1).gather(2, new[..., None])
+        torch.testing.assert_close(found.sequences_scores, likelihoods.mean((1, 2)), rtol=1e-3, atol=1e-4)
 
 
-@every_configuration
-@pytest.mark.parametrize("family", LANGUAGE_MODELS)
-def test_beams_are_the_same_with_and_without_a_cache(family: str, modules: str) -> None:
-    model, batch, _ = applied_anew(LANGUAGE_MODELS[family], modules)
-    inputs = {name: tensor for name, tensor in batch.items() if name != "labels"}
-    if not model.config.is_encoder_decoder:
-        inputs = {name: tensor[:, :6] for name, tensor in inputs.items()}
-    settings = {"num_beams": 3, "num_return_sequences": 3, "output_scores": True, **GENERATION}
-    cached = model.generate(**inputs, use_cache=True, **settings)
-    plain = model.generate(**inputs, use_cache=False, **settings)
-    assert torch.equal(cached.sequences, plain.sequences)
-    torch.testing.assert_close(cached.sequences_scores, plain.sequences_scores, rtol=1e-3, atol=1e-4)
+@torch.no_grad()
+def plain_logits(
+    model: nn.Module, applied: AppliedModules, modules: str, inputs: dict[str, torch.Tensor], sequences: torch.Tensor
+) -> Iterator[torch.Tensor]:
+    """Yield, for each sequence that was generated, what one pass over it alone predicts at every position: tokens x vocabulary."""
+    embed, prompt = model.get_input_embeddings(), getattr(model, "autopeft_prompt", None)
+    vectors = None if prompt is None else prompt.vectors.clone()
+    update = prompt.by_position @ prompt.to_embedding if modules == "decomposed" else None
+    if prompt is not None:
+        applied.eject()
+    elif modules == "weight":
+        applied.merge()
+    n_each = len(sequences) // 3
 
+    def embedded(ids: torch.Tensor) -> torch.Tensor:
+        text = embed(ids) if update is None else embed(ids) + update[: len(ids)]
+        return text[None] if vectors is None else torch.cat([vectors, text])[None]
 
-@every_configuration
-@pytest.mark.parametrize("family", CAUSAL)
-def test_padding_on_the_left_changes_nothing_in_generation(family: str, modules: str) -> None:
-    model, batch, _ = applied_anew(LANGUAGE_MODELS[family], modules)
-    padded = {name: torch.cat([tensor[:1].roll(3, dims=1), tensor[1:]]) for name, tensor in batch.items()}
-    assert padded["attention_mask"][0].tolist() == [0] * 3 + [1] * 6
-    alone = {name: tensor[:1, 3:] for name, tensor in padded.items()}
-    settings = {"num_beams": 3, "output_logits": True, **GENERATION}
-    together, single = (model.generate(**inputs, **settings) for inputs in (padded, alone))
-    assert torch.equal(together.sequences[0, 9:], single.sequences[0, 6:])
-    torch.testing.assert_close(together.logits[0][0], single.logits[0][0], rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(together.logits[-1][:3], single.logits[-1], rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.parametrize("family", CAUSAL)
-def test_generation_with_a_prompt_is_that_of_a_clean_model_fed_the_same_embeddings(family: str) -> None:
-    """Greedily, with a cache, one row padded on the left; the clean model computes every step from the first token on."""
-    model, batch, applied = applied_anew(LANGUAGE_MODELS[family], "input")
-    padded = {name: torch.cat([tensor[:1].roll(3, dims=1), tensor[1:]]) for name, tensor in batch.items()}
-    generated = model.generate(**padded, output_logits=True, **GENERATION)
-    vectors = model.autopeft_prompt.vectors.detach().clone()
-    applied.eject()
-    for row in range(3):
-        own = padded["input_ids"][row][padded["attention_mask"][row] == 1]
-        for step, logits in enumerate(generated.logits):
-            embedded = torch.cat([vectors, model.get_input_embeddings()(own)])[None]
-            with torch.no_grad():
-                expected = model(inputs_embeds=embedded).logits[0, -1]
-            torch.testing.assert_close(logits[row], expected, rtol=1e-3, atol=1e-4)
-            own = torch.cat([own, generated.sequences[row, 9 + step][None]])
+    for row, sequence in enumerate(sequences):
+        given = {name: tensor[row // n_each] for name, tensor in inputs.items()}
+        if "input_ids" not in given:
+            output = model(**{name: tensor[None] for name, tensor in given.items()}, decoder_input_ids=sequence[None, :-1])
+        elif model.config.is_encoder_decoder:
+            own = embedded(given["input_ids"][given["attention_mask"] == 1])
+            output = model(inputs_embeds=own, decoder_input_ids=sequence[None, :-1])
+        else:
+            n_padding = int((given["attention_mask"] == 0).sum())
+            output = model(inputs_embeds=embedded(sequence[n_padding:-1]))
+        yield output.logits[0]
 
 
 @every_configuration

@@ -2,6 +2,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,7 @@ from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.methods.compose import apply
 from autopeft.tasks import TaskData, family_of
+from autopeft.training import metering
 from autopeft.training.backbone import find_backbone
 from autopeft.training.hidden_states import FrozenPart, HiddenStates
 from autopeft.training.measurement import Assignment, Measurement, RunnerSettings
@@ -86,6 +89,22 @@ def test_trials_share_what_was_recorded(backbone_folder: Path, data: TaskData) -
     assert runner._hidden_states.held_bytes == held
     measured(runner, (PeftModule("lora", 4, (2,)),), 1)  # a higher layer: recorded from what is there
     assert runner._hidden_states.held_bytes > held
+
+
+def test_what_recording_takes_is_no_time_of_the_steps(backbone_folder: Path, data: TaskData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that goes on while hidden states are recorded, and stands still else."""
+    now, record = [0.0], FrozenPart._record
+
+    def slowly(part: FrozenPart, *about: Any) -> Any:
+        now[0] += 1000.0
+        return record(part, *about)
+
+    monkeypatch.setattr(FrozenPart, "_record", slowly)
+    monkeypatch.setattr(metering, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 0.0))
+    runner = TrialRunner(RunnerSettings(find_backbone(str(backbone_folder)), data.task, data.train, data.validation, threads=1))
+    first, second = (measured(runner, MODULES["lora"], 1) for _ in range(2))
+    assert (first.train_seconds, second.train_seconds) == (0.0, 0.0)
+    assert first.seconds >= 2000.0 + second.seconds  # of training and of validation examples
 
 
 def test_the_least_used_goes_first(backbone_folder: Path, data: TaskData) -> None:
