@@ -1,10 +1,12 @@
 """What to know of a task's data before anything is trained on it."""
 
 import math
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from autopeft.budget import Budget
+from autopeft.tasks.columns import MOST_SHOWN
 from autopeft.tasks.families import family_of
 from autopeft.tasks.task import Split, TaskData, hashable
 
@@ -51,12 +53,32 @@ def findings(data: TaskData, budget: Budget) -> list[str]:
 
 
 def _near_names(labels: Sequence[str]) -> list[str]:
-    """Say which labels differ in case and spaces alone."""
+    """Say which labels differ in case and spaces alone, and which look the same: written in other characters, or with invisible ones."""
+    found = [f"differ in case or spaces alone are different ones: {_listed(group, repr)}" for group in _groups(labels, _folded)]
+    alike = [group for group in _groups(labels, _as_seen) if len(set(map(_folded, group))) > 1]
+    return [
+        f"warning: labels that {one}" for one in [*found, *(f"look alike are different ones: {_listed(group, ascii)}" for group in alike)]
+    ]
+
+
+def _groups(labels: Sequence[str], key: Callable[[str], str]) -> list[list[str]]:
+    """Return those that have a key in common."""
     groups: dict[str, list[str]] = {}
     for label in labels:
-        groups.setdefault(" ".join(label.split()).casefold(), []).append(label)
-    near = [group for group in groups.values() if len(group) > 1]
-    return [f"warning: labels that differ in case or spaces alone are different ones: {', '.join(map(repr, group))}" for group in near]
+        groups.setdefault(key(label), []).append(label)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _listed(labels: Sequence[str], show: Callable[[str], str]) -> str:
+    return ", ".join(show(label[:MOST_SHOWN]) for label in labels)
+
+
+def _folded(label: str) -> str:
+    return " ".join(label.split()).casefold()
+
+
+def _as_seen(label: str) -> str:
+    return _folded("".join(letter for letter in unicodedata.normalize("NFKC", label) if unicodedata.category(letter) != "Cf"))
 
 
 def is_constant(split: Split) -> bool:

@@ -18,8 +18,12 @@ MAX_CLASSES = 1000
 """A column with more distinct names than this is not a label."""
 MANY_CLASSES, FREE_TEXT_SHARE = 20, 0.5
 """More names than this, and than this share of the rows, are no classes: texts to be generated, or ids."""
+MOST_SHOWN = 60
+"""Characters of a name in a message."""
 LARGEST_EXACT = 2**53
 """From here on every float is whole, so that only digits say which number is, and different whole numbers are equal as floats."""
+_LIST = re.compile(r"""\[\s*["'].*["']\s*\]""", re.DOTALL)
+"""A list of texts as Python and JSON write it, which is what becomes of one in CSV."""
 # "007" is left a name: leading zeros mean that it was not a number to whoever wrote it.
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))(?:\.0*)?")
 
@@ -65,6 +69,9 @@ def class_names(table: Table, column: str) -> tuple[str, ...]:
     if len(names) < 2:
         raise InvalidInputError(f"{where} must hold two or more classes", value=names, remedy="Add examples of another class.")
     _refuse_fractions(table, column, spelled)
+    if all(name == "[]" or _LIST.fullmatch(name) for name in names):
+        remedy = "Write a and b as a;b, or save lists as such, in JSON Lines or Parquet."
+        raise InvalidInputError(f"{where} holds lists written as text, which aren't classes", value=names[-1], remedy=remedy)
     if len(names) > MANY_CLASSES and len(names) > len(table) * FREE_TEXT_SHARE:
         spaces = sum(" " in name.strip() for name in names) > len(names) / 2
         looks = "text to be generated" if spaces else "ids"
@@ -280,5 +287,11 @@ def _real(cell: Any) -> float | None:
         return None
 
 
+def shortened(name: str) -> str:
+    """Return a name as a message shows it: what can't be printed spelled out, and not all of a long one."""
+    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name[:MOST_SHOWN])
+    return f"{text}..." if len(name) > MOST_SHOWN else text
+
+
 def _shorten(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
+    return ", ".join(repr(shortened(name)) for name in names[:10]) + (", ..." if len(names) > 10 else "")

@@ -7,6 +7,7 @@ cache that a changed file would make stale, and cannot reach for the network.
 import csv
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from autopeft.tasks.table import Table
 
 if TYPE_CHECKING:
     import _csv
+
+    import pyarrow as pa
 
 MAX_BYTES = 2**30
 """Files above 1 GiB are refused, for they are held in memory; so is Parquet that unpacks to more."""
@@ -149,7 +152,7 @@ def _read_json(file: Path) -> Table:
         records = _squad(file, whole)
     else:
         records = _parse(str(file), text)
-    return _from_objects(file, records, range(1, len(records) + 1), "row", notes)
+    return _from_objects(file, text, records, range(1, len(records) + 1), "row", notes)
 
 
 def _whole_object(text: str) -> dict[str, Any] | None:
@@ -183,7 +186,7 @@ def _json_lines(file: Path, text: str, notes: Sequence[str]) -> Table:
     # Not splitlines(): JSON text may hold U+2028 and the like unescaped.
     numbered = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     records = [_parse(f"{file}, line {number}", line, first_line=number) for number, line in numbered]
-    return _from_objects(file, records, [number for number, _ in numbered], "line", notes)
+    return _from_objects(file, text, records, [number for number, _ in numbered], "line", notes)
 
 
 def _parse(where: str, text: str, first_line: int | None = None) -> "list[object]":
@@ -196,10 +199,26 @@ def _parse(where: str, text: str, first_line: int | None = None) -> "list[object
         raise InvalidInputError(f"{where}: not valid JSON: {error}") from error
 
 
-def _from_objects(file: Path, records: Sequence[object], lines: Sequence[int], place: str, notes: Sequence[str]) -> Table:
+def _require_unicode(file: Path, record: object, place: str, line: int) -> None:
+    """Refuse half a character: JSON can spell one of a surrogate pair, and neither a tokenizer nor a terminal takes it.
+
+    Raises:
+        InvalidInputError: There is one.
+    """
+    text = json.dumps(record, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"{file}, {place} {line}: text must be Unicode", value=text[error.start : error.end]) from None
+
+
+def _from_objects(file: Path, text: str, records: Sequence[object], lines: Sequence[int], place: str, notes: Sequence[str]) -> Table:
     names: dict[str, None] = {}
     objects: list[dict[str, object]] = []
+    may_have_halves = re.search(r"\\u[dD][89a-fA-F]", text) is not None
     for line, record in zip(lines, records, strict=True):
+        if may_have_halves:
+            _require_unicode(file, record, place, line)
         if not isinstance(record, dict):
             raise InvalidInputError(f'{file}, {place} {line}: must be an object such as {{"text": "...", "label": 1}}', value=record)
         names.update(dict.fromkeys(record))
@@ -207,6 +226,22 @@ def _from_objects(file: Path, records: Sequence[object], lines: Sequence[int], p
     # A key that an object lacks reads as None, which the checks of texts and labels refuse by line.
     columns = {name: [record.get(name) for record in objects] for name in names}
     return Table(str(file), with_nested(columns), lines, place, tuple(notes))
+
+
+def _plain(file: Path, table: "pa.Table") -> "pa.Table":
+    """Return a table with decimal numbers as floats.
+
+    Raises:
+        InvalidInputError: Two columns have the same name.
+    """
+    import pyarrow as pa
+
+    if len(set(table.column_names)) != table.num_columns:
+        raise InvalidInputError(f"{file} must name every column once", value=table.column_names)
+    for index, field in enumerate(table.schema):
+        if pa.types.is_decimal(field.type):
+            table = table.set_column(index, field.name, table.column(index).cast(pa.float64()))
+    return table
 
 
 def _read_parquet(file: Path) -> Table:
@@ -222,7 +257,7 @@ def _read_parquet(file: Path) -> Table:
                 n_bytes += batch.nbytes
                 require_size(file, n_bytes)
                 batches.append(batch)
-        table = pa.Table.from_batches(batches, schema)
+        table = _plain(file, pa.Table.from_batches(batches, schema))
         columns = {name: column.to_pylist() for name, column in zip(table.column_names, table.columns, strict=True)}
     except InvalidInputError:
         raise

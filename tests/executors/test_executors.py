@@ -116,7 +116,7 @@ def test_every_assignment_comes_back_once(start: Callable[[MakeRunner], Executor
     assert (os.getpid() in processes) == isinstance(executor, InlineExecutor)
 
 
-def _exit(*_: object) -> None:
+def _exit(*_: object, **__: object) -> None:
     sys.exit(1)
 
 

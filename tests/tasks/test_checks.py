@@ -59,6 +59,16 @@ def test_what_may_be_wrong_is_said(tmp_path: Path) -> None:
     assert "a trial uses all 27 training examples, 200 were asked for" in found
 
 
+def test_labels_that_look_alike_are_named_and_long_ones_cut(tmp_path: Path) -> None:
+    labels = ["caf\u00e9", "cafe\u0301", "bar\u200b", "bar", "x" * 1000, "\x1b[31m"]
+    rows = {"text": [f"text {i}" for i in range(60)], "label": labels * 10}
+    found = "\n".join(findings(load_files(write(tmp_path / "t.jsonl", rows)), Budget()))
+    assert "labels that look alike are different ones: 'cafe\\u0301', 'caf\\xe9'" in found
+    assert "labels that look alike are different ones: 'bar', 'bar\\u200b'" in found
+    assert f"{'x' * 60}... 1" in found
+    assert "\\x1b[31m 1" in found
+
+
 def test_free_text_is_no_class(tmp_path: Path) -> None:
     file = write(tmp_path / "t.csv", {"text": [f"text {i}" for i in range(60)], "label": [f"a summary of {i}" for i in range(60)]})
     with pytest.raises(

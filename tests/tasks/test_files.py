@@ -1,10 +1,13 @@
 import csv
 import pickle
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from autopeft.errors import InvalidInputError
@@ -195,6 +198,16 @@ BAD_FILES: Mapping[str, tuple[str, bytes, str]] = {
     "one class": ("t.csv", b"text,label\na,yes\nb,yes\nc,yes\n", r"must hold two or more classes .got \['yes'\]"),
     "one row": ("t.csv", b"text,label\na,0.5\n", r"must have at least 4 rows .got 1"),
     "one score": ("t.csv", b"text,label\n" + b"a,0.5\n" * 9, r"the training labels must differ .got 0\.5"),
+    "lists as text": (
+        "t.csv",
+        b"text,label\n" + b't,"[\'x\', \'y\']"\nt,"[""x""]"\nt,[]\n' * 9,
+        r"holds lists written as text.*Write a and b as a;b",
+    ),
+    "half a character": (
+        "t.jsonl",
+        b'{"text": "a", "label": 1}\n{"text": "\\uD83D", "label": 0}\n',
+        r"line 2: text must be Unicode .got '.ud83d'",
+    ),
     "an id per row": (
         "t.csv",
         b"text,label\n" + b"".join(b"a,%d\n" % (10**18 + n) for n in range(120)),
@@ -224,6 +237,16 @@ def test_the_line_counts_line_breaks_in_cells(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('text,label\n"two\nlines",yes\n\nb,\n')
     with pytest.raises(InvalidInputError, match="line 5: the label"):
         load_files(tmp_path / "t.csv", text="text", label="label")
+
+
+def test_a_table_of_decimal_numbers_and_one_with_a_name_twice(tmp_path: Path) -> None:
+    texts, scores = pa.array(["a"] * 40), pa.array([Decimal(n) / 4 for n in range(40)])
+    pq.write_table(pa.table([texts, scores], names=["text", "label"]), tmp_path / "t.parquet")
+    data = load_files(tmp_path / "t.parquet", tmp_path / "t.parquet", tmp_path / "t.parquet")
+    assert (data.task.kind, data.train.targets.tolist()) == ("regression", [n / 4 for n in range(40)])
+    pq.write_table(pa.table([texts, texts, scores], names=["text", "text", "label"]), tmp_path / "t.parquet")
+    with pytest.raises(InvalidInputError, match=r"t\.parquet must name every column once"):
+        load_files(tmp_path / "t.parquet")
 
 
 def test_a_missing_file_or_folder_is_refused(tmp_path: Path) -> None:

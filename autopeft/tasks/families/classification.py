@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autopeft.errors import InvalidInputError
-from autopeft.tasks.columns import class_ids, class_names, looks_like_classes
+from autopeft.tasks.columns import class_ids, class_names, looks_like_classes, shortened
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
@@ -82,7 +82,7 @@ class Classification(SequenceFamily):
         """Say how large the classes are, the largest first."""
         counts = np.bincount(np.asarray(split.targets), minlength=len(self.task.labels))
         order = np.argsort(-counts, kind="stable")
-        shares = ", ".join(f"{self.task.labels[index]} {counts[index] / len(split):.0%}" for index in order[:SHOWN_CLASSES])
+        shares = ", ".join(f"{shortened(self.task.labels[index])} {counts[index] / len(split):.0%}" for index in order[:SHOWN_CLASSES])
         more = f", {len(order) - SHOWN_CLASSES} more" if len(order) > SHOWN_CLASSES else ""
         return f"{len(self.task.labels)} labels in {len(split):,} training examples: {shares}{more}"
 
