@@ -5,25 +5,14 @@ from pathlib import Path
 
 from tests.benchmarks.conftest import Benchmark
 
-TESTS = {
-    "full fine-tuning none": (0.70, 0.80),
-    "full fine-tuning start": (0.75, 0.83),
-    "LoRA none": (0.90, 0.90),
-    "LoRA noise": (0.80, 0.90),
-}
+TESTS = {("full fine-tuning", "none"): (0.70, 0.80), ("full fine-tuning", "start"): (0.75, 0.83), ("LoRA", "none"): (0.90, 0.90)}
+TESTS[("LoRA", "noise")] = (0.80, 0.90)
 
 
 def test_gains_are_paired_by_seed(run_benchmark: Benchmark, tmp_path: Path) -> None:
     rows = [
-        {
-            "task": "trec",
-            "seed": seed,
-            "method": name.rpartition(" ")[0],
-            "recipes": name.rpartition(" ")[2],
-            "test": test,
-            "cpu_seconds": 9.6,
-        }
-        for name, tests in TESTS.items()
+        {"task": "trec", "seed": seed, "method": method, "recipes": recipes, "test": test, "cpu_seconds": 9.6}
+        for (method, recipes), tests in TESTS.items()
         for seed, test in enumerate(tests)
     ]
     out = tmp_path / "recipes.jsonl"
