@@ -74,7 +74,10 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
             **loading_arguments(source, auto_class, config, torch.device(device)),
             **shared,
         )
-        processor = getattr(transformers, family.processor).from_pretrained(source.path, **shared, **family.processor_arguments)
+        ends = _reads_at_the_end_token(config, family)
+        # There an end token in the middle of a text would be taken for its end, so that what looks like one is read as other text is.
+        reading = {"split_special_tokens": True} if ends else {}
+        processor = getattr(transformers, family.processor).from_pretrained(source.path, **shared, **family.processor_arguments, **reading)
     except AutopeftError:
         raise
     except Exception as error:  # several libraries read the files, and code that the model brings along may raise anything
@@ -93,6 +96,12 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
             f"the model can't be loaded: {len(damaged)} of its tensors have other shapes than config.json says, {min(damaged)} among them",
             value=source.path,
         )
+    if ends and config.eos_token_id not in processor("")["input_ids"]:
+        raise UnavailableError(
+            f"the model's head reads at the end token, number {config.eos_token_id}, which its tokenizer doesn't put behind a text",
+            value=source.path,
+            remedy="Save a tokenizer with the model that does.",
+        )
     if hasattr(processor, "pad_token_id"):
         if processor.pad_token_id is None:
             processor.pad_token_id = _stand_in_for_padding(processor, model.config, source)
@@ -104,6 +113,11 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
     hold_in_float32(model, vectors_only=keeps_dtype)
     model = settled(model, source, fresh, torch.device(device))
     return LoadedModel(model, processor, tuple(sorted(fresh | (pooler_parameters(model) if family.has_fresh_head else set()))))
+
+
+def _reads_at_the_end_token(config: PreTrainedConfig, family: Family) -> bool:
+    """Return whether a head reads at the last end token of a text, as those of encoder-decoders do; all rows must have as many."""
+    return config.is_encoder_decoder and family.auto_model == "AutoModelForSequenceClassification"
 
 
 def _reason(error: Exception) -> str:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
+from autopeft.errors import UnavailableError
 from autopeft.methods.checkpoint import unpack
 from autopeft.tasks import Split, Task, family_names, family_of, load_files
 from autopeft.tasks.details import Detail
@@ -79,6 +81,37 @@ def test_a_batch_scores_as_its_texts_alone(family: str, backbone_folder: Path, t
     alone = [predict(loaded.model, family_of(task).encode(loaded.processor, split.take([index]), 32))[0] for index in range(3)]
     assert np.abs(np.stack(together) - np.stack(alone)).max() < 1e-5
     assert np.ptp(np.stack(alone), axis=0).max() > 1e-2
+
+
+@pytest.mark.parametrize("family", ["T5", "Bart"])
+def test_a_text_that_holds_an_end_token_scores_in_a_batch_too(family: str, tmp_path: Path) -> None:
+    """The heads of encoder-decoders read at the last end token, and take batches alone whose rows have as many of them."""
+    words = ["<pad>", "</s>", "<unk>", "<", "/", "s", ">", "the", "cat", "sees", "red"]
+    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\w+|[^\w\s]"), "removed", invert=True)
+    names = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(tmp_path)
+    halves = {"encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 4, "init_std": 0.3}
+    sizes = {"d_model": 32, "d_ff": 48, "d_kv": 8, "num_layers": 2, "num_heads": 4} if family == "T5" else {"d_model": 32, **halves}
+    ids = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0}
+    torch.manual_seed(0)
+    getattr(hf, f"{family}Model")(getattr(hf, f"{family}Config")(vocab_size=len(words), **ids, **sizes)).save_pretrained(tmp_path)
+    task = Task("t", "classification", ("text",), "label", ("a", "b", "c"), "accuracy", ("accuracy",), Budget())
+    with pytest.raises(UnavailableError, match="reads at the end token, number 1, which its tokenizer doesn't put behind a text"):
+        load_model(find_backbone(str(tmp_path)), family_of(task))
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)])
+    hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(tmp_path)
+    loaded = load_model(find_backbone(str(tmp_path)), family_of(task))
+    texts = ["the cat", "the </s> cat sees", "</s>", "red </s></s> <pad> the cat", ""]
+    split = Split((texts,), np.zeros(len(texts), dtype=np.int64))
+    together = predict(loaded.model, family_of(task).encode(loaded.processor, split, 32))
+    alone = [predict(loaded.model, family_of(task).encode(loaded.processor, split.take([index]), 32))[0] for index in range(len(texts))]
+    assert np.abs(np.stack(together) - np.stack(alone)).max() < 1e-5
+    assert np.ptp(np.stack(alone), axis=0).max() > 1e-3
+    loaded.processor.save_pretrained(tmp_path / "exported")  # as an export does; whoever uses it reads texts in the same way
+    again = hf.AutoTokenizer.from_pretrained(tmp_path / "exported")
+    assert again(texts)["input_ids"] == loaded.processor(texts)["input_ids"]
+    assert {ids.count(1) for ids in again(texts)["input_ids"]} == {1}
 
 
 def test_choices_score_as_each_alone_where_the_head_reads_the_last_position(backbone_folder: Path, tmp_path: Path) -> None:
