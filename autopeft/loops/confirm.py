@@ -15,7 +15,7 @@ from autopeft.training.measurement import Assignment
 SHARE = 1 / 3
 """Of a search's whole cost that confirmations take, about."""
 LEAST, OF_TRIALS = 2, 8
-"""A search of so many trials confirms at least so many, unless one costs as much as all its trials."""
+"""A search of so many trials confirms at least so many where they cost no more than all its trials, and at least one where that one doesn't."""
 
 
 def default_number(n_trials: int, low_cost: Budget, n_train: int) -> int:
@@ -30,7 +30,7 @@ def default_number(n_trials: int, low_cost: Budget, n_train: int) -> int:
     if ratio <= 1 or ratio > n_trials:  # nothing more to learn, or more than all the rest
         return 0
     found = int(n_trials * SHARE / (1 - SHARE) / ratio)
-    return max(found, LEAST) if n_trials >= OF_TRIALS else found
+    return max(found, LEAST if LEAST * ratio <= n_trials else 1) if n_trials >= OF_TRIALS else found
 
 
 def cost_ratio(low_cost: Budget, n_train: int) -> float:
@@ -67,7 +67,8 @@ class Confirmations:
         n_left = self.n_most - n_begun
         if n_left <= sum(one.state == "running" for one in extra):  # what is being tried now is chosen from then
             return None
-        chosen = self.study.choose_to_confirm(may_be_new=len(extra) < n_begun)
+        new_costs = 1 / cost_ratio(self.low_cost, self.n_train)
+        chosen = self.study.choose_to_confirm(may_be_new=len(extra) < n_begun, new_costs=new_costs)
         if isinstance(chosen, dict):
             proposed = self.study.propose(chosen)
             assert proposed is not None, "a point that is given is proposed"

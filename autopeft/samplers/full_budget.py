@@ -11,29 +11,44 @@ objective alone): a search is judged by both.
 
 At low cost a surrogate of the early loss, such as the task's loss, is a coordinate beside the others that may explain a bias.
 
-A trial that collapsed at low cost, no better than a quarter of the way from a trivial answer to the best, tells little of what the full
-budget makes of its configuration, and teaches nothing here. On fifteen configurations of TREC this raised the rank correlation of
-expectations with what the full budget gave from 0.54 to 0.82 (benchmarks/RESULTS.md).
+A trial that collapsed at low cost, no better than a quarter of the way from a trivial answer to the best, tells little of how good its
+configuration is if the full budget makes it learn, and teaches the surrogates nothing. On fifteen configurations of TREC this raised the
+rank correlation of expectations with what the full budget gave from 0.54 to 0.82 (benchmarks/RESULTS.md). But it does tell where trials
+collapse. So what a point promises if it learns is weighed with the chance that it does:
+
+- of a new point, that it doesn't collapse in the low-cost trial that it gets first: a surrogate of all trials says so, averaged over its
+  hyper-parameters, for where nothing was tried a single set of them is too sure. That trial costs something too, so what a new point
+  promises is divided by its cost with that trial, in confirmations;
+- of a trial that collapsed, what the same surrogate would have said of it without its own measurement, times the share of those that learnt
+  after all at the full budget, by Laplace's rule of succession: (learnt + 1) / (trained + 2). One that collapsed among others that learnt
+  may get its turn; one among others that collapsed doesn't.
+
+A training that collapses at the full budget teaches those chances alone as well.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from autopeft.samplers.problem import Parameters
 from autopeft.samplers.proposal import N_MUTATED, Proposer
 from autopeft.samplers.scale import ObjectiveScale, Scale
+from autopeft.surrogates.averaged import fit_averaged
 from autopeft.surrogates.exact_improvement import HypervolumeImprovement
 from autopeft.surrogates.feasibility import log_feasibility
-from autopeft.surrogates.gaussian_process import GaussianProcess
+from autopeft.surrogates.gaussian_process import MAX_KEPT, GaussianProcess
 from autopeft.surrogates.local_search import local_search
+from autopeft.surrogates.mixture import Mixture
 from autopeft.surrogates.threads import one_thread
 from autopeft.surrogates.two_fidelities import LowCost, TwoFidelities
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 MIN_TAUGHT = 3
 """Fewer trials than this can't tell a surrogate anything: the best measured goes first."""
@@ -66,10 +81,12 @@ class FullBudgetProposer:
     Args:
         proposer: The search's history, and what turns points into inputs and losses.
         tried: All complete trials.
+        new_costs: What the low-cost trial of a new point costs, in confirmations.
     """
 
     proposer: Proposer
     tried: Sequence[Tried]
+    new_costs: float = 0.0
 
     def choose(self, *, may_be_new: bool) -> int | Parameters | None:
         """Return the index of an open trial, or a new point that promises more; None if there is neither."""
@@ -77,7 +94,7 @@ class FullBudgetProposer:
             return self._choose(may_be_new)
 
     def predict(self, points: Sequence[Parameters]) -> tuple[Array, Array]:
-        """Return the means and standard deviations, N x m, of what points lose at the full budget."""
+        """Return the means and standard deviations, N x m, of what points lose at the full budget if they learn at all."""
         inputs, exact = self._inputs(points), self._exact_columns
         each = [
             (inputs[:, exact[index]], np.zeros(len(points))) if index in exact else self._pairs[index].predict(self._low(index, points))
@@ -89,14 +106,14 @@ class FullBudgetProposer:
         open_ = [index for index, one in enumerate(self.tried) if one.is_open]
         if len(self._teachers) < MIN_TAUGHT:
             return min(open_, key=lambda index: self.proposer.signs[0] * self.tried[index].values[0], default=None)
-        points = [self.tried[index].params for index in open_]
         if not self._begun:
-            return open_[int(np.argmin(self.predict(points)[0][:, 0]))] if open_ else None
-        promises = self._promise(points) if open_ else np.empty(0)
-        height = promises.max(initial=-np.inf)
+            first = [index for index in open_ if self._learnt[index]] or open_
+            return first[int(np.argmin(self.predict([self.tried[index].params for index in first])[0][:, 0]))] if first else None
+        promises = self._promise([self.tried[index].params for index in open_]) if open_ else np.empty(0)
+        promises += self._log_chances_to_learn[open_]
         if may_be_new:
             point, promise = self._search()
-            if promise > height:
+            if promise - np.log1p(self.new_costs) > promises.max(initial=-np.inf):
                 return point
         return open_[int(np.argmax(promises))] if open_ else None
 
@@ -111,17 +128,49 @@ class FullBudgetProposer:
             allowed = proposer.allowed(points)
             found = np.full(len(points), -np.inf)
             if allowed.any():
-                found[allowed] = self._promise([point for point, may in zip(points, allowed, strict=True) if may])
+                those = [point for point, may in zip(points, allowed, strict=True) if may]
+                found[allowed] = self._promise(those) + self._log_chance_to_learn(those)
             return found
 
         return local_search(pool, allowed_promise, lambda point: problem.neighbours(point, proposer.rng))
 
     def _promise(self, points: Sequence[Parameters]) -> Array:
-        """Return the score of points, N; minus infinity where nothing can be won."""
+        """Return the score of points if they learn, N; minus infinity where nothing can be won."""
         mean, deviation = self.predict(points)
         improvement = self._improvement.log_expected(mean[:, self._chosen], deviation[:, self._chosen])
         found = improvement + self._log_feasibility(self._inputs(points))
         return np.where(np.isnan(found), -np.inf, found)
+
+    def _log_chance_to_learn(self, points: Sequence[Parameters]) -> Array:
+        """Return the logarithms of the chances of new points not to collapse at low cost, N."""
+        if self._learnt.all():
+            return np.zeros(len(points))
+        mean, deviation = self._of_all.predict(self._inputs(points))
+        return self._log_chance(mean, np.hypot(deviation, self._of_all.noise_deviation))
+
+    @cached_property
+    def _log_chances_to_learn(self) -> Array:
+        """The logarithms of the chances of the tried points to learn at the full budget, n; 0 of those that learnt at low cost."""
+        if self._learnt.all():
+            return np.zeros(len(self.tried))
+        recovered = [
+            self._learns(one.full) for one, learnt in zip(self.tried, self._learnt, strict=True) if not learnt and one.full is not None
+        ]
+        share = (sum(recovered) + 1) / (len(recovered) + 2)
+        chances = self._log_chance_to_learn([one.params for one in self.tried])
+        chances[-MAX_KEPT:] = self._log_chance(*self._of_all.leave_one_out())
+        return np.where(self._learnt, 0.0, math.log(share) + chances)
+
+    def _log_chance(self, mean: Array, deviation: Array) -> Array:
+        least = self._scales[0](np.array(self._least))
+        result: Array = torch.special.log_ndtr(torch.as_tensor((least - mean) / deviation)).numpy()
+        return result
+
+    @cached_property
+    def _of_all(self) -> Mixture:
+        """The surrogate of the first loss at low cost, collapsed trials among them; of very many the latest, whose leave-outs it knows."""
+        latest = slice(-MAX_KEPT, None)
+        return fit_averaged(self._inputs([one.params for one in self.tried[latest]]), self._low_losses[latest, 0], self._groups)
 
     @cached_property
     def _log_feasibility(self) -> Callable[[Array], Array]:
@@ -138,8 +187,15 @@ class FullBudgetProposer:
         """What scores improvement on the points that were chosen so far."""
         means, _ = self.predict([one.params for one in self.tried])
         reference = self.proposer.reference_losses(self._scales, np.concatenate([means, self._low_losses]))
-        incumbents, _ = self.predict([one.params for one in self._begun])
-        return HypervolumeImprovement(incumbents[:, self._chosen], reference[self._chosen])
+        return HypervolumeImprovement(self._incumbents()[:, self._chosen], reference[self._chosen])
+
+    def _incumbents(self) -> Array:
+        """Return the losses of the points that were chosen so far: what is expected, and of those that collapsed what was measured."""
+        means, _ = self.predict([one.params for one in self._begun])
+        for at, one in enumerate(self._begun):
+            if one.full is not None and not self._learns(one.full):
+                means[at] = [scale(np.array(value)) for scale, value in zip(self._scales, one.full, strict=True)]
+        return means
 
     @cached_property
     def _begun(self) -> list[Tried]:
@@ -147,14 +203,27 @@ class FullBudgetProposer:
         return [one for one in self.tried if one.full is not None or one.runs]
 
     @cached_property
+    def _least(self) -> float:
+        """The value of the first objective that a trial must exceed not to have collapsed; an infinite one where none is trivial."""
+        trivial, sign = self.proposer.reference.get(0), self.proposer.signs[0]
+        if trivial is None or not self.tried:
+            return sign * math.inf
+        best = sign * min(sign * one.values[0] for one in self.tried)
+        return trivial + COLLAPSED_SHARE * (best - trivial)
+
+    @cached_property
+    def _learnt(self) -> Mask:
+        """Which of the trials didn't collapse at low cost, n."""
+        return np.array([self._learns(one.values) for one in self.tried], dtype=np.bool_)
+
+    def _learns(self, values: Sequence[float]) -> bool:
+        sign = self.proposer.signs[0]
+        return sign * values[0] < sign * self._least
+
+    @cached_property
     def _teachers(self) -> list[Tried]:
         """The trials that didn't collapse."""
-        trivial, sign = self.proposer.reference.get(0), self.proposer.signs[0]
-        if trivial is None:
-            return list(self.tried)
-        best = min((sign * one.values[0] for one in self.tried), default=0.0)
-        least = sign * trivial + COLLAPSED_SHARE * (best - sign * trivial)
-        return [one for one in self.tried if sign * one.values[0] < least]
+        return [one for one, learnt in zip(self.tried, self._learnt, strict=True) if learnt]
 
     @cached_property
     def _scales(self) -> list[Scale]:
@@ -196,7 +265,7 @@ class FullBudgetProposer:
     @cached_property
     def _pairs(self) -> dict[int, TwoFidelities]:
         """By objective that is measured, the model of its losses at the full budget."""
-        done = [one for one in self.tried if one.full is not None]
+        done = [one for one in self.tried if one.full is not None and self._learns(one.full)]
         running = [one.params for one in self.tried if one.runs]
         pairs = {}
         for index, surrogate in self._low_surrogates.items():

@@ -24,6 +24,7 @@ def choose(
     seed: int,
     *,
     may_be_new: bool,
+    new_costs: float,
 ) -> int | Parameters | None:
     """Return the number of a trial, or the parameters of a new point that promises more; None if there is neither.
 
@@ -34,6 +35,7 @@ def choose(
         read_early: A trial's early measurements.
         seed: The study's; with what was begun so far it decides which new points are looked at.
         may_be_new: Whether a point may be returned.
+        new_costs: What a trial at low cost costs, in trainings at the full budget.
     """
     known = {record.number: record for record in records}
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
@@ -43,7 +45,7 @@ def choose(
     history = read_history(trials, problem.distributions, len(signs), read_early)
     tried = [Tried(dict(trial.params), tuple(trial.values), **_more(known[trial.number], problem.objectives)) for trial in complete]
     proposer = Proposer(problem, history, signs, problem.trivial, rng)
-    found = FullBudgetProposer(proposer, tried).choose(may_be_new=may_be_new)
+    found = FullBudgetProposer(proposer, tried, new_costs).choose(may_be_new=may_be_new)
     return complete[found].number if isinstance(found, int) else found
 
 

@@ -294,13 +294,19 @@ class Study:
         """Record that a trial's training at the full budget failed, with the reason in one line."""
         return self._confirm(number, Confirmation("failed", error=reason))
 
-    def choose_to_confirm(self, *, may_be_new: bool) -> int | Parameters | None:
-        """Return the number of the trial to train at the full budget next, or parameters that promise more; None if there is neither."""
+    def choose_to_confirm(self, *, may_be_new: bool, new_costs: float) -> int | Parameters | None:
+        """Return the number of the trial to train at the full budget next, or parameters that promise more; None if there is neither.
+
+        Args:
+            may_be_new: Whether parameters may be returned.
+            new_costs: What a trial at low cost costs, in trainings at the full budget.
+        """
         from autopeft.study.choosing import choose  # it needs torch, which whoever only reads a study must not wait for
 
         assert self._problem is not None, "a study opened for reading can't choose"
         read_early = partial(attributes.read_early, self.objectives)
-        return choose(self._study.get_trials(deepcopy=False), self.records(), self._problem, read_early, self._seed, may_be_new=may_be_new)
+        trials, records = self._study.get_trials(deepcopy=False), self.records()
+        return choose(trials, records, self._problem, read_early, self._seed, may_be_new=may_be_new, new_costs=new_costs)
 
     def _confirm(self, number: int, found: Confirmation) -> TrialRecord:
         name, now = f"{CONFIRMATION}{number}", datetime.now().isoformat()

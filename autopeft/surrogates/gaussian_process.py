@@ -14,6 +14,10 @@ rest on all points at once.
 Prediction at N points x (Rasmussen, Williams, 2006, equations 2.25, 2.26, 2.30):
 
     mean = m + k(x, X) w,        variance = 1 - |L^-1 k(X, x)|^2
+
+and of an observed point i by the others (equation 5.12), with K = L L^T:
+
+    mean = y_i - w_i / (K^-1)_ii,        variance = 1 / (K^-1)_ii, its noise among it
 """
 
 import math
@@ -84,6 +88,12 @@ class GaussianProcess:
         """Return means and standard deviations (without noise) of the losses at N points, in their own unit."""
         mean, deviation = self._predict(torch.as_tensor(points, dtype=torch.double))
         return self.centre + self.scale * mean.numpy(), self.scale * deviation.numpy()
+
+    def leave_one_out(self) -> tuple[Array, Array]:
+        """Return the mean and the standard deviation of each of the n measurements that the others foretell, in the losses' own unit."""
+        L, w = self._solved  # noqa: N806
+        variance = 1 / torch.cholesky_inverse(L).diagonal()
+        return self.centre + self.scale * (self.targets - w[:, 0] * variance).numpy(), self.scale * variance.sqrt().numpy()
 
     def fantasize(self, points: Array) -> "GaussianProcess":
         """Return the process after seeing, at points still running, what it expects there (Ginsbourger et al., 2010: the believer).

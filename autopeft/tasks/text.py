@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, list[int]]
 LENGTH_STEP = 8
-"""Batches are a multiple of so many positions long: tensors of few sizes leave few gaps in freed memory, a quarter of the peak."""
+"""Batches are a multiple of so many positions long, short ones of an eighth of the power of two below their length: tensors of few sizes
+leave few gaps in freed memory, a quarter of the peak, and no more than an eighth of a batch is padding for that."""
 
 FAR, ENOUGH = 2, 64
 """A text of a pair keeps so many times the tokens that both may have, and some more: where it is cut, a word may fall apart differently."""
@@ -81,15 +82,19 @@ def lengths(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
 
 
 def padded_lengths(encoded: Encoded) -> NDArray[np.int64]:
-    """Return the positions of each row in a batch where none is longer: rounded up to `LENGTH_STEP`, but never more than any row has."""
-    rounded: NDArray[np.int64] = encoded.lengths + -encoded.lengths % LENGTH_STEP
-    return rounded.clip(max=encoded.longest)
+    """Return the positions of each row in a batch where none is longer: rounded up (see `LENGTH_STEP`), but never more than any row has."""
+    return _rounded_up(encoded.lengths).clip(max=encoded.longest)
 
 
 def padded_length(encoded: Encoded, indices: Sequence[int]) -> int:
     """Return the positions of a batch: those of its longest row."""
-    longest = int(encoded.lengths[list(indices)].max())
-    return min(longest + -longest % LENGTH_STEP, encoded.longest)
+    return min(int(_rounded_up(encoded.lengths[list(indices)].max())), encoded.longest)
+
+
+def _rounded_up(n_positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    steps = np.left_shift(1, np.log2(np.maximum(n_positions, 1)).astype(np.int64)) // LENGTH_STEP
+    rounded: NDArray[np.int64] = n_positions + -n_positions % steps.clip(1, LENGTH_STEP)
+    return rounded
 
 
 def padded(tokenizer: Any, rows: Sequence[Mapping[str, Sequence[int]]], n_positions: int, side: str = "right") -> "dict[str, Tensor]":

@@ -213,6 +213,7 @@ def test_a_resumed_run_confirms_more_and_says_so(request_: SearchRequest, capsys
     [
         (64, Budget(2000, 2), 3668, 5),  # MRPC: each costs 5.5 trials
         (12, Budget(2000, 2), 3668, 2),
+        (8, Budget(2000, 2), 3668, 1),  # two would cost more than all trials
         (6, Budget(2000, 2), 3668, 0),
         (64, Budget(2000, 2), 67349, 0),  # SST-2: one would cost more than all trials
         (64, Budget(None, 6), 3668, 0),  # trials have the full budget already
@@ -222,4 +223,4 @@ def test_a_resumed_run_confirms_more_and_says_so(request_: SearchRequest, capsys
 )
 def test_the_default_takes_about_a_third_of_the_cost(trials: int, low_cost: Budget, n_train: int, expected: int) -> None:
     assert default_number(trials, low_cost, n_train) == expected
-    assert expected * cost_ratio(low_cost, n_train) <= 2 * trials
+    assert expected * cost_ratio(low_cost, n_train) <= trials

@@ -83,3 +83,25 @@ def test_a_trial_that_collapsed_at_low_cost_is_not_believed() -> None:
 @pytest.mark.parametrize("n", [1, 2])
 def test_of_very_few_trials_the_best_measured_goes_first(n: int) -> None:
     assert proposer(GRID[:n]).choose(may_be_new=True) == n - 1
+
+
+def test_a_region_where_trials_collapse_is_not_taken_for_promising() -> None:
+    """Four small points stayed at chance: of the smaller half of the sizes nobody knows what one that learns would be worth."""
+    learns_from = 40.0
+
+    def low_cost(size: float, x: float) -> Tried:
+        value = accuracy(size, x) if size >= learns_from else 0.51
+        return Tried({"size": size, "x": x}, (value, size), 1 - value)
+
+    sizes, places = (1.5, 4.0, 9.0, 25.0, 60.0, 100.0, 150.0, 250.0, 400.0, 800.0), (0.4, 0.6, 0.5, 0.3, 0.5, 0.7, 0.4, 0.5, 0.3, 0.5)
+    some, n_new, chosen = [low_cost(size, x) for size, x in zip(sizes, places, strict=True)], 0, list[float]()
+    while len(chosen) < 3:
+        found = proposer(some).choose(may_be_new=n_new < len(chosen))
+        if isinstance(found, dict):  # a search tries it at low cost first
+            some, n_new = [*some, low_cost(**found)], n_new + 1
+            continue
+        assert found is not None
+        value, size = some[found].values
+        chosen.append(size)
+        some = confirmed(some, found, value + 0.05 * (size >= learns_from))
+    assert min(chosen) >= learns_from

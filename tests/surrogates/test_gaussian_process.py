@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,17 @@ def test_prediction_is_gpytorchs() -> None:
     mean, deviation = process.predict(NEW)
     assert mean == pytest.approx(expected.mean.numpy() * LOSSES.std() + LOSSES.mean(), rel=1e-6)
     assert deviation == pytest.approx(expected.variance.sqrt().numpy() * LOSSES.std(), rel=1e-3)
+
+
+def test_what_the_others_foretell_of_a_measurement_is_predicted_without_it() -> None:
+    process = GaussianProcess.fit(INPUTS, LOSSES)
+    mean, deviation = process.leave_one_out()
+    for left_out in (0, 7, 29):
+        kept = np.arange(30) != left_out
+        without = replace(process, inputs=process.inputs[kept], targets=process.targets[kept])
+        expected, spread = without.predict(INPUTS[[left_out]])
+        assert mean[left_out] == pytest.approx(expected[0])
+        assert deviation[left_out] == pytest.approx(np.hypot(spread[0], process.noise_deviation))
 
 
 def test_the_fit_is_a_maximum_of_the_posterior() -> None:
