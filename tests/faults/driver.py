@@ -12,6 +12,9 @@ import psutil
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.study import Study
+from tests.faults.forked import Forked
+
+Process = Forked | subprocess.Popen[str]
 
 PATIENCE = 600.0
 """Seconds after which a test gives a process up."""
@@ -23,17 +26,19 @@ class Driver:
     Args:
         settings: Options of `autopeft search` but for the run's folder.
         run: The run's folder.
-        prefix: A command to run it under.
+        prefix: A command to run it under, in an interpreter of its own.
     """
 
     def __init__(self, settings: Sequence[object], run: Path, prefix: Sequence[str] = ()) -> None:
         self.run = run
         self._settings, self._prefix = [str(one) for one in settings], list(prefix)
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self) -> Process:
         """Start the search, or go on with it if there is something to go on with."""
         resumable = (self.run / "run.json").is_file()
         arguments = ["--resume", str(self.run)] if resumable else [*self._settings, "--out", str(self.run)]
+        if not self._prefix:
+            return Forked(["search", *arguments])
         command = [*self._prefix, sys.executable, "-m", "autopeft", "search", *arguments]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -59,7 +64,7 @@ class Driver:
         return Study.open(RunDirectory.open(self.run)).records()
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> bool:
+def wait_until(condition: Callable[[], bool], process: Process) -> bool:
     """Wait until a condition holds; False if the process ends before."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
@@ -70,13 +75,13 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) ->
     return True
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: Process) -> None:
     """Kill a process the hard way, and wait for it to be gone."""
     process.kill()
     process.communicate(timeout=PATIENCE)
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def workers_of(process: Process) -> list[psutil.Process]:
     """Return the worker processes that have a trial in hand."""
     return [child for child in psutil.Process(process.pid).children(recursive=True) if "_Worker.run" in _title(child)]
 
