@@ -29,13 +29,13 @@ ON_REQUEST = {
     "slow": "takes long for what it adds: pytest -m slow",
 }
 """By marker, why what has it is left out unless it is asked for."""
-LONGEST_FIRST = ("faults", "executors", "loops", "cli", "benchmarks", "examples", "export")
+LONGEST_FIRST = ("faults", "executors", "loops", "methods", "cli", "benchmarks", "examples", "export")
 """Folders of tests of which some take seconds. They come first, so that no worker is left alone with one of them in the end."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip, saying so, what was not asked for, and what needs real data where there is none; order the rest and say what stays together."""
+    """Skip, saying so, what was not asked for, and what needs real data where there is none; order the rest."""
     for marker, reason in ON_REQUEST.items():
         for item in items if marker not in config.option.markexpr else ():
             if item.get_closest_marker(marker) is not None:
@@ -46,9 +46,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=f"needs the real data and models in {SHARED}"))
     rank = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None and (group := _group(item)):
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -56,18 +53,7 @@ def pytest_runtest_setup() -> None:
     """Make what a test and its fixtures draw independent of the tests that ran before in the same process."""
     random.seed(0)
     if (torch := sys.modules.get("torch")) is not None:
-        torch.manual_seed(0)
-
-
-def _group(item: pytest.Item) -> str | None:
-    """Return a name for what one process should run, since something is made for it once: a Ray cluster, a family of models, a fixture."""
-    if item.get_closest_marker("faults") is not None:
-        return None  # of these each makes its own
-    if "ray_address" in getattr(item, "fixturenames", ()):
-        return "ray"
-    callspec = getattr(item, "callspec", None)
-    family = callspec.params.get("family") if callspec else None
-    return f"{item.path.stem} {family}" if isinstance(family, str) else item.path.stem
+        torch.default_generator.manual_seed(0)  # what torch.manual_seed does for devices that aren't there takes milliseconds
 
 
 @pytest.fixture(scope="session")

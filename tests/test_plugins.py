@@ -42,7 +42,6 @@ def place(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"workers": 1, "address": request.getfixturevalue("ray_address")} if request.param else {"workers": 0}
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
 def test_an_own_method_is_searched(
     request_: SearchRequest,  # noqa: F811
@@ -81,7 +80,6 @@ register_method(
 """
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
 def test_whatever_an_own_method_raises_fails_its_trial_and_no_other(
     request_: SearchRequest,  # noqa: F811

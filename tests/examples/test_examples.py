@@ -76,7 +76,6 @@ def test_notebooks(notebook: str, left: list[str], backbone_folder: Path, tmp_pa
         assert list(tmp_path.glob(pattern)), pattern
 
 
-@pytest.mark.xdist_group("ray")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")  # Ray's own, of itself
 def test_ray_tune_search(ray_address: str, backbone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray

@@ -24,7 +24,6 @@ FACTS = BackboneFacts(Topology("Tiny", "", "input_ids", "", (), (), ()), 1000, 1
 BRIEFLY = Measurement({}, (CurvePoint(1, 1, 1, 0.0, {}),), 1, 1, 0.1, 0.1, 5 * GIB, 1)
 
 pytestmark = [
-    pytest.mark.xdist_group("ray"),
     # Ray's own code warns of itself.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"),
 ]

@@ -24,7 +24,6 @@ LOADING_SECONDS = 1.0
 FACTS = BackboneFacts(Topology("Tiny", "", "input_ids", "", (), (), ()), 1000, 10, "cpu", "fp32")
 
 pytestmark = [
-    pytest.mark.xdist_group("ray"),
     # Ray's own code warns of itself.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"),
 ]

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,17 @@ from autopeft.errors import InvalidInputError
 from autopeft.loops import planning
 from autopeft.loops import search as engine
 from autopeft.request import CHANGEABLE, SearchRequest
+from autopeft.samplers import bayesian
 from autopeft.study.directory import RunDirectory
 from autopeft.study.study import Study
 from tests.loops.searches import Log, records
 
 
-@pytest.mark.parametrize(("sampler", "trials", "rungs"), [("tpe", 6, ()), ("autopeft", 18, ()), ("autopeft", 20, (0.4,))])
+@pytest.mark.parametrize(("sampler", "trials", "rungs"), [("tpe", 6, ()), ("autopeft", 6, ()), ("autopeft", 8, (0.4,))])
 def test_stopped_and_resumed_is_the_same_as_never_stopped(
-    request_: SearchRequest, tmp_path: Path, sampler: str, trials: int, rungs: tuple[float, ...]
+    request_: SearchRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampler: str, trials: int, rungs: tuple[float, ...]
 ) -> None:
+    monkeypatch.setattr(bayesian, "BayesianSampler", partial(bayesian.BayesianSampler, n_initial=4))  # two trials of the surrogate's
     request_ = replace(request_, sampler=sampler, trials=trials, rungs=rungs, reduction=2.0)
     whole = engine.search(replace(request_, out=str(tmp_path / "whole")), Log())
     with pytest.raises(KeyboardInterrupt):

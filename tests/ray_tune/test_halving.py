@@ -6,7 +6,6 @@ import pytest
 from autopeft.objectives import Objective
 
 pytestmark = [
-    pytest.mark.xdist_group("ray"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"),  # Ray's own, of itself
 ]
 OBJECTIVES = (Objective("accuracy", "maximize"), Objective("parameters", "minimize"))

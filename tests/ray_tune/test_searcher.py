@@ -10,7 +10,6 @@ from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.objectives import Objective
 
 pytestmark = [
-    pytest.mark.xdist_group("ray"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning"),  # Ray's own, of itself
 ]
 
