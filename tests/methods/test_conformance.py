@@ -66,7 +66,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`gradient_checkpointing_:FutureWarning"),
     pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled:UserWarning"),
 ]
-every_case = pytest.mark.parametrize(("family", "case"), list(cases()))
 
 
 def configured(family: str, case: Case) -> tuple[Subject, Configuration]:
@@ -86,7 +85,7 @@ def rounds(case: Case) -> bool:
 
 @contextmanager
 def applied_to(of_family: Subject, configuration: Configuration) -> Iterator[AppliedModules]:
-    torch.manual_seed(1)
+    torch.default_generator.manual_seed(1)
     applied = apply(of_family.model, configuration, topology=of_family.topology)
     try:
         yield applied
@@ -97,7 +96,7 @@ def applied_to(of_family: Subject, configuration: Configuration) -> Iterator[App
 @torch.no_grad()
 def perturb(applied: AppliedModules) -> None:
     """Move every module's parameter away from zero."""
-    torch.manual_seed(2)
+    torch.default_generator.manual_seed(2)
     for parameter in applied.module_parameters.values():
         parameter.add_(torch.randn_like(parameter), alpha=0.05)
 
@@ -111,33 +110,16 @@ def bits(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
-@every_case
-def test_is_built_as_declared(family: str, case: Case) -> None:
+@pytest.mark.parametrize(("family", "case"), list(cases()))
+def test_a_method_on_a_family(family: str, case: Case) -> None:
+    """One test of all that holds of modules put into a model, because putting them there takes most of its time."""
     of_family, configuration = configured(family, case)
     before = bits(of_family.model)
     with applied_to(of_family, configuration) as applied:
-        assert applied.parameter_count == count_parameters(configuration, of_family.topology) > 0
-        if all(get_method(name).starts_unchanged for name, _ in case):
-            tolerance = {"rtol": 1e-3, "atol": 1e-5} if rounds(case) else {"rtol": 0, "atol": 0}
-            torch.testing.assert_close(logits_of(of_family.model, of_family.batch), of_family.logits, **tolerance)
+        require_as_declared(of_family, configuration, applied, rounds(case))
         perturb(applied)
-        backward(of_family)
-        trained = {key: value for key, value in applied.trainable_parameters().items() if key not in of_family.unused}
-        without = [key for key, parameter in trained.items() if parameter.grad is None or not parameter.grad.any()]
-        assert not without, "trained parameters without gradient"
-        leaked = [key for key, parameter in of_family.model.named_parameters() if parameter.grad is not None and key not in trained]
-        assert not leaked, "frozen parameters with gradient"
-    after = of_family.model.state_dict()
-    assert after.keys() == before.keys()
-    assert all(torch.equal(after[key], tensor) for key, tensor in before.items())
-    assert torch.equal(logits_of(of_family.model, of_family.batch), of_family.logits)
-
-
-@every_case
-def test_keeps_its_output(family: str, case: Case) -> None:
-    of_family, configuration = configured(family, case)
-    with applied_to(of_family, configuration) as applied:
-        perturb(applied)
+        gradients = require_gradients_of_what_is_trained(of_family, applied)
+        require_the_same_with_checkpointing_and_finite_in_bfloat16(of_family, gradients)
         expected = logits_of(of_family.model, of_family.batch)
         assert not torch.equal(expected, of_family.logits)
         tolerance = {"rtol": 1e-4, "atol": 1e-5 * max(1.0, expected.abs().max().item())}
@@ -147,10 +129,57 @@ def test_keeps_its_output(family: str, case: Case) -> None:
             applied.merge()
             assert not any("autopeft" in key for key, _ in of_family.model.named_parameters())
             torch.testing.assert_close(logits_of(of_family.model, of_family.batch), expected, **tolerance)
-    torch.manual_seed(3)
+    require_bits(of_family, before)
+    torch.default_generator.manual_seed(3)
     loaded = unpack(of_family.model, files, topology=of_family.topology)
     assert torch.equal(logits_of(of_family.model, of_family.batch), expected)
     loaded.eject()
+    require_bits(of_family, before)
+
+
+def require_as_declared(of_family: Subject, configuration: Configuration, applied: AppliedModules, rounded: bool) -> None:
+    assert applied.parameter_count == count_parameters(configuration, of_family.topology) > 0
+    if all(get_method(module.method).starts_unchanged for module in configuration.modules):
+        tolerance = {"rtol": 1e-3, "atol": 1e-5} if rounded else {"rtol": 0, "atol": 0}
+        torch.testing.assert_close(logits_of(of_family.model, of_family.batch), of_family.logits, **tolerance)
+
+
+def require_gradients_of_what_is_trained(of_family: Subject, applied: AppliedModules) -> dict[nn.Parameter, torch.Tensor]:
+    """Check which parameters have gradients, and return these."""
+    backward(of_family)
+    trained = {key: value for key, value in applied.trainable_parameters().items() if key not in of_family.unused}
+    without = [key for key, parameter in trained.items() if parameter.grad is None or not parameter.grad.any()]
+    assert not without, "trained parameters without gradient"
+    leaked = [key for key, parameter in of_family.model.named_parameters() if parameter.grad is not None and key not in trained]
+    assert not leaked, "frozen parameters with gradient"
+    return {parameter: parameter.grad.clone() for parameter in trained.values() if parameter.grad is not None}
+
+
+def require_the_same_with_checkpointing_and_finite_in_bfloat16(of_family: Subject, gradients: dict[nn.Parameter, torch.Tensor]) -> None:
+    if of_family.model.supports_gradient_checkpointing:
+        with checkpointing(of_family.model):
+            of_family.model.zero_grad()
+            backward(of_family)
+        names = {parameter: name for name, parameter in of_family.model.named_parameters()}
+        for parameter, plain in gradients.items():
+            torch.testing.assert_close(
+                parameter.grad,
+                plain,
+                rtol=1e-4,
+                atol=1e-5 * (1 + plain.abs().max().item()),
+                msg=lambda text, parameter=parameter: f"{names[parameter]}: {text}",
+            )
+    with torch.autocast("cpu", torch.bfloat16):
+        backward(of_family)
+    assert all(parameter.grad.isfinite().all() for parameter in gradients)
+
+
+def require_bits(of_family: Subject, before: dict[str, torch.Tensor]) -> None:
+    """Check that a model is what it was, and computes what it did."""
+    after = of_family.model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[key], tensor) for key, tensor in before.items())
+    assert torch.equal(logits_of(of_family.model, of_family.batch), of_family.logits)
 
 
 def eager_logits(of_family: Subject) -> torch.Tensor:
@@ -160,29 +189,6 @@ def eager_logits(of_family: Subject) -> torch.Tensor:
         return logits_of(of_family.model, of_family.batch)
     finally:
         of_family.model.set_attn_implementation(used)
-
-
-@every_case
-def test_trains_with_checkpointing_and_in_bfloat16(family: str, case: Case) -> None:
-    of_family, configuration = configured(family, case)
-    model = of_family.model
-    with applied_to(of_family, configuration) as applied:
-        perturb(applied)
-        backward(of_family)
-        trained = {key: value for key, value in applied.trainable_parameters().items() if key not in of_family.unused}
-        plain = {key: parameter.grad.clone() for key, parameter in trained.items()}
-        if model.supports_gradient_checkpointing:
-            with checkpointing(model):
-                model.zero_grad()
-                backward(of_family)
-            for key, parameter in trained.items():
-                scale = plain[key].abs().max().item()
-                torch.testing.assert_close(
-                    parameter.grad, plain[key], rtol=1e-4, atol=1e-5 * (1 + scale), msg=lambda text, key=key: f"{key}: {text}"
-                )
-        with torch.autocast("cpu", torch.bfloat16):
-            backward(of_family)
-        assert all(parameter.grad.isfinite().all() for parameter in trained.values())
 
 
 @pytest.mark.parametrize("method", [method for method in all_methods() if method.kind != "mask"], ids=lambda method: method.name)
