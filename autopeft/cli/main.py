@@ -1,5 +1,6 @@
 """The command line: one verb a file. Heavy imports live inside the verbs, so that --help answers at once."""
 
+import errno
 import sys
 from typing import Annotated
 
@@ -20,7 +21,10 @@ from autopeft.cli.show import show
 from autopeft.cli.suggest import suggest
 from autopeft.cli.verb import Verb
 from autopeft.cli.watch import watch
-from autopeft.errors import AutopeftError, UnavailableError
+from autopeft.errors import AutopeftError, InvalidInputError, UnavailableError
+
+_OF_PATHS = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+"""What the system says of a path that someone has given, whichever verb meets it first."""
 
 _LEFT_OUT = {
     "ray": "Trials run in this process with --workers 0; for workers: pip install ray",
@@ -74,6 +78,12 @@ def main() -> None:
     except AutopeftError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _OF_PATHS or not isinstance(error.filename, str):
+            raise
+        said = InvalidInputError(f"a path can't be used: {error.strerror}", value=error.filename, remedy="Check it.")
+        print(f"error: {said}", file=sys.stderr)
+        sys.exit(said.exit_code)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _LEFT_OUT:

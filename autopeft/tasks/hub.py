@@ -52,15 +52,17 @@ def _load_cached(dataset: HubDataset) -> Mapping[Role, Table] | str:
     """Return the tables of a cached copy; else what is wrong with it, as a part of a sentence, empty if there is none.
 
     Raises:
-        InvalidInputError: A split is named that it hasn't.
+        InvalidInputError: A split is named that it hasn't, or no data set can have its id.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         folder = snapshot_download(dataset.id, repo_type="dataset", local_files_only=True)
     except LocalEntryNotFoundError:
         return ""
+    except HFValidationError:
+        raise InvalidInputError("a data set of the hub is named as owner/name or owner/name:configuration", value=dataset.id) from None
     try:
         return _load(dataset, folder)
     except AutopeftError:

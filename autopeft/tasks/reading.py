@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autopeft.errors import InvalidInputError
+from autopeft.errors import AutopeftError, InvalidInputError
 from autopeft.tasks.dialect import DELIMITERS, decode, find_delimiter, make_reader
 from autopeft.tasks.media import IMAGE_SUFFIXES, SOUND_SUFFIXES
 from autopeft.tasks.nested import with_nested
@@ -38,7 +38,16 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     Raises:
         InvalidInputError: The file is missing, too large, empty, of unknown type or malformed; names the line where it can.
     """
-    file = Path(path)
+    try:
+        return _read(Path(path))
+    except OSError as error:
+        if isinstance(error, AutopeftError):
+            raise
+        remedy = "Check the path, and who may read it."
+        raise InvalidInputError(f"the data file can't be read: {error.strerror}", value=str(path), remedy=remedy) from error
+
+
+def _read(file: Path) -> Table:
     if file.is_dir() and (found := _read_folder(file)) is not None:
         return found
     if not file.is_file():

@@ -15,6 +15,7 @@ from autopeft.study.directory import RunDirectory
 from tests.cli.conftest import Autopeft
 from tests.programs import Answer
 
+LONG = "x" * 300
 MAX_CPU_SECONDS = 20
 """Until an error: a fresh interpreter takes some 3 s of processor time for imports, and more where two share a core."""
 
@@ -117,6 +118,27 @@ def test_an_unknown_flag_and_a_word_for_a_number(autopeft: Autopeft) -> None:
         answer = autopeft(*arguments)
         assert answer.code == 2
         assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "--train", f"{LONG}.csv"],
+        ["search", "--task", LONG],
+        ["search", "--task", "demo", "--model", LONG],
+        ["search", "--task", "demo", "--out", LONG],
+        ["search", "--task", "demo", "--plugin", f"{LONG}.py", "--dry-run"],
+        ["search", "--task", "mrpc", "--data-dir", LONG],
+        ["search", "--resume", LONG],
+        ["show", LONG],
+        ["predict", LONG, "--input", "t.csv"],
+        ["search", "--dataset", LONG, "--offline"],
+        ["search", "--dataset", "../x", "--offline"],
+    ],
+    ids=lambda arguments: " ".join(arguments).replace(LONG, "LONG"),
+)
+def test_a_name_that_is_too_long_or_none(autopeft: Autopeft, arguments: list[str]) -> None:
+    refused(autopeft(*arguments), 2, "named as owner/name" if "--dataset" in arguments else "File name too long")
 
 
 def test_an_unknown_setting_in_a_file(autopeft: Autopeft, tmp_path: Path) -> None:

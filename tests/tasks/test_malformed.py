@@ -278,6 +278,11 @@ def test_images_and_sounds(suffix: str, content: Callable[[], bytes], message: s
         load_files(tmp_path / "own")
 
 
+def test_a_text_in_place_of_a_path() -> None:
+    with pytest.raises(InvalidInputError, match=r"the data file can't be read: File name too long .got 'text,label.*characters"):
+        load_files("text,label\n" + "a,b\n" * 1000)
+
+
 @pytest.mark.parametrize("cell", ["own/x/none.png", "", "own"])
 def test_a_path_of_no_file(cell: str, tmp_path: Path) -> None:
     lines = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in good_files(tmp_path / "own", ".png")]
