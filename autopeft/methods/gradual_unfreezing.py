@@ -15,7 +15,7 @@ from autopeft.configuration import PeftModule
 from autopeft.methods import mask
 from autopeft.methods.hook import ParameterGroup, TrainingHook
 from autopeft.methods.mask_forms import everything
-from autopeft.methods.topology import Topology
+from autopeft.methods.topology import Topology, unwrapped
 
 
 def inject(model: nn.Module, module: PeftModule, topology: Topology) -> "GradualUnfreezing":
@@ -46,7 +46,7 @@ class GradualUnfreezing(TrainingHook):
         n_layers = self._topology.n_layers
         groups: dict[int, list[nn.Parameter]] = {}
         for name, parameter in trainable.items():
-            original = name.replace(".base_layer.", ".")  # a method that wraps a linear moves its weight
+            original = unwrapped(name)  # a method that wraps a linear moves its weight
             if original in self._names:
                 groups.setdefault(n_layers - 1 - self._place(original), []).append(parameter)
         return [ParameterGroup(group, self._rate_decay**-n_below) for n_below, group in sorted(groups.items())]

@@ -28,7 +28,7 @@ from autopeft.methods import mask
 from autopeft.methods.hook import TrainingHook
 from autopeft.methods.mask_forms import everything
 from autopeft.methods.outputs import first_tensor
-from autopeft.methods.topology import Topology
+from autopeft.methods.topology import Topology, unwrapped
 
 RESOLUTION = 20_000
 """Units that a full backward pass is divided into; costs are rounded up to these."""
@@ -110,7 +110,7 @@ class GreenTraining(TrainingHook):
     def start(self, n_steps: int, trainable: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
         """Learn where the parameters are."""
         self._n_steps = n_steps
-        self._parameters = {name.replace(".base_layer.", "."): parameter for name, parameter in trainable.items()}
+        self._parameters = {unwrapped(name): parameter for name, parameter in trainable.items()}
 
     def _is_measured(self, step: int) -> bool:
         return self._round != step * self._n_rounds // self._n_steps

@@ -15,7 +15,7 @@ from autopeft.configuration import PeftModule
 from autopeft.methods import mask
 from autopeft.methods.hook import TrainingHook
 from autopeft.methods.mask_forms import everything
-from autopeft.methods.topology import Tensor, Topology
+from autopeft.methods.topology import Tensor, Topology, unwrapped
 
 _ATTENTION_ROLES = ("query", "key", "value", "query_key_value", "attention_output")
 _FFN_ROLES = ("ffn_in", "ffn_out")
@@ -47,7 +47,7 @@ class HalfFrozen(TrainingHook):
     def start(self, n_steps: int, trainable: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
         """Learn where the parameters are."""
         self._n_steps = n_steps
-        self._parameters = {name.replace(".base_layer.", "."): parameter for name, parameter in trainable.items()}
+        self._parameters = {unwrapped(name): parameter for name, parameter in trainable.items()}
 
     def frozen(self, step: int) -> Collection[nn.Parameter]:
         """Return the half that is frozen in a step's round."""

@@ -20,6 +20,11 @@ ALL_ROLES = "all"
 """The target that means every linear of a block."""
 
 
+def unwrapped(name: str) -> str:
+    """Return what a parameter was called before methods wrapped its linear, one around the other where there are several."""
+    return ".".join(part for part in name.split(".") if part != "base_layer")
+
+
 @dataclass(frozen=True)
 class Linear:
     """A linear map inside a block."""

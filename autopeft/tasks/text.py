@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autopeft.errors import InvalidInputError
 from autopeft.tasks.encoded import Encoded
 
 if TYPE_CHECKING:
@@ -22,11 +23,27 @@ FAR, ENOUGH = 2, 64
 """A text of a pair keeps so many times the tokens that both may have, and some more: where it is cut, a word may fall apart differently."""
 
 
+def require_room(tokenizer: Any, max_length: int, n_texts: int) -> None:
+    """Check that special tokens leave room for a text, or a pair: where they don't, fast tokenizers cut nothing.
+
+    Raises:
+        InvalidInputError: They don't.
+    """
+    n_special = tokenizer.num_special_tokens_to_add(pair=n_texts == 2)
+    if max_length <= n_special:
+        remedy = f"Give --max-length {n_special + 1} or more."
+        raise InvalidInputError("texts need a token beside the special ones", value=f"{max_length} tokens", remedy=remedy)
+
+
 def tokenise(tokenizer: Any, columns: Sequence[Sequence[str]], max_length: int) -> tuple[list[Row], int]:
     """Return n texts, or pairs of texts, as the tokenizer's fields, and how many had to be cut.
 
     A text without any token becomes one padding token: a model can't take a row of none.
+
+    Raises:
+        InvalidInputError: There is no room for any.
     """
+    require_room(tokenizer, max_length, len(columns))
     fields = tokenizer(*without_far_ends(tokenizer, columns, max_length), truncation=True, max_length=max_length)
     names = [name for name in fields if name in tokenizer.model_input_names]
     rows = [{name: list(fields[name][i]) for name in names} for i in range(len(columns[0]))]

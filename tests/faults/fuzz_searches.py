@@ -4,7 +4,8 @@
 
 A search is drawn from its number alone: a tiny random model of some family, saved in some way, with some tokenizer; data files of some
 format with some quirk; flags and a search space. One trial of 20 examples is trained. Printed are how searches ended and every fault
-with the number that brings it back: a traceback, a number that isn't finite where a result is shown, or more memory than 8 GB.
+with the number that brings it back: a traceback, a trial that failed by a bug, a number that isn't finite where a result is shown, or more
+memory than 8 GB.
 A range of numbers is a part of the same fuzz: --first goes on where another run stopped.
 """
 
@@ -49,6 +50,8 @@ MOST_MEMORY = 8 * 2**30
 """Bytes of address space; a search of tiny models that asks for more is a fault."""
 LONGEST_ERROR = 3000
 """Characters of one clear error; it may list what would have been right."""
+_BUG = re.compile(r"(Key|Index|Type|Attribute|Assertion|Name|UnboundLocal|ZeroDivision|Recursion)Error\b")
+"""How a reason begins that a program's mistake left, and not what it was given."""
 MORE_FAMILIES = {
     "camembert": Family(tf.CamembertModel, tf.CamembertConfig, {**SMALL, "pad_token_id": 1}),
     "ernie": Family(tf.ErnieModel, tf.ErnieConfig, SMALL),
@@ -108,6 +111,8 @@ def run_one(number: int, folder: Path) -> Ending:
         failures = [record.error for record in records if record.state == "failed"]
         if not all(failures):
             return Ending("fault", "a trial failed without a reason")
+        if bugs := [reason for reason in failures if _BUG.match(reason)]:
+            return Ending("fault", f"a trial failed by what is no error of ours: {bugs[0]}")
         if not failures and not any(record.state == "complete" for record in records):
             return Ending("fault", f"neither a complete nor a failed trial: {[record.state for record in records]}")
         return Ending("failures", "; ".join(failures)) if failures else Ending("front")

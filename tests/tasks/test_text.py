@@ -6,6 +6,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from autopeft.errors import InvalidInputError
 from autopeft.tasks.text import tokenise
 
 WORDS = ["good", "bad", "film", "dull", "long", "un", "##happy"]
@@ -28,6 +29,18 @@ def test_pairs_are_cut_as_the_library_cuts_them(tokenizer: PreTrainedTokenizerFa
     wanted = tokenizer(*columns, truncation=True, max_length=max_length)["input_ids"]
     assert [row["input_ids"] for row in rows] == wanted
     assert n_cut == sum(len(ids) > max_length for ids in tokenizer(*columns)["input_ids"])
+
+
+@pytest.mark.parametrize(("n_texts", "n_special"), [(1, 2), (2, 3)])
+def test_special_tokens_leave_room(tokenizer: PreTrainedTokenizerFast, n_texts: int, n_special: int) -> None:
+    """The library cuts nothing where they don't fit."""
+    columns = [["good bad film"]] * n_texts
+    for max_length in range(1, n_special + 1):
+        with pytest.raises(
+            InvalidInputError, match=rf"a token beside the special ones .got '{max_length} tok.*--max-length {n_special + 1}"
+        ):
+            tokenise(tokenizer, columns, max_length)
+    assert len(tokenise(tokenizer, columns, n_special + 1)[0][0]["input_ids"]) == n_special + 1
 
 
 def test_a_pair_of_long_texts_takes_no_longer_than_its_words(tokenizer: PreTrainedTokenizerFast) -> None:

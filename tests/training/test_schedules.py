@@ -6,6 +6,7 @@ import torch
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.compose import apply
+from autopeft.methods.topology import unwrapped
 from autopeft.training.hooks import TrainingHooks
 from tests.methods.families import FAMILIES, logits_of
 
@@ -51,6 +52,20 @@ def test_gradual_unfreezing_goes_from_the_top_down() -> None:
     assert all("classifier.weight" in names and "bert.pooler.dense.weight" in names for names in moved)
     hook = applied.hooks[0]
     assert [hook.may_be_kept(n_done) for n_done in (4, 5, 12)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [PeftModule("gradual_unfreezing", 1), PeftModule("hft", 1), PeftModule("greentrainer", 1, options={"backward_share": 1})],
+    ids=lambda module: module.method,
+)
+def test_what_several_methods_wrap_goes_by_its_own_name(module: PeftModule) -> None:
+    wrappers = (PeftModule("boft", 1, (0, 1, 2)), PeftModule("lora", 2, (0, 1, 2)))
+    alone, wrapped = applied_to_bert(module), applied_to_bert(*wrappers, module)
+    own = set(values(alone))
+    moved = moved_by_step(wrapped, 4)
+    assert any(".base_layer.base_layer." in name for name in moved[-1])
+    assert [own & set(map(unwrapped, names)) for names in moved] == moved_by_step(alone, 4)
 
 
 def test_layers_learn_the_slower_the_lower_they_are() -> None:

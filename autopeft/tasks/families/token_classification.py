@@ -15,7 +15,7 @@ from autopeft.tasks.details import Detail, of_classes, of_counts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
 from autopeft.tasks.spans import OUTSIDE, is_bio, precision_recall_f1, spans
-from autopeft.tasks.text import fill_up, lengths, padded_length, text_batch
+from autopeft.tasks.text import fill_up, lengths, padded_length, require_room, text_batch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -125,6 +125,7 @@ class TokenClassification(Family):
             raise UnsupportedError(
                 "tagging words needs a fast tokenizer, which says which word a token is of", value=type(processor).__name__
             )
+        require_room(processor, max_length, 1)
         fields = processor(list(split.inputs[0]), is_split_into_words=True, truncation=True, max_length=max_length)
         names = [name for name in fields if name in processor.model_input_names]
         rows, references, n_cut = [], [], 0

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from autopeft.methods.topology import unwrapped
 from autopeft.training.recipes.recipe import Recipe
 
 _DROPOUTS = ("attention_dropout", "dropout", "activation_dropout", "dropout_prob")
@@ -30,7 +31,7 @@ class LayerRateDecay(Recipe):
         topology = self.applied.topology
         layer = topology.layer_of(name)
         if layer is None:
-            is_above = name in self.applied.head_parameters or topology.is_above(name.replace(".base_layer.", "."))
+            is_above = name in self.applied.head_parameters or topology.is_above(unwrapped(name))
             return 1.0 if is_above else self.value**topology.n_layers
         return self.value ** (topology.n_layers - 1 - layer)
 

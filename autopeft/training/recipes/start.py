@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autopeft.methods.applied import AppliedModules
+from autopeft.methods.topology import unwrapped
 from autopeft.training.model import reset_parameters
 from autopeft.training.recipes.recipe import Recipe
 
@@ -91,4 +92,4 @@ def pretrained(applied: AppliedModules) -> dict[str, nn.Parameter]:
 
 
 def _original(name: str) -> str:
-    return name.replace(".base_layer.", ".")  # a method that wraps a linear moves its weight
+    return unwrapped(name)  # a method that wraps a linear moves its weight
