@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from autopeft.objectives import losses
 from autopeft.pareto import hypervolume, non_dominated
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord
-from autopeft.study.study import Study
 
 Array = NDArray[np.float64]
 Course = list[tuple[int, float]]
@@ -58,7 +58,7 @@ def courses(*paths: Path) -> list[Course]:
 
 def trials(path: Path) -> list[tuple[int, Array | None]]:
     """Return, in the order in which a run's trials ended, the examples that each saw, and its losses unless it was stopped."""
-    study = Study.open(RunDirectory.open(path))
+    study = StudyReader.open(RunDirectory.open(path))
     ended = {time.number: time.ended for time in study.times()}
     over: Sequence[TrialRecord] = sorted((one for one in study.records() if one.number in ended), key=lambda one: ended[one.number])
     first = study.objectives[0]

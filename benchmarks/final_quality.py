@@ -45,9 +45,9 @@ from autopeft.pareto import hypervolume, non_dominated
 from autopeft.report.retrained import cost_in_words
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord, low_cost_front, spent
 from autopeft.study.retrained import BASELINES, Candidate, SeedResult
-from autopeft.study.study import Study
 from autopeft.tasks import Split, TaskData, family_of, load, load_files
 from autopeft.tasks.sources import DATA_VARIABLE
 from autopeft.training.measurement import Assignment
@@ -188,7 +188,7 @@ def stage(case: Case, name: str, work: Callable[[Case], Way]) -> Way:
 def search(case: Case) -> Way:
     """Search, with confirmations."""
     run = searched(case, "search", case.request)
-    records = Study.open(run).records()
+    records = StudyReader.open(run).records()
     confirmed = [record for record in records if record.confirmed]
     return Way("search", spent(records), tuple(in_full(run, of_trials(confirmed), case.metric)[0]))
 
@@ -200,7 +200,7 @@ def baselines(case: Case) -> Way:
         Candidate(record.configuration, title, "baseline", record.number)
         for name, title in BASELINES.items()
         if (path := case.run.baselines_path / name / "study.db").exists()
-        for record in Study.open(RunDirectory.open(path.parent)).records()
+        for record in StudyReader.open(RunDirectory.open(path.parent)).records()
         if record.confirmed
     ]
     return Way("baselines", tuned.costs, tuple(in_full(case.run, confirmed, case.metric)[0]))
@@ -210,7 +210,7 @@ def sweep(case: Case) -> Way:
     """Tune LoRA on all linears with TPE, at the full budget alone."""
     planned, data = plan(case.request), load_data(case.request, with_test=True)
     budget = planned.budget.full()
-    n_trainings = max(1, (spent(Study.open(case.run).records()).examples_seen or 0) // (len(data.train) * budget.epochs))
+    n_trainings = max(1, (spent(StudyReader.open(case.run).records()).examples_seen or 0) // (len(data.train) * budget.epochs))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         study_name="sweep",
@@ -244,10 +244,10 @@ def sweep(case: Case) -> Way:
 
 def before(case: Case) -> Way:
     """Search as before there were a portfolio and confirmations, then train some of the front in full."""
-    with_confirmations = Study.open(case.run).records()
+    with_confirmations = StudyReader.open(case.run).records()
     n_trials = case.request.trials + sum(record.is_extra for record in with_confirmations)
     run = searched(case, "before", replace(case.request, trials=n_trials, confirm=0, start=()))
-    study = Study.open(run)
+    study = StudyReader.open(run)
     front = low_cost_front(study.records(), study.objectives)
     chosen = spread(front, sum(record.confirmed for record in with_confirmations))
     trained, costs = in_full(run, of_trials(chosen), case.metric)

@@ -306,7 +306,7 @@ def test_the_example_of_an_objective_is_one(small_request: Any, tmp_path: Path, 
     from autopeft import objectives
     from autopeft.api import SilentSearch
     from autopeft.loops.search import search
-    from autopeft.study.study import Study
+    from autopeft.study.reader import StudyReader
 
     page = ROOT / "docs" / "contributing.md"
     diff = next(block.text for block in blocks(page) if block.language == "diff" and "autopeft/objectives.py" in block.text)
@@ -317,7 +317,7 @@ def test_the_example_of_an_objective_is_one(small_request: Any, tmp_path: Path, 
     exec("\n".join(line[1:] for line in diff.splitlines() if re.match(r"\+(?!\+\+)", line)), names)
     monkeypatch.setitem(objectives.COSTS, "cpu_seconds", names["COSTS"]["cpu_seconds"])
     asked = replace(small_request, objectives=("accuracy", "cpu_seconds"), trials=1, out=str(tmp_path / "run"))
-    [record] = Study.open(search(asked, SilentSearch())).records()
+    [record] = StudyReader.open(search(asked, SilentSearch())).records()
     assert record.values["cpu_seconds"] > 0
 
 

@@ -5,16 +5,17 @@ import pytest
 from tests.programs import run_fresh
 
 LACKING = """
-import runpy, sys
+import importlib.machinery, runpy, sys
+
+LACKING = ("ray", "plotly", "matplotlib", "datasets")
+find = importlib.machinery.PathFinder.find_spec
 
 
-class Lacking:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("ray", "plotly", "matplotlib", "datasets"):
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+def find_spec(name, *more):
+    return None if name.partition(".")[0] in LACKING else find(name, *more)
 
 
-sys.meta_path.insert(0, Lacking())
+importlib.machinery.PathFinder.find_spec = staticmethod(find_spec)
 sys.argv = ["autopeft", *sys.argv[1:]]
 runpy.run_module("autopeft", run_name="__main__", alter_sys=True)
 """
@@ -31,19 +32,28 @@ def data(backbone_folder, pairs):
 
 @pytest.mark.slow
 def test_an_inline_search_needs_neither_ray_nor_plots_nor_datasets_nor_a_home(data, tmp_path):
-    brief = ["--trials", 2, "--confirm", 0, "--epochs", 1, "--train-examples", 16, "--max-length", 16, "--workers", 0, "--out", "run"]
+    brief = ["--trials", 2, "--confirm", 0, "--epochs", 1, "--train-examples", 16, "--max-length", 16, "--out", "run"]
     answer = autopeft("search", *data, *brief, folder=tmp_path)
     assert answer.code == 0, answer.err
+    assert "trials run in this process, one after another, as Ray is not installed" in answer.err
     assert "Trials: 2 complete" in answer.out
 
 
 def test_workers_without_ray_are_an_error_in_one_line(data, tmp_path):
     answer = autopeft("search", *data, "--trials", 1, "--workers", 1, "--out", "run", folder=tmp_path)
     assert answer.code == 3
-    assert answer.err.strip().splitlines()[-1].startswith("error: ray is not installed. Trials run in this process with --workers 0")
+    assert (
+        answer.err.strip()
+        .splitlines()[-1]
+        .startswith("error: ray is not installed. Trials run in this process with --workers 0; for workers: pip install 'autopeft[ray]'")
+    )
 
 
 def test_plots_without_plotly_are_an_error_in_one_line(small_run, tmp_path):
     answer = autopeft("plot", small_run.path, folder=tmp_path)
     assert answer.code == 3
-    assert answer.err.strip().splitlines()[-1].startswith("error: plotly is not installed")
+    assert (
+        answer.err.strip()
+        .splitlines()[-1]
+        .startswith("error: plotly is not installed. Pages and plots need it: pip install 'autopeft[plot]'")
+    )

@@ -10,7 +10,7 @@ from autopeft.loops import search as engine
 from autopeft.methods import registry
 from autopeft.plugins import import_plugin
 from autopeft.request import SearchRequest
-from autopeft.study.study import Study
+from autopeft.study.reader import StudyReader
 from tests.loops.conftest import request_  # noqa: F401 - the fixture
 from tests.loops.searches import Log
 
@@ -54,7 +54,7 @@ def test_an_own_method_is_searched(
     space = tmp_path / "space.yaml"
     space.write_text("modules:\n  - {method: output_factor, size: [1]}\ntraining:\n  learning_rate: {low: 1.0e-3, high: 1.0e-2}\n")
     run = engine.search(replace(request_, plugins=(str(EXAMPLE),), space=str(space), trials=2, **place), Log())
-    records = Study.open(run).records()
+    records = StudyReader.open(run).records()
     assert {record.state for record in records} == {"complete"}
     assert {record.trainable_parameters for record in records} <= {0, 32, 64, 96}
 
@@ -93,7 +93,7 @@ def test_whatever_an_own_method_raises_fails_its_trial_and_no_other(
     space.write_text("modules:\n  - {method: broken, size: [1]}\ntraining:\n  learning_rate: {low: 1.0e-3, high: 1.0e-2}\n")
     request = replace(request_, plugins=(str(tmp_path / "broken.py"),), space=str(space), trials=6, max_failed=1.0, **place)
     run = engine.search(request, Log())
-    records = Study.open(run).records()
+    records = StudyReader.open(run).records()
     assert [record.state for record in records] == ["failed"] * 6
     assert {record.error for record in records} == {"OwnError: not in layer 1", "IndexError: list index out of range"}
     assert "in inject" in (run.trial_path(0) / "error.txt").read_text()

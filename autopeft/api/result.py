@@ -27,8 +27,8 @@ from autopeft.report.retrained import RetrainedTable, summarise
 from autopeft.report.training_progress import RetrainProgress, TuningProgress
 from autopeft.report.writing import write
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import Expectation, TrialRecord, front
-from autopeft.study.study import Study
 
 if TYPE_CHECKING:
     import pandas
@@ -283,5 +283,5 @@ class SearchResult:
         run = RunDirectory.open(self.path)
         return write(gather(run), Path(out) if out is not None else run.report_path, formats)
 
-    def _study(self) -> Study:
-        return Study.open(RunDirectory.open(self.path))
+    def _study(self) -> StudyReader:
+        return StudyReader.open(RunDirectory.open(self.path))

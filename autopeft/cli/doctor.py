@@ -102,11 +102,15 @@ def _why_no_card() -> str:
 
 def _start() -> Iterator[Finding]:
     from autopeft.errors import AutopeftError
-    from autopeft.loops.workers import demand_here
+    from autopeft.loops.workers import demand_here, runs_inline
     from autopeft.request import SearchRequest
 
+    request = SearchRequest(task="demo")
+    if runs_inline(request):
+        yield Finding("search starts", "no workers: trials run in its own process", "For workers: pip install 'autopeft[ray]'")
+        return
     try:
-        demand = demand_here(SearchRequest(task="demo"))
+        demand = demand_here(request)
     except AutopeftError as error:
         yield Finding("search starts", f"nothing: {error}")
         return

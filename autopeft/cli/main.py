@@ -27,10 +27,10 @@ _OF_PATHS = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.E
 """What the system says of a path that someone has given, whichever verb meets it first."""
 
 _LEFT_OUT = {
-    "ray": "Trials run in this process with --workers 0; for workers: pip install ray",
-    "plotly": "Pages and plots need it: pip install plotly matplotlib",
-    "matplotlib": "Pictures need it: pip install plotly matplotlib",
-    "datasets": "Data sets of the hub need it, own files and --task demo don't: pip install datasets",
+    "ray": "Trials run in this process with --workers 0; for workers: pip install 'autopeft[ray]'",
+    "plotly": "Pages and plots need it: pip install 'autopeft[plot]'",
+    "matplotlib": "Pictures need it: pip install 'autopeft[plot]'",
+    "datasets": "Data sets of the hub need it, own files and --task demo don't: pip install 'autopeft[hub]'",
 }
 """By package without which a search in one process on own files runs, what to do where one of them is needed after all."""
 

@@ -29,10 +29,10 @@ def show(
     from autopeft.report.leaderboard import Leaderboard
     from autopeft.report.table import show_tables
     from autopeft.study.directory import RunDirectory
-    from autopeft.study.study import Study
+    from autopeft.study.reader import StudyReader
 
     directory = RunDirectory.open(run)
-    study = Study.open(directory)
+    study = StudyReader.open(directory)
     records, objectives, settings = study.records(), study.objectives, directory.settings()
     leaderboard = Leaderboard.of(records, objectives)
     exports_to = partial(holding_targets, model_type=model_type(settings))

@@ -7,6 +7,7 @@ import typer
 
 from autopeft.cli import completion
 from autopeft.cli.formats import Format, split_names
+from autopeft.cli.opening import say_first
 
 if TYPE_CHECKING:
     from autopeft.loops.planning import SearchPlan
@@ -42,6 +43,7 @@ def suggest(
 
       autopeft suggest --task mrpc --model roberta-base --max-params 0.5% --format json
     """
+    say_first("finding task and model", to_people_only=True)
     from autopeft.loops.planning import plan
     from autopeft.request import SearchRequest
 

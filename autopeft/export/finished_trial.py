@@ -14,9 +14,9 @@ from autopeft.paths import command
 from autopeft.plugins import import_plugin
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord
 from autopeft.study.retrained import RetrainedFolder, searched_metric
-from autopeft.study.study import Study
 from autopeft.tasks import Task, TaskData
 from autopeft.training.backbone import BackboneSource, find_backbone
 
@@ -110,7 +110,7 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
     plugins = tuple(asked.get("plugins") or ())
     for path in plugins:
         import_plugin(path)
-    record, budget = _complete(Study.open(run).records(), number), Budget.from_dict(settings["budget"])
+    record, budget = _complete(StudyReader.open(run).records(), number), Budget.from_dict(settings["budget"])
     adapter = run.adapter_path(number)
     if record.confirmed:
         record, budget, adapter = record.at_full_budget(), budget.full(), run.confirmed_path(number) / "adapter"

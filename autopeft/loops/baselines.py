@@ -19,9 +19,9 @@ from autopeft.loops.planning import SearchPlan
 from autopeft.objectives import losses
 from autopeft.request import SearchRequest, as_loaded
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord, best, front, low_cost_front, spent
 from autopeft.study.retrained import BASELINES, Candidate
-from autopeft.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def tune(
         AutopeftError: Every trial of a baseline failed.
         KeyboardInterrupt: The user stopped it; the same call goes on.
     """
-    records = Study.open(run).records()
+    records = StudyReader.open(run).records()
     asked = as_loaded(SearchRequest.from_settings(run.asked()), run.settings())
     n_trials = trials if trials is not None else max(1, _n_low_cost(run, records) // len(BASELINES))
     if n_trials < 1:
@@ -84,7 +84,7 @@ def tune(
     for name, n in _shares(n_confirmed, tuned).items():
         tuned[name] = _tuned(_request(asked, name, n_trials, n, run.baselines_path / name, workers), progress(BASELINES[name]))
     candidates = [_candidate(name, study) for name, study in tuned.items()]
-    costs = (spent(Study.open(RunDirectory.open(path.parent)).records()) for path in run.baselines_path.glob("*/study.db"))
+    costs = (spent(StudyReader.open(RunDirectory.open(path.parent)).records()) for path in run.baselines_path.glob("*/study.db"))
     return Tuned(tuple(candidates), tuple(left_out), spent(records), total(costs))
 
 
@@ -96,7 +96,7 @@ def _n_low_cost(run: RunDirectory, records: Sequence[TrialRecord]) -> int:
     return math.floor((total(records).examples_seen or 0) / examples + 0.001)
 
 
-def _shares(n_confirmed: int, tuned: Mapping[str, Study]) -> dict[str, int]:
+def _shares(n_confirmed: int, tuned: Mapping[str, StudyReader]) -> dict[str, int]:
     """Return how many of a baseline's trials are confirmed, by its name: none that gets none.
 
     Each round gives one to every baseline, and those that did best at low cost come first. If not all are tuned, none gets more than it
@@ -107,7 +107,7 @@ def _shares(n_confirmed: int, tuned: Mapping[str, Study]) -> dict[str, int]:
     return {name: turns[:n_confirmed].count(name) for name in dict.fromkeys(turns[:n_confirmed])}
 
 
-def _least_loss(study: Study) -> float:
+def _least_loss(study: StudyReader) -> float:
     """Return the least loss in the first objective that the trials reached which were asked for: what is tried later changes no turn."""
     tried = [one for one in study.records() if not one.is_extra]
     return float(losses(study.objectives[:1], [one.values for one in low_cost_front(tried, study.objectives)]).min())
@@ -144,7 +144,7 @@ def _request(asked: SearchRequest, name: str, trials: int, confirm: int, out: Pa
     )
 
 
-def _tuned(request: SearchRequest, progress: engine.Progress) -> Study:
+def _tuned(request: SearchRequest, progress: engine.Progress) -> StudyReader:
     """Return a baseline's tuning, done or gone on with as far as it must be; it has a trial that did not fail."""
     out = Path(str(request.out))
     watched = _WithoutAdapters(progress)
@@ -155,7 +155,7 @@ def _tuned(request: SearchRequest, progress: engine.Progress) -> Study:
         run = RunDirectory.open(out)
         if not _is_done(run, request):
             run = engine.resume(out, watched, {"trials": request.trials, "workers": request.workers, "confirm": request.confirm})
-    study = Study.open(run)
+    study = StudyReader.open(run)
     records = study.records()
     if (n_tried := sum(not one.is_extra for one in records)) > request.trials:
         raise InvalidInputError(
@@ -171,7 +171,7 @@ def _tuned(request: SearchRequest, progress: engine.Progress) -> Study:
     return study
 
 
-def _candidate(name: str, study: Study) -> Candidate:
+def _candidate(name: str, study: StudyReader) -> Candidate:
     found = best(front(study.records(), study.objectives), study.objectives)
     return Candidate(found.configuration, BASELINES[name], "baseline", found.number)
 
@@ -179,7 +179,7 @@ def _candidate(name: str, study: Study) -> Candidate:
 def _is_done(run: RunDirectory, request: SearchRequest) -> bool:
     if not run.storage_path.is_file():
         return False
-    records = Study.open(run).records()
+    records = StudyReader.open(run).records()
     n_tried = sum(record.state != "running" and not record.is_extra for record in records)
     n_confirmed = sum(record.confirmation is not None and record.confirmation.state != "running" for record in records)
     return n_tried >= request.trials and n_confirmed >= (request.confirm or 0)

@@ -5,12 +5,15 @@ Test examples are not even loaded.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.study.record import CONFIRMATION_SEED, TrialRecord
-from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment
+
+if TYPE_CHECKING:
+    from autopeft.study.study import Study
 
 SHARE = 1 / 3
 """Of a search's whole cost that confirmations take, about."""
@@ -50,7 +53,7 @@ class Confirmations:
     thinks_ahead = False
     """An outcome at the full budget is worth waiting for."""
 
-    study: Study
+    study: "Study"
     low_cost: Budget
     n_train: int
     n_most: int

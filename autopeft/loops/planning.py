@@ -18,7 +18,7 @@ from autopeft.loops.lengths import fit_length
 from autopeft.loops.portfolio import LARGEST_SHARE, portfolio_points
 from autopeft.loops.start import start_points
 from autopeft.loops.warm_start import warm_points
-from autopeft.loops.workers import n_threads, start_executor
+from autopeft.loops.workers import n_threads, runs_inline, start_executor
 from autopeft.machine import hardware
 from autopeft.methods.counting import ParameterCounter
 from autopeft.methods.method import Method
@@ -49,8 +49,6 @@ from autopeft.tasks.checks import findings, is_constant
 from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.batches import draw
 from autopeft.training.measurement import BackboneFacts, RunnerSettings
-from autopeft.training.recipes import left_out as reason_against
-from autopeft.training.recipes.optimizers import require_optimizer
 from autopeft.training_parameters import TRAINING_PARAMETERS
 
 
@@ -111,6 +109,9 @@ def prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) ->
     names = [method.name for method in methods]
     definition = read_space(request.space, names) if known is None else stored_space(known, names, request.space)
     data = load_data(request)
+    if request.workers is None and runs_inline(request):
+        note = "trials run in this process, one after another, as Ray is not installed; for workers: pip install 'autopeft[ray]'"
+        data = replace(data, notes=(*data.notes, note))
     data = replace(data, notes=(*data.notes, *findings(data, request.budget(data.task.low_cost))))
     directions = {name: metric.direction for name, metric in family_of(data.task).metrics.items()}
     objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), directions)
@@ -213,6 +214,10 @@ def usable_recipes(space: SearchSpace, topology: Topology, family: Family) -> tu
     Raises:
         UnavailableError: An optimiser that it may choose is not installed.
     """
+    # They need torch: what is wrong with a request shows before it is loaded.
+    from autopeft.training.recipes import left_out as reason_against
+    from autopeft.training.recipes.optimizers import require_optimizer
+
     for name in _optimizers(space):
         require_optimizer(name)
     methods = {choice.method for slot in space.slots for choice in slot.choices}

@@ -31,10 +31,10 @@ from autopeft.study import confirmed
 from autopeft.study.details import details_file
 from autopeft.study.directory import RunDirectory
 from autopeft.study.lock import driving
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import CONFIRMATION_SEED, TrialRecord
 from autopeft.study.retrained import Candidate, RetrainedFolder, SeedResult
 from autopeft.study.rows import json_lines
-from autopeft.study.study import Study
 from autopeft.tasks import TaskData, family_of
 from autopeft.training.backbone import BackboneSource, find_backbone, require_weights
 from autopeft.training.measurement import Assignment, Measurement, Outcome, RunnerSettings, Trained
@@ -282,7 +282,7 @@ def _confirmed(run: RunDirectory, budget: Budget) -> dict[str, tuple[RunDirector
         record.configuration.id: (one, record.number)
         for one in runs
         if Budget.from_dict(one.settings()["budget"]).full() == budget
-        for record in Study.open(one).records()
+        for record in StudyReader.open(one).records()
         if record.confirmed and one.confirmed_path(record.number).is_dir()
     }
 

@@ -6,8 +6,8 @@ from autopeft.amounts import parse_amount
 from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.objectives import Objective
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord, best, front, knee
-from autopeft.study.study import Study
 
 _BOUND = "max-params"
 
@@ -54,7 +54,7 @@ def choose(run: RunDirectory, trials: Sequence[int] = (), wish: str | None = Non
     """
     if bool(trials) + bool(wish) + whole_front != 1:
         raise InvalidInputError("say which trials to train", remedy="Give one of --trial N, --pick best|knee|max-params=0.5%, --front.")
-    study = Study.open(run)
+    study = StudyReader.open(run)
     records = study.records()
     if trials:
         return numbered(trials, records)

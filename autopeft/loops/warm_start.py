@@ -13,8 +13,8 @@ from autopeft.loops.nearest import point_near
 from autopeft.loops.transfer import move
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import front, low_cost_front
-from autopeft.study.study import Study
 
 
 def warm_points(paths: Sequence[str], problem: SpaceProblem) -> dict[str, dict[str, Scalar]]:
@@ -27,7 +27,7 @@ def warm_points(paths: Sequence[str], problem: SpaceProblem) -> dict[str, dict[s
     taken: set[str] = set()
     for path in paths:
         run = RunDirectory.open(Path(path))
-        study, n_layers = Study.open(run), run.settings()["n_layers"]
+        study, n_layers = StudyReader.open(run), run.settings()["n_layers"]
         usable = 0
         records = study.records()
         both = {one.number: one for some in (front, low_cost_front) for one in some(records, study.objectives)}  # confirmed ones first

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from autopeft.errors import DeviceError, InvalidInputError, UnavailableError
@@ -21,9 +22,16 @@ COPIES_OF_WEIGHTS = 4
 """What a worker may need for a model and a trial on it, as a multiple of the weights: full fine-tuning has gradients and two moments."""
 
 
+def runs_inline(request: SearchRequest) -> bool:
+    """Return whether trials run in this process: that is asked for, or nothing that takes workers is and there is no Ray to start them."""
+    if request.workers is not None or request.address is not None or request.trial_timeout is not None or _shares_cards(request):
+        return request.workers == 0
+    return find_spec("ray") is None
+
+
 def n_threads(request: SearchRequest) -> int | None:
     """Return how many threads torch gets where trials run: one in a worker process, in this process as many as it likes."""
-    return None if request.workers == 0 else 1
+    return None if runs_inline(request) else 1
 
 
 def start_executor(settings: RunnerSettings, request: SearchRequest, trial_timeout: float | None = None) -> Executor:
@@ -38,7 +46,7 @@ def start_executor(settings: RunnerSettings, request: SearchRequest, trial_timeo
         DeviceError: The device is not there.
         UnavailableError: Ray can't start or the cluster can't be reached.
     """
-    if request.workers == 0:
+    if runs_inline(request):
         return InlineExecutor(partial(make_runner, settings), request.device)
     if request.address not in (None, "local"):  # "local" says when a run is resumed that it leaves its cluster
         demand = Demand(request.workers, _wanted_device(request), request.gpu_share, request.address)

@@ -17,8 +17,8 @@ from autopeft.pareto import hypervolume, non_dominated
 from autopeft.report.growth import BEYOND
 from autopeft.report.header import RunHeader
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord, best, front, spent
-from autopeft.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class _Run:
 
     @classmethod
     def read(cls, run: RunDirectory) -> "_Run":
-        study, settings = Study.open(run), run.settings()
+        study, settings = StudyReader.open(run), run.settings()
         records, objectives = study.records(), study.objectives
         header = RunHeader.from_settings(settings, run.path.resolve().name)
         return cls(str(run.path), header, settings, tuple(records), tuple(objectives), tuple(front(records, objectives)))

@@ -23,10 +23,10 @@ from autopeft.report.status import SearchStatus
 from autopeft.study.details import read_details
 from autopeft.study.directory import RunDirectory
 from autopeft.study.lock import driver
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord, best, knee
 from autopeft.study.retrained import RetrainedFolder, searched_metric
 from autopeft.study.rows import finite
-from autopeft.study.study import Study
 from autopeft.tasks.details import Detail
 
 MAX_PAGES = 300
@@ -109,7 +109,7 @@ def gather(run: RunDirectory) -> Report:
     Raises:
         InvalidInputError: There is no study yet, or one of its files is damaged.
     """
-    study, settings = Study.open(run), run.settings()
+    study, settings = StudyReader.open(run), run.settings()
     records, objectives = study.records(), study.objectives
     leaderboard, header = Leaderboard.of(records, objectives), RunHeader.from_settings(settings, run.path.resolve().name)
     front = leaderboard.front

@@ -11,7 +11,7 @@ from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.picture import Picture, draw
 from autopeft.study.directory import RunDirectory
-from autopeft.study.study import Study
+from autopeft.study.reader import StudyReader
 
 
 def plot_run(run: RunDirectory, folder: Path | None, formats: Sequence[str]) -> list[Path]:
@@ -21,7 +21,7 @@ def plot_run(run: RunDirectory, folder: Path | None, formats: Sequence[str]) -> 
         UnknownNameError: A format is not one of `FORMATS`.
         InvalidInputError: There is no study yet, or no trial within the bounds has a result to draw.
     """
-    study = Study.open(run)
+    study = StudyReader.open(run)
     leaderboard = Leaderboard.of(study.records(), study.objectives)
     header = RunHeader.from_settings(run.settings(), run.path.resolve().name)
     return write_report(leaderboard, header, folder or run.report_path, formats)

@@ -7,7 +7,7 @@ from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard, Table, introduction, tables
 from autopeft.report.markup import element
 from autopeft.study.directory import RunDirectory
-from autopeft.study.study import Study
+from autopeft.study.reader import StudyReader
 
 
 def as_html(run: RunDirectory) -> str:
@@ -17,7 +17,7 @@ def as_html(run: RunDirectory) -> str:
 
 def as_element(run: RunDirectory) -> Element:
     """Return the same as an element, to stand among others."""
-    study = Study.open(run)
+    study = StudyReader.open(run)
     records, objectives = study.records(), study.objectives
     header = RunHeader.from_settings(run.settings(), run.path.resolve().name)
     leaderboard = Leaderboard.of(records, objectives)

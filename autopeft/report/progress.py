@@ -20,8 +20,8 @@ from autopeft.report.output import Output, Terminal
 from autopeft.report.table import show_tables
 from autopeft.request import AUTO
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord, best, early_metric
-from autopeft.study.study import Study
 
 N_EXAMPLES = 5
 MAX_DRAWN = 2000
@@ -119,7 +119,7 @@ class ConsoleProgress:
     def finished(self, run: RunDirectory) -> None:
         """Print the front on standard output, and what can be done next."""
         self.end()
-        study = Study.open(run)
+        study = StudyReader.open(run)
         records, objectives = study.records(), study.objectives
         leaderboard, header = Leaderboard.of(records, objectives), RunHeader.from_settings(run.settings(), run.path.name)
         show_tables(leaderboard, header, ExpectedFront.of(records, objectives, study.expectations(), header.n_validation))
@@ -129,7 +129,7 @@ class ConsoleProgress:
             winner = best(leaderboard.front, study.objectives).number
             self._line(f"Next: {command('plot', run.path)}   or   {command('export', run.path, '--trial', winner, '--to', 'script')}")
 
-    def summary(self, study: Study) -> None:
+    def summary(self, study: StudyReader) -> None:
         """Print what the trials cost."""
         costs = SearchCosts.of(study.records(), study.times())
         amounts = [(costs.wall_seconds, ""), (costs.cpu_seconds, " of processor time"), (costs.gpu_seconds, " of GPU time")]

@@ -7,9 +7,9 @@ from autopeft.errors import AutopeftError
 from autopeft.objectives import Objective
 from autopeft.report.retrained import RetrainedTable
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import best, low_cost_front
 from autopeft.study.retrained import BASELINES
-from autopeft.study.study import Study
 
 TRIVIAL = "one answer for all"
 
@@ -60,7 +60,7 @@ def _tuned(run: RunDirectory, objective: Objective) -> list[Reference]:
         if not (path / "study.db").is_file():
             continue
         try:
-            study = Study.open(RunDirectory.open(path))
+            study = StudyReader.open(RunDirectory.open(path))
         except AutopeftError:  # it is being made, or was cut: the search's own report must not fail of it
             continue
         good = low_cost_front(study.records(), study.objectives)

@@ -1,9 +1,10 @@
 """How much of an objective each parameter explains, by Optuna's estimator."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 SEED = 0
 """Seeds the forest, so that the same trials always give the same importances."""
@@ -20,8 +21,10 @@ def importances(rows: Sequence[Mapping[str, int | str]], target: Sequence[float]
             text.
         target: The n finite values to explain, not all equal.
     """
+    import optuna  # a report of a few trials has nothing to estimate, and need not wait for it
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances  # it loads scikit-learn and pandas
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions = {name: _distribution([row[name] for row in rows]) for name in rows[0]}
     study = optuna.create_study()
     study.add_trials(
@@ -31,7 +34,9 @@ def importances(rows: Sequence[Mapping[str, int | str]], target: Sequence[float]
     return {name: float(value) for name, value in found.items()}
 
 
-def _distribution(values: Sequence[int | str]) -> BaseDistribution:
+def _distribution(values: Sequence[int | str]) -> "BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+
     if isinstance(values[0], str):
         return CategoricalDistribution(sorted({str(value) for value in values}))
     return IntDistribution(min(map(int, values)), max(map(int, values)))

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
@@ -11,57 +11,43 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from autopeft.configuration import Configuration
 from autopeft.costs import recorded_costs
-from autopeft.errors import InvalidInputError
 from autopeft.objectives import TRAIN_SECONDS, Objective
 from autopeft.samplers.distinct import DistinctSampler, trial_seed
+from autopeft.samplers.partial import Early
 from autopeft.samplers.problem import Parameters
 from autopeft.samplers.registry import make_sampler, require_sampler
 from autopeft.space.space import Point
 from autopeft.study import attributes
-from autopeft.study.attributes import ENVIRONMENT, EXTRA, GOES_ON, RUNGS, START, SUGGESTION_SECONDS, value_of
+from autopeft.study.attributes import ENVIRONMENT, EXTRA, GOES_ON, RUNGS, START, SUGGESTION_SECONDS, StoredTrial, value_of
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
-from autopeft.study.record import Confirmation, Expectation, RungResult, TrialRecord, TrialTime
+from autopeft.study.reader import CONFIRMATION, EXPECTED, STUDY_NAME, StudyReader
+from autopeft.study.record import Confirmation, RungResult, TrialRecord
 from autopeft.study.storage import DriverStorage, database_url
 from autopeft.training.measurement import Assignment, Measurement
-
-STUDY_NAME = "autopeft"
-CONFIRMATION = "confirmation:"
-"""With a trial's number, the attribute of a study that holds the trial's confirmation: Optuna's finished trials can't change."""
-EXPECTED = "expected"
-"""The attribute of a study that says, by trial, what the first objective would be on average over seeds: mean and deviation."""
-_BROKEN = (
-    *(ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
-    *(SQLAlchemyError, optuna.exceptions.OptunaError),
-)
-"""What a damaged database comes to in the libraries that read it."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-class Study:
+class Study(StudyReader):
     """Trials of one run: asks for the next, remembers each, lists them all.
 
-    Make one with `create`, or read one back with `open`; a study that was opened for reading can list but not ask.
+    Make one with `create`; whoever only reads takes `StudyReader.open`.
     """
 
     def __init__(
         self,
         study: optuna.Study,
-        objectives: Sequence[Objective],
-        problem: SpaceProblem | None = None,
-        seed: int = 0,
-        storage: DriverStorage | None = None,
+        problem: SpaceProblem,
+        seed: int,
+        storage: DriverStorage,
     ) -> None:
+        super().__init__(problem.objectives)
         self._study, self._problem, self._seed, self._storage = study, problem, seed, storage
-        self.objectives = tuple(objectives)
         self._live: dict[int, optuna.Trial] = {}
-        self._configurations: dict[int, Configuration] = {}
-        self._over: dict[int, TrialRecord] = {}
         self._begun: list[int] = []
         """Numbers of trials that a dead process had begun."""
         self._confirming: list[int] = []
@@ -82,7 +68,7 @@ class Study:
         """
         require_sampler(sampler)  # an unknown name must fail before the database exists
         objectives = problem.objectives
-        read_early = partial(attributes.read_early, objectives)
+        read_early = partial(_read_early, objectives)
         storage = DriverStorage(database_url(run.storage_path))
         study = optuna.create_study(
             study_name=STUDY_NAME,
@@ -94,33 +80,10 @@ class Study:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # names only label the dashboard's axes
             study.set_metric_names([objective.name for objective in objectives])
-        return cls(study, objectives, problem, seed, storage)
-
-    @classmethod
-    def open(cls, run: RunDirectory) -> "Study":
-        """Read the record of a run.
-
-        Raises:
-            InvalidInputError: The database is missing or broken.
-        """
-        if not run.storage_path.is_file():
-            raise InvalidInputError("the run has no study.db yet", value=str(run.path), remedy="Wait for its first trial.")
-        try:
-            objectives = [Objective(**entry) for entry in run.settings()["objectives"]]
-        except (KeyError, TypeError) as error:
-            raise InvalidInputError(f"run.json names no objectives that can be read: {error}", value=str(run.settings_path)) from None
-        try:
-            opened = cls(optuna.load_study(study_name=STUDY_NAME, storage=database_url(run.storage_path)), objectives)
-            opened.records()  # what is broken inside shows here, and not in the middle of whatever reads them
-            opened.expectations()
-        except _BROKEN as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InvalidInputError(f"study.db can't be read: {reason}", value=str(run.storage_path)) from None
-        return opened
+        return cls(study, problem, seed, storage)
 
     def start_with(self, points: Mapping[str, Point]) -> None:
         """Queue points, by the names that they are known under, before anything a sampler proposes; those of an earlier call stay."""
-        assert self._problem is not None, "a study opened for reading can't ask"
         queued = {trial.user_attrs.get(START) for trial in self._study.get_trials(deepcopy=False)}
         for name, point in points.items():
             if name not in queued:
@@ -128,8 +91,6 @@ class Study:
 
     def ask(self) -> tuple[int, Configuration, int]:
         """Return the number, configuration and seed of a running trial: one that a dead process had begun, or else a new one."""
-        assert self._problem is not None, "a study opened for reading can't ask"
-        assert self._storage is not None
         if (begun := self._begun_again(extra=False)) is not None:
             return begun
         began = time.perf_counter()
@@ -155,8 +116,6 @@ class Study:
         """
         if params is None:
             return self._begun_again(extra=True)
-        assert self._problem is not None, "a study opened for reading can't propose"
-        assert self._storage is not None
         number, configuration = len(self._study.get_trials(deepcopy=False)), self._problem.configuration(params)
         found = number, configuration, trial_seed(self._seed, number)
         begun = {EXTRA: True, **attributes.identity(configuration, found[2])}
@@ -190,7 +149,6 @@ class Study:
         values = {objective.name: value_of(objective, measurement) for objective in self.objectives}
         if missing := [name for name, value in values.items() if not np.isfinite(value)]:
             return self.fail(assignment, f"{missing[0]} is not a finite number: training diverged")
-        assert self._problem is not None, "a study opened for reading can't tell"
         trial = self._trial(assignment.trial)
         for constraint in self._problem.constraints:
             if not constraint.objective.known:
@@ -220,7 +178,6 @@ class Study:
 
     def put_back(self, number: int) -> None:
         """Record that a trial which was handed out, or was to go on, has not begun: it comes again first, here or in a later process."""
-        assert self._storage is not None, "a study opened for reading can't put back"
         trial = self._trial(number)
         if RUNGS in trial.user_attrs:
             trial.set_user_attr(GOES_ON, 0)
@@ -255,12 +212,6 @@ class Study:
                 self._begun.append(trial.number)
         return len(stale)
 
-    def records(self) -> list[TrialRecord]:
-        """Return all trials in order that were handed out."""
-        found = self._confirmations()
-        records = [self._record(trial) for trial in self._study.get_trials(deepcopy=False) if attributes.was_handed_out(trial)]
-        return [replace(one, confirmation=found[one.number]) if one.number in found else one for one in records]
-
     def begin_confirmation(self, number: int) -> None:
         """Record that a complete trial is being trained at the full budget: if the process dies, it comes again."""
         self._confirm(number, Confirmation("running"))
@@ -277,7 +228,6 @@ class Study:
         values = {objective.name: value_of(objective, measurement) for objective in self.objectives}
         if missing := [name for name, value in values.items() if not np.isfinite(value)]:
             return self.fail_confirmation(number, f"{missing[0]} is not a finite number: training diverged")
-        assert self._problem is not None, "a study opened for reading can't confirm"
         bounds = [one for one in self._problem.constraints if not one.objective.known and one.objective != TRAIN_SECONDS]
         assert measurement.final is not None, "a confirmation keeps its best epoch"
         found = Confirmation(
@@ -303,8 +253,7 @@ class Study:
         """
         from autopeft.study.choosing import choose  # it needs torch, which whoever only reads a study must not wait for
 
-        assert self._problem is not None, "a study opened for reading can't choose"
-        read_early = partial(attributes.read_early, self.objectives)
+        read_early = partial(_read_early, self.objectives)
         trials, records = self._study.get_trials(deepcopy=False), self.records()
         return choose(trials, records, self._problem, read_early, self._seed, may_be_new=may_be_new, new_costs=new_costs)
 
@@ -314,66 +263,27 @@ class Study:
         self._study.set_user_attr(name, {"began": began, "ended": now, "found": asdict(found)})
         return replace(self._read(number), confirmation=found)
 
-    def _confirmations(self) -> dict[int, Confirmation]:
-        return {
-            int(name.removeprefix(CONFIRMATION)): Confirmation.from_dict(value["found"])
-            for name, value in self._study.user_attrs.items()
-            if name.startswith(CONFIRMATION)
-        }
-
     def expect(self) -> None:
         """Have a surrogate of the trials so far say what each would measure on average over seeds; `expectations` reads it."""
         from autopeft.samplers.expectation import expectations  # it needs torch, which whoever only reads a study must not wait for
 
         exact = next((index for index, objective in enumerate(self.objectives) if objective.known), None)
-        flags = None if self._problem is None else self._problem.space.flags
+        flags = self._problem.space.flags
         found = {} if self.objectives[0].known else expectations(self._study.get_trials(deepcopy=False), 0, exact, flags)
         self._study.set_user_attr(EXPECTED, {str(number): list(one) for number, one in found.items()})
 
-    def expectations(self) -> dict[int, Expectation]:
-        """Return what the last `expect` said of the first objective, by trial; nothing where too few trials were complete."""
-        return {int(number): Expectation(*one) for number, one in self._study.user_attrs.get(EXPECTED, {}).items()}
+    def _trials(self) -> Iterator[StoredTrial]:
+        return map(_stored, self._study.get_trials(deepcopy=False))
 
-    def begun(self) -> dict[int, datetime]:
-        """Return when each trial of `records` was asked for, in local time."""
-        return {trial.number: trial.datetime_start for trial in self._study.get_trials(deepcopy=False) if trial.datetime_start}
-
-    def times(self) -> list[TrialTime]:
-        """Return when the trials of `records` ran that are over, and their trainings at the full budget."""
-        stored = [(number, self._study.user_attrs[f"{CONFIRMATION}{number}"]) for number in self._confirmations()]
-        confirmed = [
-            TrialTime(number, datetime.fromisoformat(one["began"]), datetime.fromisoformat(one["ended"]), None)
-            for number, one in stored
-            if one["found"]["state"] != "running"
-        ]
-        trials = [
-            TrialTime(trial.number, trial.datetime_start, trial.datetime_complete, trial.user_attrs.get(SUGGESTION_SECONDS))
-            for trial in self._study.get_trials(deepcopy=False)
-            if trial.datetime_start and trial.datetime_complete
-        ]
-        return trials + confirmed
+    def _attributes(self) -> Mapping[str, Any]:
+        return self._study.user_attrs
 
     def _finish(self, assignment: Assignment, found: Mapping[str, Any], values: list[float] | None) -> TrialRecord:
         trial = self._trial(assignment.trial)
         del self._live[assignment.trial]
         for key, value in found.items():  # before the state: a finished trial can't be changed, and after a crash here it comes again
             trial.set_user_attr(key, value)
-        return self._record(self._study.tell(trial, values, state=TrialState.COMPLETE if values else TrialState.FAIL))
-
-    def _record(self, trial: FrozenTrial) -> TrialRecord:
-        """Return a trial's record; that of a finished one is made once."""
-        if trial.number not in self._over:
-            record = attributes.read_record(trial, self.objectives, self._configuration(trial))
-            if not record.is_over:
-                return record
-            self._over[trial.number] = record
-        return self._over[trial.number]
-
-    def _configuration(self, trial: FrozenTrial) -> Configuration:
-        """Return a trial's configuration; it is read once."""
-        if trial.number not in self._configurations:
-            self._configurations[trial.number] = Configuration.from_json(trial.user_attrs["configuration"])
-        return self._configurations[trial.number]
+        return self._record(_stored(self._study.tell(trial, values, state=TrialState.COMPLETE if values else TrialState.FAIL)))
 
     def _trial(self, number: int) -> optuna.Trial:
         """Return the live object of a running trial, made anew if another process asked for it."""
@@ -383,4 +293,14 @@ class Study:
         return self._live[number]
 
     def _read(self, number: int) -> TrialRecord:
-        return self._record(self._study.get_trials(deepcopy=False)[number])
+        return self._record(_stored(self._study.get_trials(deepcopy=False)[number]))
+
+
+def _stored(trial: FrozenTrial) -> StoredTrial:
+    times = trial.datetime_start, trial.datetime_complete
+    return StoredTrial(trial.number, trial.state.name, trial.values or (), trial.user_attrs, trial.constraints, *times)
+
+
+def _read_early(objectives: Sequence[Objective], trial: FrozenTrial) -> list[Early]:
+    """Return what a trial had measured at its rungs, as a sampler takes it."""
+    return [Early((rung.progress,), rung.early_losses(objectives)) for rung in attributes.read_rungs(trial.user_attrs)]

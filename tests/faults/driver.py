@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord, front
-from autopeft.study.study import Study
 from tests.faults.forked import Forked
 
 Process = Forked | subprocess.Popen[str]
@@ -61,7 +61,7 @@ class Driver:
 
     def records(self) -> list[TrialRecord]:
         """Return the trials in the study."""
-        return Study.open(RunDirectory.open(self.run)).records()
+        return StudyReader.open(RunDirectory.open(self.run)).records()
 
 
 def wait_until(condition: Callable[[], bool], process: Process) -> bool:
@@ -102,7 +102,7 @@ def require_whole(driver: Driver, n_trials: int, announced: dict[int, dict[str, 
     ended = driver.ended()
     assert sorted(ended) == [record.number for record in records]
     assert {number: ended.get(number) for number in announced} == announced
-    objectives = Study.open(RunDirectory.open(driver.run)).objectives
+    objectives = StudyReader.open(RunDirectory.open(driver.run)).objectives
     finished = [record for record in records if record.state == "complete"]
     losses = [[objective.sign * record.values[objective.name] for objective in objectives] for record in finished]
     best = {

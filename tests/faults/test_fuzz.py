@@ -21,7 +21,7 @@ from autopeft.methods.registry import all_methods
 from autopeft.request import SearchRequest
 from autopeft.space.reader import builtin_folder, parse_space
 from autopeft.study.directory import RunDirectory
-from autopeft.study.study import Study
+from autopeft.study.reader import StudyReader
 from autopeft.tasks.files import load_files
 from tests.conftest import write_pairs
 
@@ -158,7 +158,7 @@ def test_data_file(tables: dict[str, bytes], tmp_path: Path, suffix: str, seed: 
 def _read_run(path: Path) -> Any:
     run = RunDirectory.open(path)
     SearchRequest.from_settings(run.asked())
-    return Study.open(run).records()
+    return StudyReader.open(run).records()
 
 
 @fewer_cases

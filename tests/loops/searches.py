@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from autopeft.loops import planning
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord
-from autopeft.study.study import Study
 
 
 class Log:
@@ -27,4 +27,6 @@ class Log:
 
 def records(run: RunDirectory) -> list[TrialRecord]:
     """Return what is deterministic of a run's trials."""
-    return [replace(record, seconds=None, train_seconds=None, peak_bytes=None, cpu_seconds=None) for record in Study.open(run).records()]
+    return [
+        replace(record, seconds=None, train_seconds=None, peak_bytes=None, cpu_seconds=None) for record in StudyReader.open(run).records()
+    ]

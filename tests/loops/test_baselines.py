@@ -12,8 +12,8 @@ from autopeft.loops.retrain import RetrainRequest, retrain
 from autopeft.methods import registry
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord
-from autopeft.study.study import Study
 from tests.loops.retraining import Ear
 
 
@@ -38,7 +38,7 @@ def test_all_together_cost_what_the_search_did_at_low_cost_and_at_the_full_budge
     n_confirmed = 0
     for name, candidate in zip(BASELINES, tuned.candidates, strict=True):
         found = RunDirectory.open(run.baselines_path / name)
-        records = Study.open(found).records()
+        records = StudyReader.open(found).records()
         assert len({record.configuration.training["learning_rate"] for record in records}) == len(records) == 2
         confirmed = [record for record in records if record.confirmed]
         assert candidate.configuration == max(confirmed or records, key=_quality_then_size).configuration
@@ -46,7 +46,7 @@ def test_all_together_cost_what_the_search_did_at_low_cost_and_at_the_full_budge
         assert not found.adapter_path(candidate.trial).exists()
         n_confirmed += len(confirmed)
     assert n_confirmed == 3
-    n_new = sum(record.is_extra for record in Study.open(run).records())
+    n_new = sum(record.is_extra for record in StudyReader.open(run).records())
     n_train = run.settings()["examples"]["train"]  # a trial is one epoch, a confirmation six
     assert tuned.search.examples_seen == (14 + n_new + 3 * 6) * n_train
     assert tuned.costs.examples_seen == (14 + 3 * 6) * n_train
@@ -67,7 +67,7 @@ def test_all_together_cost_what_the_search_did_at_low_cost_and_at_the_full_budge
     trained = [  # which were confirmed are not trained again
         (found[title].seconds, record.confirmation.seconds)
         for name, title in BASELINES.items()
-        for record in Study.open(RunDirectory.open(run.baselines_path / name)).records()
+        for record in StudyReader.open(RunDirectory.open(run.baselines_path / name)).records()
         if record.confirmation is not None
     ]
     assert len(trained) == 3
@@ -78,7 +78,7 @@ def test_those_that_are_named_are_tuned_with_the_part_that_each_of_all_would_get
     tuned = tune(small_run, silent, methods=["head_only", "lora"])
     assert [candidate.name for candidate in tuned.candidates] == ["LoRA", "head only"]
     assert {path.name for path in small_run.baselines_path.iterdir()} == {"lora", "head_only"}
-    records = Study.open(RunDirectory.open(small_run.baselines_path / "lora")).records()
+    records = StudyReader.open(RunDirectory.open(small_run.baselines_path / "lora")).records()
     assert len(records) == max(1, SearchRequest.from_settings(small_run.asked()).trials // len(BASELINES))
     assert tuned.costs.examples_seen == 2 * records[0].examples_seen
 

@@ -20,8 +20,8 @@ from autopeft.report.leaderboard import Leaderboard, tables
 from autopeft.report.progress import ConsoleProgress
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord
-from autopeft.study.study import Study
 from autopeft.training.measurement import Assignment, Outcome
 from tests.loops.retraining import Ear
 
@@ -48,7 +48,8 @@ def records(run: RunDirectory) -> list[TrialRecord]:
     """Return what is deterministic of a run's trials."""
     costs = {"seconds": None, "train_seconds": None, "peak_bytes": None, "cpu_seconds": None}
     return [
-        replace(one, **costs, confirmation=one.confirmation and replace(one.confirmation, **costs)) for one in Study.open(run).records()
+        replace(one, **costs, confirmation=one.confirmation and replace(one.confirmation, **costs))
+        for one in StudyReader.open(run).records()
     ]
 
 
@@ -90,7 +91,7 @@ def test_a_search_ends_with_confirmations_which_are_the_first_trainings_of_retra
     for one in confirmed:
         assert one.confirmation is not None
         assert anew[one.configuration.id].validation == one.confirmation.metrics
-        seconds = Study.open(run).records()[one.number].confirmation.seconds  # type: ignore[union-attr]
+        seconds = StudyReader.open(run).records()[one.number].confirmation.seconds  # type: ignore[union-attr]
         (result,) = next(two.results for two in folder.read() if two.candidate.id == one.configuration.id)
         assert result.seconds == seconds  # it was not trained again
 
@@ -106,7 +107,7 @@ def test_what_is_handed_out_are_confirmed_trials(whole: RunDirectory, tmp_path: 
     exported = read_trial(run, result.best().number)
     assert exported.budget.epochs == 6
     assert exported.adapter == run.confirmed_path(result.best().number) / "adapter"
-    board = Leaderboard.of(result.trials, Study.open(run).objectives)
+    board = Leaderboard.of(result.trials, StudyReader.open(run).objectives)
     rows = board.rows()
     assert {row["trial"] for row in rows if row["confirmed"]} == set(confirmed)
     assert [row["accuracy"] for row in rows] == [

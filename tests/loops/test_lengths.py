@@ -13,7 +13,7 @@ from autopeft.loops.retrain import RetrainRequest, of_trials, retrain
 from autopeft.loops.search import search
 from autopeft.methods.topology import Topology
 from autopeft.request import SearchRequest
-from autopeft.study.study import Study
+from autopeft.study.reader import StudyReader
 from autopeft.tasks import TaskData, load_files
 from autopeft.training.measurement import BackboneFacts
 
@@ -79,7 +79,7 @@ def long_request(small_request: SearchRequest, backbone_folder: Path, tmp_path: 
 def test_a_search_and_a_retraining_cut_texts_to_leave_room_for_prompts(long_request: SearchRequest, backbone_folder: Path) -> None:
     assert plan(long_request).budget.max_length == 56
     run = search(long_request, SilentSearch())
-    records = Study.open(run).records()
+    records = StudyReader.open(run).records()
     assert {record.state for record in records} == {"complete"}
     assert any(module.method == "prompt_tuning" for record in records for module in record.configuration.modules)
     assert run.settings()["budget"]["max_length"] == 56

@@ -13,7 +13,7 @@ from autopeft.loops.baselines import tune
 from autopeft.loops.retrain import RetrainRequest, of_trials, retrain
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
-from autopeft.study.study import Study
+from autopeft.study.reader import StudyReader
 from autopeft.training import backbone as backbones
 
 
@@ -42,7 +42,7 @@ def moved(small_request: SearchRequest, tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_moved_run_is_resumed_retrained_and_exported(moved: RunDirectory) -> None:
     engine.resume(moved.path, SilentSearch(), {"trials": 2})
-    study = Study.open(moved)
+    study = StudyReader.open(moved)
     assert [record.state for record in study.records()] == ["complete"] * 2
     assert moved.asked()["out"]["value"] == str(moved.path.resolve())
     assert retrain(moved, of_trials(study.records()[:1]), RetrainRequest(seeds=1, epochs=1), Silent()).read()[0].results

@@ -10,7 +10,7 @@ from autopeft.loops.portfolio import portfolio_points
 from autopeft.methods.counting import count_parameters
 from autopeft.portfolio.entries import entries
 from autopeft.request import SearchRequest
-from autopeft.study.study import Study
+from autopeft.study.reader import StudyReader
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def test_a_search_begins_with_the_portfolio_and_leaves_trials_to_the_sampler(req
     plan, known = portfolio(request)
     assert list(plan.start) == [f"portfolio: {name}" for name in list(known)[:4]]  # two thirds of five, rounded up
     run = engine.search(request, SilentSearch())
-    proposed = [record.configuration for record in Study.open(run).records()]
+    proposed = [record.configuration for record in StudyReader.open(run).records()]
     assert proposed[:4] == list(known.values())[:4]
     assert proposed[4] not in known.values()
     assert run.settings()["settings"]["start"] == {"value": ["portfolio"], "source": "default"}
     resumed = engine.resume(run.path, SilentSearch(), {"trials": 7})
-    assert not set(list(known.values())[4:6]) & {record.configuration for record in Study.open(resumed).records()[5:]}
+    assert not set(list(known.values())[4:6]) & {record.configuration for record in StudyReader.open(resumed).records()[5:]}
 
 
 @pytest.mark.parametrize("start", [("none",), ()])
@@ -74,7 +74,7 @@ def test_without_it_a_search_begins_with_what_its_sampler_proposes(request_: Sea
     plan = planning.plan(request)
     assert not plan.start
     known = {plan.space.configuration(point) for point in portfolio_points(plan.problem, plan.facts.topology).values()}
-    assert not known & {record.configuration for record in Study.open(run).records()}
+    assert not known & {record.configuration for record in StudyReader.open(run).records()}
 
 
 def test_presets_come_before_it(request_: SearchRequest) -> None:

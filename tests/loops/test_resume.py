@@ -15,6 +15,7 @@ from autopeft.loops import search as engine
 from autopeft.request import CHANGEABLE, SearchRequest
 from autopeft.samplers import bayesian
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.study import Study
 from tests.loops.searches import Log, records
 
@@ -68,11 +69,11 @@ def test_a_resumed_run_ends_with_the_total_that_was_asked_for(request_: SearchRe
     log = Log()
     engine.resume(run.path, log, {"trials": 2})
     assert (log.n_done_at_start, [record.number for record in log.records]) == (1, [1])
-    assert [record.state for record in Study.open(run).records()] == ["complete"] * 2
+    assert [record.state for record in StudyReader.open(run).records()] == ["complete"] * 2
     later = Log()
     engine.resume(run.path, later, {"trials": 4})
     assert later.n_done_at_start == 2
-    assert [record.state for record in Study.open(run).records()] == ["complete"] * 4
+    assert [record.state for record in StudyReader.open(run).records()] == ["complete"] * 4
 
 
 def _make_running(run: RunDirectory, numbers: Iterable[int]) -> None:

@@ -20,9 +20,9 @@ from autopeft.loops.workers import start_executor
 from autopeft.methods.checkpoint import load
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord
 from autopeft.study.retrained import Candidate, RetrainedFolder
-from autopeft.study.study import Study
 from autopeft.tasks import family_of, load_files
 from autopeft.training.backbone import find_backbone
 from autopeft.training.evaluate import evaluate
@@ -35,7 +35,7 @@ REQUEST = RetrainRequest(seeds=2, epochs=3)
 
 
 def candidates(run: RunDirectory) -> list[Candidate]:
-    return of_trials(Study.open(run).records())
+    return of_trials(StudyReader.open(run).records())
 
 
 def what_was_found(folder: RetrainedFolder, *roles: str) -> list[Any]:
@@ -154,7 +154,7 @@ def test_neither_search_nor_the_choice_of_an_epoch_reads_test_rows(small_request
     runs = [
         engine.search(replace(request, out=str(tmp_path / name)), SilentSearch()) for name, request in (("clean", clean), ("dirty", dirty))
     ]
-    one, other = ([_without_clock(record) for record in Study.open(run).records()] for run in runs)
+    one, other = ([_without_clock(record) for record in StudyReader.open(run).records()] for run in runs)
     assert one == other
     assert planning.plan(clean).data.test is planning.plan(dirty).data.test is None
 

@@ -16,6 +16,7 @@ from autopeft.loops.pool import MAX_RETRIES
 from autopeft.loops.workers import start_executor
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import front
 from autopeft.study.study import Study
 from autopeft.training import runner
@@ -51,7 +52,7 @@ def test_rungs_let_only_the_best_go_on(request_: SearchRequest, tmp_path: Path) 
     assert 1 <= reached.count(3) < sum(n > 1 for n in reached)
     complete = [record for record in records(whole) if record.state == "complete"]
     assert {record.state for record in records(whole)} == {"complete", "stopped"}
-    assert {record.number for record in front(records(whole), Study.open(whole).objectives)} <= {record.number for record in complete}
+    assert {record.number for record in front(records(whole), StudyReader.open(whole).objectives)} <= {record.number for record in complete}
     assert not any(record.metrics or record.values for record in records(whole) if record.state == "stopped")
     assert not list(whole.path.rglob("paused-*"))
 

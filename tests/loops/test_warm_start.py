@@ -10,8 +10,8 @@ from autopeft.loops import search as engine
 from autopeft.loops.transfer import map_layers
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import front
-from autopeft.study.study import Study
 
 
 def write_space(path: Path, modules: str, high: str = "1.0e-2") -> str:
@@ -20,11 +20,11 @@ def write_space(path: Path, modules: str, high: str = "1.0e-2") -> str:
 
 
 def test_a_search_begins_with_the_front_of_an_earlier_one(small_request: SearchRequest, small_run: RunDirectory, tmp_path: Path) -> None:
-    study = Study.open(small_run)
+    study = StudyReader.open(small_run)
     earlier = [record.configuration for record in front(study.records(), study.objectives)]
     warm = (str(small_run.path), str(small_run.path))  # what two runs share is tried once
     request = replace(small_request, warm_start=warm, seed=1, trials=len(earlier) + 1, out=str(tmp_path / "new"))
-    found = Study.open(engine.search(request, SilentSearch())).records()
+    found = StudyReader.open(engine.search(request, SilentSearch())).records()
     assert [record.configuration for record in found[:-1]] == earlier
     assert found[-1].configuration not in earlier
 
@@ -34,7 +34,7 @@ def test_a_resumed_search_does_not_need_the_earlier_run_any_more(
 ) -> None:
     run = engine.search(replace(small_request, warm_start=(str(small_run.path),), trials=1, out=str(tmp_path / "new")), SilentSearch())
     small_run.path.rename(tmp_path / "elsewhere")
-    assert len(Study.open(engine.resume(run.path, SilentSearch(), {"trials": 2})).records()) == 2
+    assert len(StudyReader.open(engine.resume(run.path, SilentSearch(), {"trials": 2})).records()) == 2
     assert run.settings()["settings"]["warm_start"]["value"] == [str(small_run.path)]
 
 
@@ -43,7 +43,7 @@ def test_points_are_the_nearest_that_the_space_has(small_request: SearchRequest,
         tmp_path / "narrow.yaml", "  - {method: parallel_adapter, size: [0, 3]}\n  - {method: bitfit, size: [0, 1]}\n", "2.0e-4"
     )
     plan = planning.plan(replace(small_request, space=space, warm_start=(str(small_run.path),)))
-    study = Study.open(small_run)
+    study = StudyReader.open(small_run)
     earlier = {record.number: record.configuration for record in front(study.records(), study.objectives)}
     assert plan.start
     for name, point in plan.start.items():

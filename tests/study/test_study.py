@@ -18,6 +18,7 @@ from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
 from autopeft.study import attributes
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord, front
 from autopeft.study.storage import DriverStorage
 from autopeft.study.study import Study
@@ -73,8 +74,8 @@ def test_a_told_trial_is_read_back_whole(run: RunDirectory) -> None:
         examples_seen=64,
         n_packed=1,
     )
-    assert Study.open(run).records() == [told]
-    assert Study.open(run).objectives == OBJECTIVES
+    assert StudyReader.open(run).records() == [told]
+    assert StudyReader.open(run).objectives == OBJECTIVES
 
 
 def test_failures_are_records(run: RunDirectory) -> None:
@@ -240,7 +241,7 @@ def test_unreadable_database(run: RunDirectory, content: bytes | None) -> None:
     if content is not None:
         run.storage_path.write_bytes(content)
     with pytest.raises(InvalidInputError, match=r"study\.db"):
-        Study.open(run)
+        StudyReader.open(run)
 
 
 def test_front_keeps_what_nothing_dominates() -> None:
@@ -268,7 +269,7 @@ def test_times_tell_when_trials_ran_and_what_their_proposal_took(run: RunDirecto
     first, second, _ = ask(study), ask(study), ask(study)
     study.tell(first, measurement(0.75))
     study.fail(second, "out of memory")
-    found = Study.open(run).times()
+    found = StudyReader.open(run).times()
     assert [one.number for one in found] == [0, 1]
     assert all(one.began <= one.ended and one.suggestion_seconds is not None and one.suggestion_seconds > 0 for one in found)
     study.take_over()
@@ -286,6 +287,6 @@ def test_what_is_expected_is_kept_and_read_without_torch(run: RunDirectory) -> N
         else:
             study.tell(assignment, measurement(0.5 + 0.01 * number))
     study.expect()
-    found = Study.open(run).expectations()
+    found = StudyReader.open(run).expectations()
     assert set(found) == set(range(20)) - {3}
     assert all(0.4 < one.mean < 0.8 and one.deviation > 0 for one in found.values())

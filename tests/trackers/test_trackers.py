@@ -13,8 +13,8 @@ from autopeft.errors import UnavailableError, UnknownNameError
 from autopeft.loops.search import SearchPlan
 from autopeft.loops.tracking import Tracking, TrackingWarning
 from autopeft.study.directory import RunDirectory
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord, front
-from autopeft.study.study import Study
 from autopeft.trackers import Callback, TrackedSearch, TrackedTrial, registry
 
 pytestmark = pytest.mark.filterwarnings(
@@ -49,7 +49,7 @@ class Failing(Recorder):
 
 def replay(run: RunDirectory, trackers: dict[str, Callback], *callbacks: Callback, n_before: int = 0) -> list[TrialRecord]:
     """Have a finished run's trials end once more, some of them before it was resumed."""
-    study = Study.open(run)
+    study = StudyReader.open(run)
     records = study.records()
     tracking = Tracking(SilentSearch(), trackers, callbacks)
     tracking.started(cast(SearchPlan, SimpleNamespace(objectives=study.objectives)), run, n_before)
@@ -69,7 +69,7 @@ def test_every_trial_comes_once_and_a_callback_that_fails_is_a_warning(small_run
     assert len(warned) == 1
     search, *trials, best = tracker.heard
     assert [trial.record for trial in trials] == records
-    assert best == [record.number for record in front(records, Study.open(small_run).objectives)]
+    assert best == [record.number for record in front(records, StudyReader.open(small_run).objectives)]
     assert search.settings["epochs"] == 1
     step, point = trials[0].points[-1]
     assert step == records[0].examples_seen
@@ -124,7 +124,7 @@ def test_mlflow(small_run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> Non
         assert client.get_metric_history(run.info.run_id, "validation_accuracy")[-1].step == record.examples_seen
     assert [point.step for point in client.get_metric_history(parent.info.run_id, "accuracy")] == [record.number for record in records]
     listed = json.loads(next(small_run.path.glob("mlflow/**/front.json")).read_text())["front"]
-    assert [row["trial"] for row in listed] == [record.number for record in front(records, Study.open(small_run).objectives)]
+    assert [row["trial"] for row in listed] == [record.number for record in front(records, StudyReader.open(small_run).objectives)]
 
 
 def written(log: bytes) -> Iterator[bytes]:
