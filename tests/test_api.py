@@ -1,3 +1,4 @@
+import base64
 import inspect
 import json
 import pickle
@@ -7,6 +8,7 @@ from dataclasses import fields
 from html import unescape
 from pathlib import Path
 from typing import Any, get_type_hints
+from xml.etree import ElementTree
 
 import pytest
 
@@ -172,7 +174,10 @@ def test_search_from_python(backbone_folder: Path, pairs: tuple[Path, Path], tmp
     assert shown is not None
     assert shown.count("<tr>") == 4 + shown.count("<thead>")
     assert result.best().configuration.describe().split(",")[0] in unescape(shown)
-    assert sum(len(trace.x) for trace in more.figure().data if trace.mode == "markers") == 4
+    image = base64.b64decode(shown.split("data:image/svg+xml;base64,")[1].split('"')[0])
+    places = [one.get("href") for one in ElementTree.fromstring(image).iter("{http://www.w3.org/2000/svg}a")]
+    assert sorted(places) == [f"#trial-{number}" for number in range(4)]
+    assert sum(len(trace.x) for trace in more.figure().data if trace.customdata is not None) == 4
     folder = result.export(result.best().number, "script", tmp_path / "exported")
     assert (folder / "train.py").is_file()
     with pytest.raises(InvalidInputError, match="trial"):

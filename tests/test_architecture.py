@@ -146,7 +146,10 @@ LIGHT = [
     *("list tasks", "list methods", "list spaces", "show RUN", "show RUN --format json", "show nowhere"),
 ]
 """Command lines that answer without loading what trains or searches; RUN is a small run."""
-MISTAKEN = ["search --task demp", "search --task demo --space nowhere"]
+MISTAKEN = [
+    *("search --task demp", "search --task demo --space nowhere", "predict nowhere --trial best --input new.csv"),
+    *("export RUN --trial 99 --to script", "export RUN --pick bset --to script", "predict RUN --trial 99 --input new.csv"),
+]
 """What is wrong with these shows before anything is loaded that trains."""
 SEARCHING = {"optuna", "sqlalchemy"}
 RUN_ALL = """

@@ -228,12 +228,18 @@ class SearchResult:
         return predictor_of(read_retrained(run, number) if retrained else read_trial(run, number))
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """Return the trials as a data frame, the front first: number, state, metrics, costs, configuration."""
+        """Return the trials as a data frame, the front first: number, state, metrics, costs, configuration.
+
+        What a confirmed trial came to at the full budget is in columns that begin with `full_`, such as `full_accuracy`.
+        """
         import pandas
 
         study = self._study()
         rows = Leaderboard.of(study.records(), study.objectives).rows()
-        return pandas.DataFrame([row | {"configuration": Configuration.from_dict(row["configuration"]).describe()} for row in rows])
+        for row in rows:
+            row["configuration"] = Configuration.from_dict(row["configuration"]).describe()
+            row |= {f"full_{name}": value for name, value in row.pop("full_budget", {}).items()}
+        return pandas.DataFrame(rows)
 
     def compare(self, *others: "SearchResult | StrPath") -> "pandas.DataFrame":
         """Return this run and others of the same task beside each other, a row each, in the order given.

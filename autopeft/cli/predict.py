@@ -2,12 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autopeft.cli import completion
 from autopeft.cli.opening import say_first
+
+if TYPE_CHECKING:
+    from autopeft.export.predictor import Predictor
 
 
 def predict(
@@ -33,26 +36,35 @@ def predict(
     """
     say_first("loading the model", to_people_only=output is None)
     from autopeft.export.answers import json_lines, require_writable, write_answers
-    from autopeft.export.finished_trial import read_retrained, read_trial
-    from autopeft.export.predictor import load_predictor, predictor_of
-    from autopeft.loops.selection import choose
-    from autopeft.study.directory import RunDirectory
 
     if output is not None:
         require_writable(output)
-    if (folder / "autopeft.json").is_file():
-        if trial is not None or retrained:
-            raise typer.BadParameter("an export is one trial already; leave --trial and --retrained out")
-        predictor = load_predictor(folder)
-    else:
-        run = RunDirectory.open(folder)
-        if trial is None:
-            raise typer.BadParameter("say which trial of the run: --trial N, best, knee or max-params=0.5%")
-        number = int(trial) if re.fullmatch(r"\d{1,9}", trial) else choose(run, wish=trial)[0].number
-        predictor = predictor_of(read_retrained(run, number) if retrained else read_trial(run, number))
+    predictor = _load(folder, trial, retrained=retrained)
     table, answers = predictor.predict_file(examples)
     if output is None:
         typer.echo(json_lines(answers), nl=False)
     else:
         write_answers(output, table, answers)
         typer.echo(output)
+
+
+def _load(folder: Path, trial: str | None, *, retrained: bool) -> "Predictor":
+    """Return the predictor of an export, or of a trial of a run; what is wrong with a folder or a trial shows before torch is loaded."""
+    if (folder / "autopeft.json").is_file():
+        if trial is not None or retrained:
+            raise typer.BadParameter("an export is one trial already; leave --trial and --retrained out")
+        from autopeft.export.predictor import load_predictor
+
+        return load_predictor(folder)
+    from autopeft.export.finished_trial import read_retrained, read_trial
+    from autopeft.loops.selection import choose
+    from autopeft.study.directory import RunDirectory
+
+    run = RunDirectory.open(folder)
+    if trial is None:
+        raise typer.BadParameter("say which trial of the run: --trial N, best, knee or max-params=0.5%")
+    number = int(trial) if re.fullmatch(r"\d{1,9}", trial) else choose(run, wish=trial)[0].number
+    found = read_retrained(run, number) if retrained else read_trial(run, number)
+    from autopeft.export.predictor import predictor_of
+
+    return predictor_of(found)

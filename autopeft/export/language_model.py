@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration, Scalar, written
@@ -170,6 +171,7 @@ def _recipes(training: Mapping[str, TrainingValue], trainer: Trainer) -> list[st
 def _write(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained: TrainedModel, folder: Path) -> Written:
     data = trial.load_data()
     (folder / "data").mkdir()
+    row: dict[str, Any] = {}
     for name, split in (("train", data.train), ("validation", data.validation)):
         with (folder / "data" / f"{name}.jsonl").open("w", encoding="utf-8") as file:
             for row in family_of(trial.task).prompts(trained.processor, split, trial.budget.max_length):
@@ -177,7 +179,7 @@ def _write(trial: FinishedTrial, trainer: Trainer, kept: Configuration, trained:
     recipe = _recipe(trial, trainer, kept, trained, len(data.train))
     for name, content in trainer.files(recipe).items():
         (folder / name).write_text(content, encoding="utf-8")
-    (folder / "README.md").write_text(_readme(trial, trainer, recipe), encoding="utf-8")
+    (folder / "README.md").write_text(_readme(trial, trainer, recipe, row), encoding="utf-8")
     return Written(trial.task)
 
 
@@ -207,7 +209,16 @@ def _rounded(linear: LowRank, trainer: Trainer) -> LowRank:
     return LowRank(linear.rank, max(1, round(linear.alpha))) if trainer.whole_alpha else linear
 
 
-def _readme(trial: FinishedTrial, trainer: Trainer, recipe: Recipe) -> str:
+def _inputs(row: Mapping[str, Any]) -> str:
+    """Return the Python expression that encodes what a row of the data asks, as rows of its form are trained on."""
+    if "prompt" not in row:
+        return 'tokenizer(row["text"][:40], return_tensors="pt")'
+    if isinstance(row["prompt"], str):
+        return 'tokenizer(row["prompt"], return_tensors="pt")'
+    return 'tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=True, return_tensors="pt")'
+
+
+def _readme(trial: FinishedTrial, trainer: Trainer, recipe: Recipe, row: Mapping[str, Any]) -> str:
     template = Template((Path(__file__).parent / "template" / "recipe.md").read_text(encoding="utf-8"))
     return template.substitute(
         trainer=trainer.name,
@@ -219,5 +230,7 @@ def _readme(trial: FinishedTrial, trainer: Trainer, recipe: Recipe) -> str:
         task=trial.task.name,
         configuration=trial.configuration.describe(),
         model=trial.model_reference,
+        trust=", trust_remote_code=True" if recipe.trust_remote_code else "",
+        inputs=_inputs(row),
         linears="\n".join(f"| {name} | {one.rank} | {whole(one.alpha)} |" for name, one in recipe.linears.items()),
     )

@@ -2,21 +2,22 @@
 
 An adapter is two files. `adapter.json` holds the configuration, the backbone's identity (a digest of each of its tensors, and how they are
 quantised), the head's names, library versions and the caller's metadata; `adapter.safetensors` holds the trained tensors by their names
-in the model. Nothing is ever pickled.
+in the model. Nothing is ever pickled. A description is read without torch: whoever only looks at a run must not wait for it.
 """
 
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, Protocol
-
-from safetensors.torch import save as write_tensors
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError
-from autopeft.methods.hook import TrainingHook
 from autopeft.methods.topology import Topology
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from autopeft.methods.hook import TrainingHook
 
 DESCRIPTION, TENSORS = "adapter.json", "adapter.safetensors"
 _FORMAT = 1
@@ -29,9 +30,9 @@ class Trained(Protocol):
 
     configuration: Configuration
     topology: Topology
-    hooks: tuple[TrainingHook, ...]
+    hooks: "tuple[TrainingHook, ...]"
 
-    def trainable_parameters(self) -> dict[str, nn.Parameter]:
+    def trainable_parameters(self) -> "dict[str, nn.Parameter]":
         """Return everything that is trained, by name."""
 
 
@@ -45,11 +46,13 @@ def pack(trained: Trained, metadata: Mapping[str, Any] | None = None) -> dict[st
     Raises:
         InvalidInputError: The modules were ejected or merged, or the metadata is no JSON.
     """
+    from safetensors.torch import save as write_tensors
+
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(trained).items()}
     return {DESCRIPTION: _describe(trained, metadata or {}).encode(), TENSORS: write_tensors(tensors)}
 
 
-def tensors_of(trained: Trained) -> dict[str, Tensor]:
+def tensors_of(trained: Trained) -> "dict[str, Tensor]":
     """Return all tensors of an adapter, by name: what is trained, and what was decided in training (`autopeft.methods.hook`).
 
     Raises:

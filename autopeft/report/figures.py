@@ -8,11 +8,10 @@ from autopeft.report import drawings
 from autopeft.report.background import direction
 from autopeft.report.blocks import Drawing
 from autopeft.report.content import Report
-from autopeft.report.formatting import better, in_words, plural
+from autopeft.report.formatting import better, in_words
 from autopeft.report.importance import Importances
 from autopeft.report.markup import element
-from autopeft.report.method_marks import colors
-from autopeft.report.palette import N_METHODS
+from autopeft.report.method_marks import colors, key
 
 WIDE, NARROW = 1080.0, 350.0
 """Every chart with axes is drawn for a desk and for a phone: one drawing scaled down would have letters too small to read."""
@@ -36,10 +35,7 @@ def _front(report: Report) -> list[Element]:
     picture = report.picture
     if picture is None:
         return []
-    color = colors(picture.methods)
-    swatches = [(color[name], in_words(name)) for name in picture.methods[:N_METHODS]]
-    if n_others := len(picture.methods[N_METHODS:]):
-        swatches.append((color[picture.methods[-1]], f"{plural(n_others, 'other method')}"))
+    swatches = key(picture.methods)
     methods = [element("span", _swatch(element("circle", cx=6, cy=6, r=5.5, class_=fill)), words) for fill, words in swatches]
     legend = [
         ("large", "key-front", f"{picture.names[0]} ({len(picture.front)}), with trial numbers"),

@@ -8,7 +8,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from string import Template
 from xml.etree.ElementTree import Element
 
 from autopeft.report.blocks import Block, Code, Drawing, Folded, Matrix, Section, TrialCurve
@@ -16,14 +15,11 @@ from autopeft.report.content import Report
 from autopeft.report.figures import figures, trial_curve
 from autopeft.report.leaderboard import Column, Table
 from autopeft.report.markup import element, to_html
-from autopeft.report.palette import DARK, LIGHT, N_METHODS
+from autopeft.report.style import style_sheet
 from autopeft.report.trial_page import key, pages
 
 SHORT, LONG = 24, 40
 """Letters of a cell that stays on one line, and of one that needs a wide column."""
-STYLE = Path(__file__).with_name("page.css")
-"""The page's look; $light and $dark are the colours, $methods the classes of those of methods."""
-_METHODS = " ".join(f".m{place} {{ fill: var(--m{place}) }}" for place in range(N_METHODS + 1))
 _MATRIX_NOTE = "Rows: the true ones. Columns: what they were taken for. The stronger the colour, the larger the share of the row."
 SCRIPT = Path(__file__).with_name("page.js")
 """What the page can do beyond being read."""
@@ -58,7 +54,6 @@ def to_words(title: str, words: str, made_by: str, *, live_seconds: float = 0.0)
 
 
 def _page(title: str, nav: Element, whole: Sequence[Element], each: Sequence[Element], made_by: str, live_seconds: float) -> str:
-    style = Template(STYLE.read_text(encoding="utf-8")).substitute(light=_variables(LIGHT), dark=_variables(DARK), methods=_METHODS)
     script = SCRIPT.read_text(encoding="utf-8")
     head = element(
         "head",
@@ -66,7 +61,7 @@ def _page(title: str, nav: Element, whole: Sequence[Element], each: Sequence[Ele
         element("meta", http_equiv="Content-Security-Policy", content=policy(script, live=live_seconds > 0)),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", title),
-        element("style", style),
+        element("style", style_sheet()),
     )
     body = element(
         "body",
@@ -88,10 +83,6 @@ def policy(script: str, *, live: bool) -> str:
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; connect-src {connect}; "
         "base-uri 'none'; form-action 'none'"
     )
-
-
-def _variables(colors: dict[str, str]) -> str:
-    return " ".join(f"--{name}: {color};" for name, color in colors.items())
 
 
 def _section(section: Section, report: Report) -> Element:

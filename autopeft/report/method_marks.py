@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element
 
+from autopeft.report.formatting import in_words, plural
 from autopeft.report.markup import element
 from autopeft.report.palette import N_METHODS
 
@@ -11,6 +12,18 @@ from autopeft.report.palette import N_METHODS
 def colors(methods: Iterable[str]) -> dict[str, str]:
     """Return the class of a colour for each of the first methods; all others share one. A page's style says which colour."""
     return {method: f"m{min(place, N_METHODS)}" for place, method in enumerate(methods)}
+
+
+def key(methods: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what each colour stands for: its class, with the method's name in words or how many methods share it."""
+    color, n_others = colors(methods), len(methods[N_METHODS:])
+    others = [(color[methods[-1]], plural(n_others, "other method"))] if n_others else []
+    return [(color[name], in_words(name)) for name in methods[:N_METHODS]] + others
+
+
+def slices(n: int) -> list[tuple[float, float]]:
+    """Return where each of n slices of a disc begins and ends, as shares of the whole turn."""
+    return [(index / n, (index + 1) / n) for index in range(n)]
 
 
 def mark(x: float, y: float, radius: float, fills: Sequence[str]) -> list[Element]:
@@ -27,8 +40,8 @@ def mark(x: float, y: float, radius: float, fills: Sequence[str]) -> list[Elemen
         return [element("circle", **disc, class_="disc empty")]
     if len(fills) == 1:
         return [element("circle", **disc, class_=f"disc {fills[0]}")]
-    slices = [_slice(x, y, radius, index / len(fills), (index + 1) / len(fills), fill) for index, fill in enumerate(fills)]
-    return [*slices, element("circle", **disc, class_="disc ring")]
+    drawn = [_slice(x, y, radius, *ends, fill) for ends, fill in zip(slices(len(fills)), fills, strict=True)]
+    return [*drawn, element("circle", **disc, class_="disc ring")]
 
 
 def _slice(x: float, y: float, radius: float, begin: float, end: float, fill: str) -> Element:

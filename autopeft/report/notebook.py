@@ -1,13 +1,22 @@
-"""A run as notebooks show it: its tables, as a piece of HTML."""
+"""A run as notebooks show it: its front as a picture and its tables, as a piece of HTML that needs nothing else."""
 
+import base64
 from xml.etree.ElementTree import Element, tostring
 
+from autopeft.report import drawings
 from autopeft.report.expected import ExpectedFront
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard, Table, introduction, tables
 from autopeft.report.markup import element
+from autopeft.report.method_marks import key
+from autopeft.report.palette import LIGHT
+from autopeft.report.picture import Picture, draw
+from autopeft.report.style import style_sheet
 from autopeft.study.directory import RunDirectory
 from autopeft.study.reader import StudyReader
+
+WIDTH = 720.0
+"""Of the picture, in pixels."""
 
 
 def as_html(run: RunDirectory) -> str:
@@ -24,8 +33,22 @@ def as_element(run: RunDirectory) -> Element:
     expected = ExpectedFront.of(records, objectives, study.expectations(), header.n_validation)
     words = expected.words if expected.trials else None
     found = tables(leaderboard, header, brief=True, expected=words)
-    parts = [*(element("div", line) for line in introduction(leaderboard, header)), *(_table(table) for table in found)]
+    shown = [_figure(draw(leaderboard, header, expected.interval))] if leaderboard.front else []
+    parts = [*(element("div", line) for line in introduction(leaderboard, header)), *shown, *(_table(table) for table in found)]
     return element("div", parts)
+
+
+def _figure(picture: Picture) -> Element:
+    """Return the front as an image that carries its own style: neither a notebook's nor ours reaches the other's elements."""
+    drawing = drawings.front(picture, WIDTH)
+    drawing.set("xmlns", "http://www.w3.org/2000/svg")
+    drawing.insert(0, element("style", style_sheet(dark=False)))
+    drawing.insert(1, element("rect", width="100%", height="100%", fill=LIGHT["paper"]))  # a notebook may be dark
+    address = f"data:image/svg+xml;base64,{base64.b64encode(tostring(drawing)).decode()}"
+    image = element("img", src=address, alt=picture.title, width=WIDTH, style="max-width: 100%; height: auto")
+    discs = [(element("span", "● ", style=f"color: {LIGHT[color]}"), words) for color, words in key(picture.methods)]
+    methods = [element("span", disc, f"{words}  ") for disc, words in discs]
+    return element("figure", element("figcaption", picture.y_title), image, element("div", picture.x_title), element("div", methods))
 
 
 def _table(table: Table) -> Element:

@@ -5,13 +5,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from autopeft.budget import Budget
 from autopeft.tasks.columns import MOST_SHOWN
 from autopeft.tasks.families import family_of
+from autopeft.tasks.metrics import bounds
 from autopeft.tasks.task import Split, TaskData, hashable
 
 SMALL_VALIDATION = 200
 """Below so many validation examples, how far a score can be off is said."""
+SHOWN_LABELS = 5
 LARGE_SHARE = 0.9
 """Where one answer has so large a share, accuracy says little."""
 
@@ -32,6 +36,7 @@ def findings(data: TaskData, budget: Budget) -> list[str]:
         for role, split in roles.items()
         if is_constant(split)
     ]
+    found += [line for role, split in roles.items() if (line := _lacking(data.task.labels, role, split))]
     found += _repeated(roles)
     found += [
         f"warning: {n:,} of {len(split):,} {role} examples have an empty {column}"
@@ -40,7 +45,7 @@ def findings(data: TaskData, budget: Budget) -> list[str]:
         if (n := sum(isinstance(cell, str) and not cell.strip() for cell in cells)) and n < len(split)
     ]
     n_measured = min(len(data.validation), budget.evaluation_examples or len(data.validation))
-    if n_measured < SMALL_VALIDATION:
+    if n_measured < SMALL_VALIDATION and bounds(data.task.metric) == (0.0, 1.0):
         error = math.sqrt(0.25 / n_measured)
         found.append(f"a share measured on {n_measured:,} validation examples, such as accuracy, has a standard error of up to {error:.3f}")
     for name, asked, split in (
@@ -79,6 +84,16 @@ def _folded(label: str) -> str:
 
 def _as_seen(label: str) -> str:
     return _folded("".join(letter for letter in unicodedata.normalize("NFKC", label) if unicodedata.category(letter) != "Cf"))
+
+
+def _lacking(labels: Sequence[str], role: str, split: Split) -> str:
+    """Say which labels no example of a split has; empty where all have one, or answers are no single labels."""
+    if not labels or not len(split) or not isinstance(split.targets[0], int | np.integer):
+        return ""
+    present = set(map(int, split.targets))
+    missing = [label for index, label in enumerate(labels) if index not in present]
+    names = _listed(missing[:SHOWN_LABELS], repr) + (", ..." if len(missing) > SHOWN_LABELS else "")
+    return f"warning: {len(missing):,} of {len(labels):,} labels have no {role} example: {names}" if missing else ""
 
 
 def is_constant(split: Split) -> bool:

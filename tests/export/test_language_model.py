@@ -3,12 +3,13 @@ import json
 import numpy as np
 import pytest
 import yaml
-from transformers import AutoTokenizer
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import UnsupportedError
 from autopeft.export import axolotl_recipe, llamafactory_recipe, trl_recipe, unsloth_recipe
-from autopeft.export.language_model import LABEL_TOKENS
+from autopeft.export.language_model import LABEL_TOKENS, _inputs
 from autopeft.tasks import Split, family_of, get_task
 
 RECIPES = {"trl": trl_recipe, "axolotl": axolotl_recipe, "llamafactory": llamafactory_recipe, "unsloth": unsloth_recipe}
@@ -83,6 +84,33 @@ def test_the_task_becomes_prompts_without_test_examples(several, tmp_path):
     assert first["prompt"].startswith("text: ")
     assert first["prompt"].endswith("\nlabel:")
     assert first["completion"] in (" yes", " no")
+
+
+def test_the_readme_loads_and_asks_what_was_trained(several, tmp_path, monkeypatch, capsys):
+    trl_recipe.plan(several).write(tmp_path)
+    base = AutoModelForCausalLM.from_pretrained(several.backbone.path)
+    get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"])).save_pretrained(tmp_path / "trained")  # in place of hours of TRL
+    AutoTokenizer.from_pretrained(several.backbone.path).save_pretrained(tmp_path / "trained")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec((tmp_path / "README.md").read_text().split("```python\n")[1].split("```")[0], names)
+    assert {type(module).__name__ for module in names["model"].modules()} >= {"Linear", "LlamaForCausalLM"}
+    assert names["row"]["prompt"].endswith("\nlabel:")
+    assert capsys.readouterr().out.endswith("\n")
+    assert names["answer"].shape[1] > names["inputs"]["input_ids"].shape[1]
+
+
+@pytest.mark.parametrize(
+    ("row", "inputs"),
+    [
+        ({"text": "A film."}, 'tokenizer(row["text"][:40]'),
+        ({"prompt": "A film:", "completion": " good"}, 'tokenizer(row["prompt"]'),
+        ({"prompt": [{"role": "user", "content": "A film?"}], "completion": []}, 'tokenizer.apply_chat_template(row["prompt"]'),
+    ],
+    ids=["text", "prompt", "turns"],
+)
+def test_the_readme_encodes_rows_of_their_form(row, inputs):
+    assert _inputs(row).startswith(inputs)
 
 
 def test_texts_are_cut_where_the_trial_cut_them(model_folder):

@@ -1,4 +1,7 @@
-"""The page in a real browser: needs the package playwright and a Chromium on the machine (skipped, saying so, without)."""
+"""The page in a real browser: needs the package playwright and a Chromium on the machine (skipped, saying so, without).
+
+What axe-core finds needs axe-core too: `npm install axe-core` in the checkout, or the variable AXE with the path of its axe.min.js.
+"""
 
 import os
 import shutil
@@ -12,13 +15,16 @@ import pytest
 
 from autopeft.report import live
 from autopeft.report.content import gather
+from autopeft.report.files import plot_run
 from autopeft.report.live import LiveServer
 from autopeft.report.writing import write
+from autopeft.study.directory import RunDirectory
 from tests.report.runs import make_run
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium; the variable CHROMIUM may say where it is")
+AXE = Path(os.environ.get("AXE") or Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js")
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -73,6 +79,19 @@ def test_it_fits_and_wide_tables_scroll_by_themselves(browser: Any, file: str, w
         assert "gradient" in box.evaluate("one => getComputedStyle(one).backgroundImage")  # the cue
         page.goto(f"{file}#trial-1")
         assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: npm install axe-core, or AXE=PATH of its axe.min.js")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_keeps_people_out(browser: Any, file: str, scheme: str) -> None:
+    folder = Path(file.removeprefix("file://")).parent
+    plot, *_ = plot_run(RunDirectory.open(folder / "run"), folder, ["html"])
+    for address in (file, f"{file}#trial-1", plot.as_uri()):
+        for width in (DESK, PHONE):
+            with opened(browser, address, width, color_scheme=scheme, bypass_csp=True) as page:
+                page.evaluate(AXE.read_text(encoding="utf-8"))
+                found = page.evaluate("axe.run()")["violations"]
+                assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
 
 
 def test_tables_sort_by_any_column_with_the_mouse_and_the_keyboard(browser: Any, file: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from autopeft.errors import UnknownNameError
 from autopeft.report.files import write_report
 from autopeft.report.leaderboard import Leaderboard
+from autopeft.report.palette import LIGHT
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -59,10 +60,18 @@ def test_the_page_draws_the_stairs_between_dominated_and_front(records, objectiv
     write_report(Leaderboard.of(records, objectives), header, tmp_path, ["html"])
     call = (tmp_path / "pareto.html").read_text().split("Plotly.newPlot(")[-1]
     traces, _ = json.JSONDecoder().raw_decode(call[call.index("[") :])
-    dominated, stairs, front = traces
+    dominated, stairs, front, *key = traces
     assert (len(dominated["x"]), len(front["x"])) == (2, 3)
     assert stairs["y"] == [0.7, 0.7, 0.84, 0.84, 0.88, 0.88]
     assert dominated["name"] == "dominated (2)"
+    assert [trace["name"] for trace in key] == ["lora"]
+
+
+def test_every_picture_has_the_methods_colours(records, objectives, header, tmp_path):
+    write_report(Leaderboard.of(records, objectives), header, tmp_path, ["html", "svg"])
+    fills = re.findall(r'"fillcolor":"(#\w+)"', (tmp_path / "pareto.html").read_text())
+    assert fills == [LIGHT["m0"]] * 4  # five trials are complete, and one of them has no module
+    assert f"fill: {LIGHT['m0'].lower()}" in (tmp_path / "pareto.svg").read_text()
 
 
 def test_what_users_wrote_cannot_become_markup(trial, objectives, header, tmp_path):

@@ -69,6 +69,20 @@ def test_labels_that_look_alike_are_named_and_long_ones_cut(tmp_path: Path) -> N
     assert "\\x1b[31m 1" in found
 
 
+def test_labels_that_a_split_lacks_are_said(tmp_path: Path) -> None:
+    rows = {"text": [f"text {index}" for index in range(100)], "label": ["a"] * 50 + ["b"] * 49 + ["c"]}
+    data = load_files(write(tmp_path / "t.csv", rows), with_test=True)
+    found = [finding for finding in findings(data, Budget()) if "no " in finding]
+    assert found == [f"warning: 1 of 3 labels have no {role} example: 'c'" for role in ("validation", "test")]
+
+
+def test_ratings_are_said_to_be_taken_as_classes(tmp_path: Path) -> None:
+    rows = {"text": [f"text {index}" for index in range(100)], "label": [str(index % 10 + 1) for index in range(100)]}
+    assert (
+        "the labels are numbers, taken as classes; --kind regression" in findings(load_files(write(tmp_path / "t.csv", rows)), Budget())[0]
+    )
+
+
 def test_free_text_is_no_class(tmp_path: Path) -> None:
     file = write(tmp_path / "t.csv", {"text": [f"text {i}" for i in range(60)], "label": [f"a summary of {i}" for i in range(60)]})
     with pytest.raises(

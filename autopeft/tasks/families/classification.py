@@ -84,7 +84,9 @@ class Classification(SequenceFamily):
         order = np.argsort(-counts, kind="stable")
         shares = ", ".join(f"{shortened(self.task.labels[index])} {counts[index] / len(split):.0%}" for index in order[:SHOWN_CLASSES])
         more = f", {len(order) - SHOWN_CLASSES} more" if len(order) > SHOWN_CLASSES else ""
-        return f"{len(self.task.labels)} labels in {len(split):,} training examples: {shares}{more}"
+        numbers = len(self.task.labels) > 2 and all(label.removeprefix("-").isdecimal() for label in self.task.labels)
+        hint = "; the labels are numbers, taken as classes; --kind regression takes them as amounts" if numbers else ""
+        return f"{len(self.task.labels)} labels in {len(split):,} training examples: {shares}{more}{hint}"
 
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the cross-entropy of rows x classes logits."""
