@@ -36,6 +36,25 @@ def demand(**asked: Any) -> Demand:
     return demand_here(replace(REQUEST, **asked), worker_bytes=2 * GB)
 
 
+@pytest.mark.parametrize(
+    ("asked", "has_ray", "inline"),
+    [
+        ({}, True, False),
+        ({}, False, True),
+        ({"workers": 0}, True, True),
+        ({"workers": 1}, False, False),
+        ({"address": "auto"}, False, False),
+        ({"trial_timeout": 60.0}, False, False),
+        ({"trials_per_gpu": 2}, False, False),
+    ],
+)
+def test_without_ray_trials_run_here_unless_workers_are_asked_for(
+    asked: dict[str, Any], has_ray: bool, inline: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "find_spec", lambda name: object() if has_ray else None)
+    assert workers.runs_inline(replace(REQUEST, **asked)) == inline
+
+
 def test_a_worker_is_started_for_each_usable_core_as_far_as_memory_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert demand() == Demand(8, "cpu", n_cpus=8)
     monkeypatch.setattr(workers, "free_bytes", lambda: 9 * GB)
