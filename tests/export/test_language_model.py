@@ -86,6 +86,7 @@ def test_the_task_becomes_prompts_without_test_examples(several, tmp_path):
     assert first["completion"] in (" yes", " no")
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # peft asks for it
 def test_the_readme_loads_and_asks_what_was_trained(several, tmp_path, monkeypatch, capsys):
     trl_recipe.plan(several).write(tmp_path)
     base = AutoModelForCausalLM.from_pretrained(several.backbone.path)
