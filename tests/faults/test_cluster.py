@@ -22,7 +22,8 @@ def test_a_node_leaves_with_a_trial_on_it(settings: list[object], tmp_path: Path
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         leaving = cluster.add_node(num_cpus=1)
-        driver = Driver([*settings, "--trials", 20, "--workers", 2, "--epochs", 10, "--address", cluster.address], tmp_path / "run")
+        options = [*settings, "--trials", 20, "--workers", 2, "--epochs", 10, "--address", cluster.address]
+        driver = Driver(options, tmp_path / "run", prefix=["env"])  # who joins a cluster has an interpreter of his own
         process = driver.start()
         assert wait_until(lambda: len(driver.ended()) >= 4, process), process.communicate()[0]
         cluster.remove_node(leaving, allow_graceful=False)
