@@ -4,8 +4,8 @@
     python benchmarks/families.py --print [--json FILE]
 
 DATA holds data sets as folders: trec/ and stsb/ and mrpc/ in Parquet (GLUE's columns; TREC's text and coarse_label), tweets-ner/ in CoNLL
-columns, spoken/ with a folder of WAV files a class. What is made of them is in `family_data.py`. FOLDER is a language model, of which
-causal_lm takes `--layers` layers; an instruction-tuned SmolLM2 of 135M parameters was used.
+columns, spoken/ with WAV files of digits and letters. What is made of them is in `family_data.py`. FOLDER is a language model, for
+causal_lm alone, which takes `--layers` of its layers if asked.
 
 The search is compared with what needs no PEFT: the untouched model where its output layer is pretrained, else the head alone, the best of
 four trials. The standard error is that of the difference on the same validation examples, over 200 draws of them (bootstrap).
@@ -28,7 +28,7 @@ import autopeft
 from autopeft.export.finished_trial import FinishedTrial, read_trial
 from autopeft.export.trained import load_trained
 from autopeft.study.directory import RunDirectory
-from autopeft.tasks import family_of
+from autopeft.tasks import Split, family_of
 from autopeft.training.batches import draw
 from autopeft.training.evaluate import predict, resampled_scores
 
@@ -44,10 +44,9 @@ def main() -> None:
     parser.add_argument("--family", choices=PREPARED, help="one alone")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--layers", type=int, help="take so many of its layers, the first and the last")
     parser.add_argument("--out", type=Path, default=Path("runs/families"))
     parser.add_argument("--trials", type=int, default=8)
-    parser.add_argument("--epochs", type=int, default=4, help="passes over all data of the retraining")
     parser.add_argument("--json", type=Path, default=ROWS)
     parser.add_argument("--print", action="store_true")
     arguments = parser.parse_args()
@@ -63,7 +62,7 @@ def main() -> None:
             folder = (arguments.out / kind).absolute()
             folder.mkdir(parents=True, exist_ok=True)
             own = PREPARED[kind](arguments, folder)
-            row = measure(own, folder, kind, arguments.trials, arguments.epochs)
+            row = measure(own, folder, kind, arguments.trials)
             with arguments.json.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(json.dumps(row, indent=2))
@@ -86,7 +85,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def measure(own: Own, folder: Path, kind: str, n_trials: int, epochs: int) -> dict[str, Any]:
+def measure(own: Own, folder: Path, kind: str, n_trials: int) -> dict[str, Any]:
     path = folder / "run"
     result = searched(path, own, kind, n_trials)
     best = result.best()
@@ -97,9 +96,9 @@ def measure(own: Own, folder: Path, kind: str, n_trials: int, epochs: int) -> di
         heads = searched(folder / "head", own, kind, HEAD_TRIALS, space="baselines/head_only", start="none")
         plain = read_trial(RunDirectory.open(heads.path), heads.best().number)
     ours, theirs = measured(trial), measured(plain, untouched=not has_fresh_head)
-    metric, data = trial.task.metric, trial.load_data()
+    metric, validation = trial.task.metric, measured_on(trial)
     gains = [one - other for one, other in zip(ours[1][metric], theirs[1][metric], strict=True)]
-    retrained = result.retrain([best.number], seeds=2, epochs=epochs, workers=0)
+    retrained = result.retrain([best.number], seeds=2, epochs=trial.budget.epochs, workers=0)
     exported = folder / "exported"
     if not exported.exists():
         result.export(best.number, "script", out=exported, retrained=True)
@@ -115,8 +114,8 @@ def measure(own: Own, folder: Path, kind: str, n_trials: int, epochs: int) -> di
         "compared_with": "the head alone" if has_fresh_head else "the untouched model",
         "reached": theirs[0][metric],
         "is_better": family_of(trial.task).metrics[metric].sign * (ours[0][metric] - theirs[0][metric]) > 0,
-        "one_answer_for_all": data.trivial_scores().get(metric),
-        "validation_examples": min(len(data.validation), trial.budget.evaluation_examples or len(data.validation)),
+        "one_answer_for_all": family_of(trial.task).trivial_scores(validation).get(metric),
+        "validation_examples": len(validation),
         "standard_error": pstdev(gains),
         "seconds_a_trial": mean(record.seconds for record in result.trials if record.seconds),
         "test": [dict(one.test) for entry in retrained.entries for one in entry.results if entry.candidate.trial == best.number],
@@ -124,13 +123,17 @@ def measure(own: Own, folder: Path, kind: str, n_trials: int, epochs: int) -> di
     }
 
 
+def measured_on(trial: FinishedTrial) -> Split:
+    """Return the validation examples that a trial was measured on."""
+    return draw(trial.load_data().validation, trial.budget.evaluation_examples)
+
+
 def measured(trial: FinishedTrial, *, untouched: bool = False) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Return a trial's validation metrics, or those of its model without it, and the same on draws of the examples."""
     trained = load_trained(trial)
     if untouched:
         trained.applied.eject()
-    validation = draw(trial.load_data().validation, trial.budget.evaluation_examples)
-    encoded = family_of(trial.task).encode(trained.processor, validation, trial.budget.max_length)
+    encoded = family_of(trial.task).encode(trained.processor, measured_on(trial), trial.budget.max_length)
     found = predict(trained.model, encoded)
     return encoded.family.score(found, encoded), resampled_scores(found, encoded)
 

@@ -216,6 +216,8 @@ def beats_trivial(record: TrialRecord, objective: Objective, header: RunHeader) 
 
 def head_note(header: RunHeader) -> str:
     """Say what a trial's parameters don't include."""
+    if header.head_parameters == 0:
+        return "Parameters are those of the PEFT modules; nothing else is trained."
     head = f"its {count(header.head_parameters)} parameters" if header.head_parameters is not None else "its parameters"
     return f"Parameters are those of the PEFT modules; the task head is trained in every trial, {head} come on top."
 

@@ -14,7 +14,9 @@ CONVERSATIONS = ("messages", "conversations")
 """Usual names of such a column."""
 _KEYS = (("role", "content"), ("from", "value"))
 """Who speaks and what, in each form."""
-_SHAREGPT_ROLES = {"human": "user", "gpt": ASSISTANT, "chatgpt": ASSISTANT}
+_SHAREGPT_ROLES = {"human": "user", "gpt": ASSISTANT, "chatgpt": ASSISTANT, "bing": ASSISTANT, "bard": ASSISTANT}
+_ROLES = {"system", "developer", "user", ASSISTANT, "tool"}
+"""Roles that most templates know; others pass if they are spelled otherwise, for a template may have its own."""
 
 
 def messages_of(table: "Table", column: str, row: int) -> list[dict[str, str]]:
@@ -24,21 +26,25 @@ def messages_of(table: "Table", column: str, row: int) -> list[dict[str, str]]:
         InvalidInputError: It holds something else.
     """
     cell: Any = table.column(column)[row]
-    rule = f'{table.where(row)}: the column {column!r} must hold a list of messages such as {{"role": "user", "content": "..."}}'
+    where = table.where(row)
+    rule = f'{where}: the column {column!r} must hold a list of messages such as {{"role": "user", "content": "..."}}'
     if not is_sequence(cell) or not cell:
         raise InvalidInputError(rule, value=cell)
-    return [_turn(turn, rule) for turn in cell]
+    return [_turn(turn, where, rule) for turn in cell]
 
 
-def _turn(turn: Any, rule: str) -> dict[str, str]:
+def _turn(turn: Any, where: str, rule: str) -> dict[str, str]:
     """Return a message as chat templates take it, whichever of the two forms it has.
 
     Raises:
-        InvalidInputError: It has neither.
+        InvalidInputError: It has neither, or nobody known speaks.
     """
     for who, what in _KEYS:
         if isinstance(turn, Mapping) and all(isinstance(turn.get(key), str) for key in (who, what)):
-            return {"role": _SHAREGPT_ROLES.get(turn[who], turn[who]), "content": turn[what]}
+            role = _SHAREGPT_ROLES.get(turn[who], turn[who])
+            if not role.strip() or (role not in _ROLES and role.strip().lower() in _ROLES):
+                raise InvalidInputError(f"{where}: a message's {who} must be one such as {', '.join(sorted(_ROLES))}", value=turn[who])
+            return {"role": role, "content": turn[what]}
     raise InvalidInputError(rule, value=turn)
 
 

@@ -33,6 +33,19 @@ _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n")
 def decode(file: Path) -> tuple[str, list[str]]:
     """Return a file's text, and a note if it isn't UTF-8.
 
+    Raises:
+        InvalidInputError: The bytes are no text in UTF-8, UTF-16 or Windows-1252, or there is a zero among them; names the line.
+    """
+    text, notes = _decoded(file)
+    if (place := text.find("\0")) >= 0:
+        line = text.count("\n", 0, place) + 1
+        raise InvalidInputError(f"{file}, line {line}: a text must not hold zero bytes", remedy="Save the file as UTF-8.")
+    return text, notes
+
+
+def _decoded(file: Path) -> tuple[str, list[str]]:
+    """Return a file's text, and a note if it isn't UTF-8.
+
     UTF-16 is known by its byte order mark. What is neither is Windows-1252, of which Latin-1 is a part, unless characters of UTF-8 stand in
     it too: then it is UTF-8 that was damaged.
 

@@ -41,8 +41,9 @@ def contents(table: "Table", column: str, what: str) -> list[bytes]:
         if isinstance(value, str) and value:
             try:
                 value = (folder / value).read_bytes()
-            except OSError as error:
-                raise InvalidInputError(f"{table.where(row)}: {what} can't be read: {error.strerror}", value=value) from error
+            except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+                reason = error.strerror if isinstance(error, OSError) else error
+                raise InvalidInputError(f"{table.where(row)}: {what} can't be read: {reason}", value=value) from error
         if value == b"":
             raise InvalidInputError(f"{table.where(row)}: {what} must not be an empty file", value=cell)
         if not isinstance(value, bytes):

@@ -52,7 +52,8 @@ def _read(file: Path) -> Table:
         return found
     if not file.is_file():
         what = "is a folder without a folder of images or recordings for each class" if file.is_dir() else "does not exist"
-        raise InvalidInputError(f"the data file {what}", value=str(file), remedy="Check the path.")
+        kinds = f"Images end in {', '.join(IMAGE_SUFFIXES)}, recordings in {', '.join(SOUND_SUFFIXES)}."
+        raise InvalidInputError(f"the data file {what}", value=str(file), remedy=kinds if file.is_dir() else "Check the path.")
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
         raise InvalidInputError(f"the data file {file} must end in one of {', '.join(SUFFIXES)}", value=file.suffix)
@@ -67,13 +68,23 @@ def _read(file: Path) -> Table:
 
 def _read_folder(folder: Path) -> Table | None:
     """Return the images, or recordings, of a folder with one folder a class; None if it is no such folder."""
-    files = sorted(path for path in folder.glob("*/*") if path.is_file() and not path.name.startswith("."))
+    files = sorted(path for path in folder.glob("*/*") if not any(name.startswith(".") for name in path.relative_to(folder).parts))
     for name, suffixes in (("image", IMAGE_SUFFIXES), ("audio", SOUND_SUFFIXES)):
-        chosen = [path for path in files if path.suffix.lower() in suffixes]
+        chosen = [path for path in files if path.suffix.lower() in suffixes and path.is_file()]
         if chosen:
             paths, labels = [str(path.relative_to(folder)) for path in chosen], [path.parent.name for path in chosen]
-            return Table(str(folder), {name: paths, "label": labels}, range(1, len(chosen) + 1), "file")
+            lines = range(1, len(chosen) + 1)
+            return Table(str(folder), {name: paths, "label": labels}, lines, "file", _left_out(folder, files, chosen, suffixes))
     return None
+
+
+def _left_out(folder: Path, files: Sequence[Path], chosen: Sequence[Path], suffixes: Sequence[str]) -> tuple[str, ...]:
+    """Say how many files aren't read, if any."""
+    others = sorted({*files} - {*chosen})
+    if not others:
+        return ()
+    some = f"{others[0].relative_to(folder)} among them; files in {', '.join(suffixes)} are read"
+    return (f"{folder}: {len(others):,} of {len(files):,} files are left out, {some}",)
 
 
 def require_size(source: Path | str, n_bytes: int, remedy: str = "Give a sample of it: a search needs only thousands of rows.") -> None:
@@ -117,6 +128,7 @@ def _delimited(file: Path, text: str, usual: str, notes: Sequence[str]) -> Table
 def _table(file: Path, reader: "_csv.Reader", first_line: int, notes: tuple[str, ...]) -> Table:
     records = _records(file, reader, first_line)
     at, header = next(records, (1, []))
+    header = [name.strip() for name in header]
     if not any(header) or len(set(header)) != len(header):
         raise InvalidInputError(f"{file}, line {at}: the header must name every column once", value=header)
     lines, rows = [], []
@@ -202,8 +214,8 @@ def _parse(where: str, text: str, first_line: int | None = None) -> "list[object
     try:
         return json.loads(text)  # type: ignore[no-any-return]
     except json.JSONDecodeError as error:
-        place = where if first_line else f"{where}, line {error.lineno}"
-        raise InvalidInputError(f"{place}, character {error.colno}: not valid JSON: {error.msg}") from error
+        place, remedy = (where, "Write one object a line.") if first_line else (f"{where}, line {error.lineno}", "")
+        raise InvalidInputError(f"{place}, character {error.colno}: not valid JSON: {error.msg}", remedy=remedy) from error
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{where}: not valid JSON: {error}") from error
 

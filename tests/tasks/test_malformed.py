@@ -2,12 +2,16 @@
 
 import io
 import json
+import re
 import struct
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from scipy.io import wavfile
@@ -59,6 +63,15 @@ LAST: list[tuple[str, Any, str | None]] = [
         {"messages": [TURNS[0], {"role": "assistant", "content": " "}]},
         r"a conversation must end with an answer of the assistant",
     ),
+    ("messages", {"messages": [{"role": "", "content": "a"}, TURNS[1]]}, r"a message's role must be one such as assistant.*got ''"),
+    ("messages", {"messages": [{"role": "User", "content": "a"}, TURNS[1]]}, r"a message's role must be one such as .*got 'User'"),
+    ("messages", {"messages": [{"role": 1, "content": "a"}, TURNS[1]]}, NO_TURNS),
+    ("messages", {"messages": TURNS[0]}, NO_TURNS),
+    ("messages", {"messages": [TURNS[0], {"role": "assistant", "content": None, "tool_calls": []}]}, NO_TURNS),
+    ("messages", {"messages": [{"from": " ", "value": "a"}, TURNS[1]]}, r"a message's from must be one such as"),
+    ("messages", {"messages": [{"from": "human", "value": "a"}, {"from": "bing", "value": "b"}]}, None),
+    ("messages", {"messages": [TURNS[0], {"role": "assistant", "content": "x" * 100_000}]}, None),
+    ("messages", {"messages": [{"role": "user", "content": "\ud800"}, TURNS[1]]}, r"text must be Unicode .got '.ud800'"),
     ("texts", {"text": ""}, r"the column 'text' must not be empty"),
     ("texts", {"text": 3.5}, r"the text column 'text' must hold text .got 3.5"),
     ("tags", {"tags": ["O"]}, r"there must be a tag for each word.*got '2 words, 1 tags'"),
@@ -157,6 +170,105 @@ def test_semicolons_and_nested_keys(kind: str, tmp_path: Path) -> None:
     assert data.task.input_columns == (f"data.{first}",)
     with pytest.raises(InvalidInputError, match=rf"which columns to read .*got 'data, data\.{first}, data\.{second}'"):
         load_files(tmp_path / "t.jsonl")
+
+
+CSV = "text,label\n" + "".join(f"a{index},{'xy'[index % 2]}\n" for index in range(N))
+LINES = "".join(json.dumps({"text": f"a{index}", "label": "xy"[index % 2]}) + "\n" for index in range(N))
+LIST = f"[{LINES.strip().replace(chr(10), ',')}]"
+TEXT_FILES: dict[str, tuple[str, str | bytes, str | None]] = {
+    "CSV: a zero byte": (".csv", f"{CSV}a\0b,x\n", r"line 11: a text must not hold zero bytes"),
+    "CSV: UTF-16 that doesn't say so": (".csv", CSV.encode("utf-16-le"), r"line 1: a text must not hold zero bytes"),
+    "CSV: names with spaces": (".csv", CSV.replace("text,label", " text , label"), None),
+    "CSV: names in quotes": (".csv", CSV.replace("text,label", '"text","label"'), None),
+    "CSV: no name": (".csv", CSV.replace("text,label", ","), r"line 1: the header must name every column once"),
+    "CSV: names alike but for spaces": (".csv", CSV.replace("text,label", "text, text"), r"line 1: the header must name every column once"),
+    "CSV: line ends of old Macs": (".csv", CSV.replace("\n", "\r"), None),
+    "CSV: quotes inside": (".csv", f'{CSV}a "b" c,x\n', None),
+    "CSV: text behind quotes": (".csv", f'{CSV}"a"b,x\n', r"line 11: not a valid row"),
+    "CSV: JSON": (".csv", LINES, r"which columns to read"),
+    "CSV: a workbook": (".csv", b"PK\x03\x04" + bytes(range(1, 256)) * 3, r"line 2: the text must be UTF-8"),
+    "TSV: a cell too many": (".tsv", CSV.replace(",", "\t") + "a\tb\tx\n", r"line 11: a row must have 2 cells"),
+    "TSV: spaces for tabs": (".tsv", CSV.replace(",", "    "), r"which columns to read"),
+    "TSV: a tab at the end": (".tsv", CSV.replace(",", "\t").replace("\n", "\t\n"), None),
+    "lines: null": (".jsonl", f"{LINES}null\n", r"line 10: must be an object"),
+    "lines: quotes of Python": (".jsonl", f"{LINES}{{'text': 'a', 'label': 'x'}}\n", r"line 10, character 2: not valid JSON"),
+    "lines: two objects": (".jsonl", LINES.replace("}\n{", "}{", 1), r"line 1, character 29: not valid JSON.*one object a line"),
+    "lines: commas between": (".jsonl", LINES.replace("}\n", "},\n"), r"line 1, character 29: not valid JSON.*one object a line"),
+    "lines: a list": (".jsonl", LIST.replace("},", "},\n"), r"line 1, character \d+: not valid JSON.*one object a line"),
+    "lines: over several": (".jsonl", json.dumps({"text": "a"}, indent=1), r"line 1, character 2: not valid JSON.*one object a line"),
+    "lines: a comment": (".jsonl", f"{LINES}// end\n", r"line 10, character 1: not valid JSON"),
+    "lines: a tab in a text": (".jsonl", f'{LINES}{{"text": "a\tb", "label": "x"}}\n', r"line 10, character 12: not valid JSON"),
+    "lines: a long number": (".jsonl", f'{LINES}{{"text": "a", "label": {"9" * 5000}}}\n', r"line 10: not valid JSON"),
+    "lines: half a pair": (".jsonl", f'{LINES}{{"text": "\\ud83d", "label": "x"}}\n', r"line 10: text must be Unicode"),
+    "lines: a whole pair": (".jsonl", f'{LINES}{{"text": "\\ud83d\\ude00", "label": "x"}}\n', None),
+    "lines: nothing": (".jsonl", f"{LINES}{{}}\n", r"line 10: the label in column 'label' is missing"),
+    "JSON: cut off": (".json", LIST[:-10], r"line 1, character \d+: not valid JSON"),
+    "JSON: columns": (
+        ".json",
+        json.dumps({"text": ["a"] * N, "label": ["x"] * N}),
+        r"the label column 'label' must hold 2 to 1,000 different labels",
+    ),
+    "JSON: data": (".json", f'{{"data": {LIST}}}', None),
+    "JSON: lists": (".json", json.dumps([["a", "x"]] * N), r"row 1: must be an object"),
+    "JSON: numbers": (".json", "[1, 2]", r"row 1: must be an object"),
+    "JSON: a text": (".json", '"abc"', r"line 1: must be an object"),
+    "JSON: something behind": (".json", f"{LIST}\n[]", r"line 2, character 1: not valid JSON"),
+    "JSON: a split": (".json", f'{{"train": {LIST}}}', r"which columns to read .*got 'train'"),
+    "JSON: byte order mark": (".json", f"\ufeff{LIST}", None),
+    "JSON: Latin-1": (".json", LIST.replace("a1", "é").encode("latin-1"), None),
+}
+
+
+@pytest.mark.parametrize(("suffix", "content", "message"), TEXT_FILES.values(), ids=TEXT_FILES)
+def test_text_files(suffix: str, content: str | bytes, message: str | None, tmp_path: Path) -> None:
+    (tmp_path / f"t{suffix}").write_bytes(content.encode() if isinstance(content, str) else content)
+    if message is None:
+        assert load_files(tmp_path / f"t{suffix}").task.labels == ("x", "y")
+        return
+    with pytest.raises(InvalidInputError, match=rf"t\{suffix}.*{message}"):
+        load_files(tmp_path / f"t{suffix}")
+
+
+TEXTS, LABELS = [f"a{index}" for index in range(N)], ["xy"[index % 2] for index in range(N)]
+PARQUET: dict[str, tuple[dict[str, Any], str | None]] = {
+    "no text": ({"text": [*TEXTS[1:], None], "label": LABELS}, r"row 9: the text column 'text' must hold text .got None"),
+    "no label": ({"text": TEXTS, "label": [*LABELS[1:], None]}, r"row 9: the label in column 'label' is missing"),
+    "no labels": ({"text": TEXTS, "label": pa.nulls(N)}, r"row 1: the label in column 'label' is missing, as in 9 of 9 rows"),
+    "numbers": ({"text": list(range(N)), "label": LABELS}, r"row 1: the text column 'text' must hold text .got 0"),
+    "bytes": ({"text": [b"a"] * N, "label": LABELS}, r"row 1: the text column 'text' must hold text .got b'a'"),
+    "lists": ({"text": [["a"]] * N, "label": LABELS}, r"row 1: the text column 'text' must hold text .got \['a'\]"),
+    "structures": ({"text": [{"a": "b"}] * N, "label": LABELS}, r"row 1: the text column 'text' must hold text"),
+    "dates": ({"text": TEXTS, "label": [date(2020, 1, 1 + index % 2) for index in range(N)]}, r"row 1: the label .* a name or a number"),
+    "NaN": ({"text": TEXTS, "label": [*map(float, range(N - 1)), float("nan")]}, r"row 9: the label in column 'label' is missing"),
+    "no rows": ({"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}, r"has no rows"),
+    "no columns": ({}, r"has no rows"),
+    "nested": ({"in": [{"text": text} for text in TEXTS], "label": LABELS}, r"which columns to read .*got 'in, label, in\.text'"),
+    "categories": ({"text": pa.array(TEXTS).dictionary_encode(), "label": pa.array(LABELS).dictionary_encode()}, None),
+    "long texts": ({"text": ["z" * 100_000, *TEXTS[1:]], "label": LABELS}, None),
+}
+
+
+@pytest.mark.parametrize(("columns", "message"), PARQUET.values(), ids=PARQUET)
+def test_parquet(columns: dict[str, Any], message: str | None, tmp_path: Path) -> None:
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    if message is None:
+        assert load_files(tmp_path / "t.parquet").task.labels == ("x", "y")
+        return
+    with pytest.raises(InvalidInputError, match=rf"t\.parquet.*{message}"):
+        load_files(tmp_path / "t.parquet")
+
+
+def test_damaged_parquet(tmp_path: Path) -> None:
+    file = tmp_path / "t.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array(TEXTS), pa.array(LABELS)], names=["text", "text"]), file)
+    with pytest.raises(InvalidInputError, match=r"t\.parquet must name every column once .got \['text', 'text'\]"):
+        load_files(file)
+    pq.write_table(pa.table({"text": TEXTS, "label": LABELS}), file)
+    whole = file.read_bytes()
+    for content in (whole[:-30], whole[:20] + b"\xff" * 20 + whole[40:], b"PAR1", whole.replace(b"a0", b"\xff\xfe")):
+        file.write_bytes(content)
+        with pytest.raises(InvalidInputError, match=r"t\.parquet is not valid Parquet"):
+            load_files(file)
 
 
 SENTENCES = "a O\nb B-x\n\n" * 6
@@ -283,9 +395,45 @@ def test_a_text_in_place_of_a_path() -> None:
         load_files("text,label\n" + "a,b\n" * 1000)
 
 
-@pytest.mark.parametrize("cell", ["own/x/none.png", "", "own"])
-def test_a_path_of_no_file(cell: str, tmp_path: Path) -> None:
-    lines = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in good_files(tmp_path / "own", ".png")]
-    (tmp_path / "t.csv").write_text("\n".join(["image,label", *lines, f"{cell},x"]))
-    with pytest.raises(InvalidInputError, match=rf"t\.csv, line {N + 2}: .*an image"):
+def test_what_isn_t_read_in_a_folder_is_said(tmp_path: Path) -> None:
+    paths = list(good_files(tmp_path / "own", ".png"))
+    for name in ("a.svg", "b.wav", ".hidden.png"):
+        (tmp_path / "own/x" / name).write_bytes(b"a")
+    (tmp_path / "own/y/gone.png").symlink_to("nowhere.png")
+    (tmp_path / "own/y/folder.png").mkdir()
+    (tmp_path / "own/.cache").mkdir()
+    (tmp_path / "own/.cache/c.png").write_bytes(paths[0].read_bytes())
+    data = load_files(tmp_path / "own")
+    assert data.task.labels == ("x", "y")
+    assert len(data.train) == N - 2
+    (note,) = [note for note in data.notes if "left out" in note]
+    assert re.search(r"own: 4 of 13 files are left out, x/a\.svg among them; files in \.png, .* are read$", note)
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".txt"])
+def test_a_folder_of_other_files(suffix: str, tmp_path: Path) -> None:
+    for name in "xy":
+        (tmp_path / "own" / name).mkdir(parents=True)
+        (tmp_path / "own" / name / f"a{suffix}").write_bytes(b"a")
+    with pytest.raises(InvalidInputError, match=r"a folder without a folder of images or recordings for each class.*recordings in \.wav"):
+        load_files(tmp_path / "own")
+
+
+@pytest.mark.parametrize("cell", ["own/x/none.png", "", "own", "http://localhost/a.png", "t.csv"])
+@pytest.mark.parametrize(("column", "suffix", "what"), [("image", ".png", "an image"), ("audio", ".wav", "a recording")])
+def test_a_path_of_no_file(cell: str, column: str, suffix: str, what: str, tmp_path: Path) -> None:
+    lines = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in good_files(tmp_path / "own", suffix)]
+    (tmp_path / "t.csv").write_text("\n".join([f"{column},label", *lines, f"{cell},x"]))
+    with pytest.raises(InvalidInputError, match=rf"t\.csv, line {N + 2}[:,] .*{what}"):
+        load_files(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(("transcript", "message"), [("", "must not be empty"), ("  ", "must not be empty"), ("x" * 100_000, None)])
+def test_transcripts(transcript: str, message: str | None, tmp_path: Path) -> None:
+    lines = [f"{path.relative_to(tmp_path)},a {path.stem}" for path in good_files(tmp_path / "own", ".wav")]
+    (tmp_path / "t.csv").write_text("\n".join(["audio,text", *lines, f"own/x/0.wav,{transcript}"]))
+    if message is None:
+        assert load_files(tmp_path / "t.csv").task.kind == "speech_to_text"
+        return
+    with pytest.raises(InvalidInputError, match=rf"t\.csv, line {N + 2}: the column 'text' {message}"):
         load_files(tmp_path / "t.csv")
