@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHARE = 1 / 3
 """Of a search's whole cost that confirmations take, about."""
 LEAST, OF_TRIALS = 2, 8
-"""A search of so many trials confirms at least so many where they cost no more than all its trials, and at least one where that one doesn't."""
+"""A search of so many trials confirms at least so many where they cost no more than all trials, and at least one where that one doesn't."""
 
 
 def default_number(n_trials: int, low_cost: Budget, n_train: int) -> int:
