@@ -52,8 +52,12 @@ class Step:
 
 STEPS = (
     Step("Install", "From a clone, in a fresh virtual environment.", "pip install --quiet -c .ci/constraints.txt -e '.[demo]'"),
-    Step("Look at the file", "What kind of task it is taken for, and what may be wrong with it.", "autopeft check --train train.csv"),
-    Step("Search", "Eight trials, on all cores.", "autopeft search --train train.csv --trials 8"),
+    Step(
+        "Look at the file",
+        "What kind of task it is taken for, and what may be wrong with it.",
+        "autopeft check --train train.csv --text question --label topic",
+    ),
+    Step("Search", "Eight trials, on all cores.", "autopeft search --train train.csv --text question --label topic --trials 8"),
     Step("Look again", "Any time later, from what the run's folder holds.", "autopeft show runs/train"),
     Step(
         "Retrain",
