@@ -59,11 +59,7 @@ STEPS = (
     ),
     Step("Search", "Eight trials, on all cores.", "autopeft search --train train.csv --text question --label topic --trials 8"),
     Step("Look again", "Any time later, from what the run's folder holds.", "autopeft show runs/train"),
-    Step(
-        "Retrain",
-        "At the full budget, with two seeds, on test data for the first time.",
-        "autopeft retrain runs/train --pick knee --seeds 2",
-    ),
+    Step("Retrain", "With two seeds; test data are looked at now.", "autopeft retrain runs/train --pick knee --seeds 2"),
     Step(
         "Export",
         "A folder that stands alone: adapter, training script, README.",
@@ -97,7 +93,7 @@ def main() -> None:
             environment = Path(temporary) / ("fresh" if step.is_fresh else "first")
             since = time.perf_counter()
             text = run(step.command, folder, environment)
-            parts.append(part(step, text.replace(str(folder), "~/autopeft"), time.perf_counter() - since))
+            parts.append(part(step, text.replace(temporary, "~"), time.perf_counter() - since))
             print(parts[-1], flush=True)
     commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True).strip()
     PAGE.write_text(page(parts, commit, time.perf_counter() - began), encoding="utf-8")
