@@ -4,7 +4,8 @@ import re
 
 from autopeft.errors import InvalidInputError
 
-MOST = 1e100
+LARGEST = 1e100
+"""More is no amount, and comes near the largest float."""
 _FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 
 
@@ -20,7 +21,7 @@ def parse_amount(name: str, text: str, whole: float | None = None) -> float:
         InvalidInputError: It is no such number, or not above 0.
     """
     found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d{1,2}))?\s*([kKmMgG%]?)", text.strip())
-    if found is None or (found[3] == "%" and whole is None) or not 0 < float(found[1]) < MOST:
+    if found is None or (found[3] == "%" and whole is None) or not 0 < float(found[1]) < LARGEST:
         example = "200k, 1.5M" + ("" if whole is None else " or 0.5%")
         raise InvalidInputError(f"{name} must be a number above 0, such as {example}", value=text)
     number = float(found[1]) * 10.0 ** int(found[2] or 0)

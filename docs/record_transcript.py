@@ -86,6 +86,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "autopeft"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+        commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=folder, text=True).strip()
         for environment in ("first", "fresh"):
             subprocess.run([sys.executable, "-m", "venv", str(Path(temporary) / environment)], check=True)
         subprocess.run([sys.executable, "-c", DATA], cwd=folder, check=True)
@@ -95,7 +96,6 @@ def main() -> None:
             text = run(step.command, folder, environment)
             parts.append(part(step, text.replace(temporary, "~"), time.perf_counter() - since))
             print(parts[-1], flush=True)
-    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True).strip()
     PAGE.write_text(page(parts, commit, time.perf_counter() - began), encoding="utf-8")
 
 

@@ -30,10 +30,10 @@ class Mixup(Recipe):
 
     def changed(self, batch: Batch, split: Encoded) -> Batch:
         """Draw the pairs; mix inputs that are numbers, and have texts be as long as the longer of both."""
-        n_rows = len(batch.targets) // self.n_copies_of_rows
+        n_rows = len(batch.targets) // self.n_copies_in_batch
         once = torch.randperm(n_rows)
         # Copies of a row are mixed alike: they are to be compared.
-        self._partners = torch.cat([once + copy * n_rows for copy in range(self.n_copies_of_rows)]).to(batch.targets.device)
+        self._partners = torch.cat([once + copy * n_rows for copy in range(self.n_copies_in_batch)]).to(batch.targets.device)
         self._share = float(Beta(self.value, self.value).sample())
         changed = dict(batch.inputs)
         for name, tensor in batch.inputs.items():

@@ -30,8 +30,8 @@ class Recipe(TrainingHook):
     """How often a batch goes through the model in a step; gradients are those of the mean of its losses."""
     n_copies: int = 1
     """How often each row is to stand in a batch."""
-    n_copies_of_rows: int = 1
-    """How often it does, for the sake of whichever recipe: the whole batch so many times, one after another."""
+    n_copies_in_batch: int = 1
+    """How often it does, whichever recipe asks for it: the batch is repeated so many times, one after another."""
 
     def __init__(self, value: float, applied: AppliedModules) -> None:
         self.value, self.applied = value, applied

@@ -61,7 +61,7 @@ class Recipes:
         """Forward and backward passes of a batch in a step."""
         self._n_copies = max((one.n_copies for one in self.hooks), default=1)
         for one in self.hooks:
-            one.n_copies_of_rows = self._n_copies
+            one.n_copies_in_batch = self._n_copies
         self.input_noise = ", ".join(name for name, kind in on.items() if kind.changes_inputs)
         """Names of those that make an example another one in every pass, with commas; empty if none does."""
 
