@@ -168,6 +168,7 @@ class SearchResult:
 
         Raises:
             UnknownNameError: There is no such setting.
+            UnsupportedError: The backbone takes none of the methods.
             AutopeftError: There is no such baseline, something is unavailable, or every trial of a baseline failed.
         """
         run, request = RunDirectory.open(self.path), make_request(RetrainRequest, locals())
@@ -180,6 +181,9 @@ class SearchResult:
                 trials=trials_per_method,
                 workers=request.workers,
             )
+            if line is not None:
+                for reason in tuned.left_out:
+                    line(reason)
             folder = retraining.retrain(run, tuned.candidates, request, listener)
             folder.write_costs(tuned.by_what)
             return summarise(folder)

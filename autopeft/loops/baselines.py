@@ -66,6 +66,7 @@ def tune(
         UnknownNameError: A method is not one of `BASELINES`.
         InvalidInputError: No method is named, the number of trials is not 1 or more, or an earlier call tuned with more.
         UnavailableError: Data or backbone are not there any more.
+        UnsupportedError: The backbone takes none of the methods.
         AutopeftError: Every trial of a baseline failed.
         KeyboardInterrupt: The user stopped it; the same call goes on.
     """
@@ -80,6 +81,8 @@ def tune(
             tuned[name] = _tuned(_request(asked, name, n_trials, 0, run.baselines_path / name, workers), progress(title))
         except UnsupportedError as error:
             left_out.append(f"{title} is left out: {error}")
+    if not tuned:
+        raise UnsupportedError(f"no baseline fits this backbone: {' '.join(left_out)}", remedy="Name others with --methods.")
     n_confirmed = sum(one.confirmed for one in records)
     for name, n in _shares(n_confirmed, tuned).items():
         tuned[name] = _tuned(_request(asked, name, n_trials, n, run.baselines_path / name, workers), progress(BASELINES[name]))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from autopeft.api import SilentSearch
-from autopeft.errors import AutopeftError, InvalidInputError
+from autopeft.errors import AutopeftError, InvalidInputError, UnsupportedError
 from autopeft.loops import planning
 from autopeft.loops import search as engine
 from autopeft.loops.baselines import BASELINES, tune
@@ -100,6 +100,8 @@ def test_a_method_that_the_backbone_cannot_take_is_left_out_with_the_reason(
     (reason,) = tuned.left_out
     assert reason.startswith("prefix is left out: BertForSequenceClassification can take no method")
     assert reason.endswith("its attention is odd.")
+    with pytest.raises(UnsupportedError, match=r"no baseline fits this backbone: prefix is left out: .*its attention is odd"):
+        tune(small_run, silent, methods=["prefix"], trials=1)
 
 
 def test_a_baseline_whose_trials_all_failed_is_named_with_the_reason(small_run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:

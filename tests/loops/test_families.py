@@ -61,7 +61,7 @@ def test_every_kind_is_compared_with_a_baseline_and_goes_on_as_if_it_had_not_sto
         engine.search(request, Log(stop_after=1))
     assert records(engine.resume(tmp_path / "run", Log())) == whole
     result = SearchResult(tmp_path / "run")
-    compared = result.baselines(methods=["bitfit"], trials_per_method=1, seeds=1, epochs=1, workers=0, progress=False)
+    compared = result.baselines(methods=["lora"], trials_per_method=1, seeds=1, epochs=1, workers=0, progress=False)
     assert [len(entry.results) for entry in compared.entries] == [1]
 
 
