@@ -32,8 +32,8 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     """Read a CSV, TSV, JSON, JSON Lines, Parquet or CoNLL file, or a folder with a folder of images or recordings for each class.
 
     CSV is quoted as usual; TSV has no quoting at all, as in GLUE's own files. Both start with a header, and other separators than
-    their own are recognised. A JSON file holds a list of objects or one object a line; what an object holds inside another is a column
-    by both keys, input.text. Text is UTF-8; UTF-16 and Windows-1252 are recognised.
+    their own are recognised. A JSON file holds a list of objects, one object a line or, as pandas writes it, one object of columns; what an
+    object holds inside another is a column by both keys, input.text. Text is UTF-8; UTF-16 and Windows-1252 are recognised.
 
     Raises:
         InvalidInputError: The file is missing, too large, empty, of unknown type or malformed; names the line where it can.
@@ -170,19 +170,44 @@ def _read_json(file: Path) -> Table:
         whole = _whole_object(text)
         if whole is None:
             return _json_lines(file, text, notes)
-        records = _squad(file, whole)
+        if (records := _rows_of_columns(file, whole)) is not None:
+            notes = [*notes, "one JSON object of columns was read as a table"]
+        elif isinstance(whole.get("data"), list):
+            records = _squad(file, whole)
+        else:
+            return _json_lines(file, text, notes)
     else:
         records = _parse(str(file), text)
     return _from_objects(file, text, records, range(1, len(records) + 1), "row", notes)
 
 
 def _whole_object(text: str) -> dict[str, Any] | None:
-    """Return what a text holds if it is one object with a list under "data"; None of anything else, such as an object a line."""
+    """Return what a text holds if it is one object; None of anything else, such as an object a line."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("data"), list) else None
+    return found if isinstance(found, dict) else None
+
+
+def _rows_of_columns(file: Path, whole: Mapping[str, Any]) -> "list[object] | None":
+    """Return the rows of an object of columns; None if it isn't one.
+
+    A column is a list, or an object of cells by the row's number, as pandas' `to_json` has it. There are two or more, of two or more rows:
+    what has fewer is a row with lists or objects in it, such as a conversation.
+
+    Raises:
+        InvalidInputError: Its columns are of different lengths.
+    """
+    columns = list(whole.values())
+    if all(isinstance(column, dict) and column.keys() == columns[0].keys() and all(map(str.isdigit, column)) for column in columns):
+        columns = [list(column.values()) for column in columns]
+    if len(columns) < 2 or not all(isinstance(column, list) and len(column) > 1 for column in columns):
+        return None
+    if len(lengths := {len(column) for column in columns}) > 1:
+        remedy = 'Or write a list of objects, such as {"text": "...", "label": 1}, one a row.'
+        raise InvalidInputError(f"{file}: the columns of one object must be of one length", value=sorted(lengths), remedy=remedy)
+    return [dict(zip(whole, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
 
 def _squad(file: Path, whole: Mapping[str, Any]) -> list[object]:

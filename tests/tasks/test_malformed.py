@@ -203,11 +203,18 @@ TEXT_FILES: dict[str, tuple[str, str | bytes, str | None]] = {
     "lines: a whole pair": (".jsonl", f'{LINES}{{"text": "\\ud83d\\ude00", "label": "x"}}\n', None),
     "lines: nothing": (".jsonl", f"{LINES}{{}}\n", r"line 10: the label in column 'label' is missing"),
     "JSON: cut off": (".json", LIST[:-10], r"line 1, character \d+: not valid JSON"),
-    "JSON: columns": (
+    "JSON: columns": (".json", json.dumps({"text": [f"a{row}" for row in range(N)], "label": ["xy"[row % 2] for row in range(N)]}), None),
+    "JSON: columns by row": (
         ".json",
-        json.dumps({"text": ["a"] * N, "label": ["x"] * N}),
-        r"the label column 'label' must hold 2 to 1,000 different labels",
+        json.dumps({"text": {row: f"a{row}" for row in range(N)}, "label": {row: "xy"[row % 2] for row in range(N)}}),
+        None,
     ),
+    "JSON: columns of other lengths": (
+        ".json",
+        json.dumps({"text": ["a"] * N, "label": ["x"] * 3}),
+        r"columns .* must be of one length .got \[3, 9\]",
+    ),
+    "JSON: a conversation": (".json", json.dumps({"messages": [{"role": "user", "content": "a"}] * 2}), r"line 1: "),
     "JSON: data": (".json", f'{{"data": {LIST}}}', None),
     "JSON: lists": (".json", json.dumps([["a", "x"]] * N), r"row 1: must be an object"),
     "JSON: numbers": (".json", "[1, 2]", r"row 1: must be an object"),
