@@ -138,6 +138,15 @@ def test_quantised_weights_too(scheme: str) -> None:
         assert {id(module.weight.quant_state) for module in quantised} <= kept
 
 
+@pytest.mark.parametrize("scheme", ["nf4", "int8"])
+def test_trials_over_quantised_weights_are_those_alone_too(settings: RunnerSettings, backbone_folder: Path, scheme: str) -> None:
+    pytest.importorskip("bitsandbytes")
+    settings = replace(settings, backbone=find_backbone(str(backbone_folder), quantize=scheme))
+    some = [replace(assignment(trial), budget=replace(BUDGET, epochs=1), measure_at=(1.0,)) for trial in (0, 1, 4)]
+    alone = TrialRunner(settings)
+    require_same(at_once(TrialRunner(replace(settings, pack=3)), some), [alone.run(one) for one in some])
+
+
 def test_an_error_is_that_of_its_trial_only(packed: TrialRunner, alone: list[Outcome]) -> None:
     diverging = replace(assignment(0), configuration=Configuration((PeftModule("lora", 4, LAYERS),), {"learning_rate": 1e30}))
     absent = replace(assignment(0), configuration=Configuration((PeftModule("lora", 4, (99,)),)))
