@@ -122,6 +122,24 @@ def test_what_is_handed_out_are_confirmed_trials(whole: RunDirectory, tmp_path: 
     assert len(lines) == len(rows)
 
 
+def test_a_data_frame_has_what_was_confirmed_in_columns_beside_the_low_cost(whole: RunDirectory) -> None:
+    result = SearchResult(whole.path)
+    frame = result.to_pandas().set_index("trial")
+    low_cost = {one.number: one for one in result.trials}
+    for number, row in frame.iterrows():
+        assert row["accuracy"] == low_cost[number].metrics["accuracy"]
+        confirmation = low_cost[number].confirmation
+        full = row.filter(like="full_")
+        assert row["confirmed"] == (confirmation is not None)
+        if confirmation is None:
+            assert full.isna().all()
+        else:
+            assert full["full_state"] == "complete"
+            assert {name: full[f"full_{name}"] for name in confirmation.metrics} == confirmation.metrics
+            assert (full["full_epoch"], full["full_seconds"]) == (confirmation.epoch, pytest.approx(confirmation.seconds, abs=1e-3))
+    assert 0 < frame["full_accuracy"].notna().sum() == frame["confirmed"].sum() < len(frame)
+
+
 class Watched:
     """An executor that is stopped during the second training at the full budget, or on which the odd ones fail."""
 
