@@ -15,7 +15,7 @@ class Costs:
     """
 
     examples_seen: int | None = None
-    """Training examples processed, repeats counted: a measure that no other work on the machine changes."""
+    """Training examples processed, repeats counted, those within a step too: a measure that no other work on the machine changes."""
     seconds: float | None = None
     """Wall-clock seconds of the whole training: injection, steps, evaluation."""
     train_seconds: float | None = None

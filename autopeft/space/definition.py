@@ -87,12 +87,13 @@ class SizeDefinition(_Strict):
         return self
 
     def resolve(self, hidden_size: int, traits: MethodTraits) -> tuple[int, ...]:
-        """Return the sizes in rising order for a backbone of this hidden size; a method without a size is off or on."""
-        if self.suggested or not traits.has_size:
+        """Return the sizes in rising order for a backbone of this hidden size; of a method without a size, any but 0 is on, 1."""
+        if self.suggested:
             return tuple(sorted({0, *traits.sizes}))
         if self.values is not None:
-            return tuple(sorted(self.values))
-        return tuple(sorted({0, *(max(1, hidden_size >> k) for k in range((self.halvings_of_hidden or 0) + 1))}))
+            return tuple(sorted(self.values if traits.has_size else {min(size, 1) for size in self.values}))
+        halved = {0, *(max(1, hidden_size >> k) for k in range((self.halvings_of_hidden or 0) + 1))}
+        return tuple(sorted(halved if traits.has_size else {0, 1}))
 
 
 class ModuleDefinition(_Strict):

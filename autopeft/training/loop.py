@@ -125,7 +125,7 @@ class Training:
             loss = self._update(indices, terms)
             total += loss * terms
             n_terms += terms
-            self._examples_seen += len(indices)
+            self._examples_seen += len(indices) * self._recipes.n_rounds
             self.step += 1
             if self._live is not None:
                 self._live.stepped(self.step / self.n_steps, self._examples_seen, self._split.family.loss_unit * loss, terms)
@@ -168,7 +168,7 @@ class Training:
         if self._scaler.is_enabled():
             self._scaler.load_state_dict(saved["scaler"])
         while self.step < saved["step"]:
-            self._examples_seen += len(next(self._batches))
+            self._examples_seen += len(next(self._batches)) * self._recipes.n_rounds
             self.step += 1
         set_random_state(saved["random"], self._device)
 

@@ -131,6 +131,12 @@ def test_several_methods_in_one_place() -> None:
     assert [(choice.method, choice.sizes) for choice in slot.choices] == [("lora", (0, 1, 2, 4)), ("ia3", (0, 1))]
 
 
+@pytest.mark.parametrize(("size", "expected"), [("1", (1,)), ("[4, 8]", (1,)), ("[0, 4]", (0, 1)), ("{halvings_of_hidden: 2}", (0, 1))])
+def test_a_method_without_a_size_is_off_only_where_0_is_listed(size: str, expected: tuple[int, ...]) -> None:
+    text = GOOD.replace("method: lora", "method: ia3").replace("[0, 4, 8]", size)
+    assert parse_space(text, METHODS).bind("x", n_layers=1, hidden_size=8, traits=TRAITS).slots[0].choices[0].sizes == expected
+
+
 @pytest.mark.parametrize(
     ("layers", "sharing", "rule"),
     [

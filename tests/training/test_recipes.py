@@ -75,6 +75,11 @@ def test_every_recipe_changes_the_training_pauses_to_the_last_bit_and_leaves_the
     whole, paused = (trained(runner, points, **{name: value}) for points in ((1.0,), (0.3, 1.0)))
     assert whole.adapter["adapter.safetensors"] == paused.adapter["adapter.safetensors"]
     assert whole.adapter["adapter.safetensors"] != plain.adapter["adapter.safetensors"]
+    assert whole.measurement is not None
+    assert paused.measurement is not None
+    assert plain.measurement is not None
+    cost = plain.measurement.examples_seen * (2 if name in ("r_drop", "adversarial_noise") else 1)
+    assert whole.measurement.examples_seen == paused.measurement.examples_seen == cost
     assert state(runner) == before
 
 

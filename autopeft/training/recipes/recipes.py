@@ -62,6 +62,8 @@ class Recipes:
         self._n_copies = max((one.n_copies for one in self.hooks), default=1)
         for one in self.hooks:
             one.n_copies_in_batch = self._n_copies
+        self.n_rounds = self.n_passes * self._n_copies
+        """How often an example goes through the model in a step: what it costs, times that of a training without recipes."""
         self.input_noise = ", ".join(name for name, kind in on.items() if kind.changes_inputs)
         """Names of those that make an example another one in every pass, with commas; empty if none does."""
 
@@ -128,7 +130,7 @@ class Recipes:
 
 class _NoRecipes(Recipes):
     def __init__(self) -> None:
-        self.hooks, self._embedding, self.n_passes, self._n_copies, self.input_noise = (), "", 1, 1, ""
+        self.hooks, self._embedding, self.n_passes, self._n_copies, self.n_rounds, self.input_noise = (), "", 1, 1, 1, ""
 
 
 NO_RECIPES: Recipes = _NoRecipes()
