@@ -21,8 +21,16 @@ MISSING = {
     "so that every method is shared by them",
     "token pruning (arXiv 2201.03327)": "layers that hand on fewer tokens, with masks and positions that follow in every family; it trains "
     "nothing of its own, and a method here does",
-    "SPT (arXiv 2312.10365)": "kernels for attention of few weights and for feed-forward networks of few units: the same formulas as plain "
-    "products with masks compute as much as without",
+    "DSEE's pruned weights (arXiv 2111.00160, its second half)": "masks over the pretrained weights beside the update: without kernels for "
+    "sparse matrices a pruned model takes as long as before; `dsee` is the first half",
+    "Mixtures of copied networks (arXiv 2401.15713)": "experts that are copies of the feed-forward network, each for one domain, and a "
+    "column that says which domain an example is of; experts that are LoRA modules need the router's shares in each linear. `mixture` has "
+    "adapters",
+    "SPT's sparse attention (arXiv 2312.10365)": "a kernel: in plain products the weights outside the largest ones of a row are computed "
+    "before they are left out, so that nothing is saved that the latency objective could see",
+    "SPT's sparse feed-forward network (arXiv 2312.10365)": "each token computed with some groups of hidden units alone, which a router "
+    "chooses. Gathering each group's tokens needs no kernel, but each family's feed-forward network written out anew: gated or not, with "
+    "experts or not",
     "RoSTE (arXiv 2502.09003)": "full fine-tuning with weights, activations, keys and values rounded to few bits after rotations that are "
     "chosen as it trains: straight-through gradients as a `WeightChange`, rotations folded into neighbouring linears, kernels to run the "
     "result. [Quantised backbones](quantised.md) are another thing: frozen, and what is trained over them is not rounded",
@@ -94,6 +102,11 @@ def page() -> str:
     lines += [f"- {name}: {how}." for name, how in COVERED.items()]
     lines += ["", "## Published methods that are missing, and what they would need", ""]
     lines += [f"- {name}: {need}." for name, need in MISSING.items()]
+    lines += ["", "## How they are trained", ""]
+    lines += [
+        "Schedules, rates, penalties, noise, and what is done to the examples are no methods but parameters of a space, for any of these",
+        "to be trained with. [Recipes](recipes.md) lists them, what is missing there, and what it would need.",
+    ]
     return "\n".join(lines) + "\n"
 
 

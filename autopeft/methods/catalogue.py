@@ -163,6 +163,7 @@ METHODS = (
         unfit=lambda module, topology: "it is the number of entries in a thousand" if module.size > 1000 else "",
         size_name="entries in a thousand",
         sizes=(1, 5, 10, 50, 100),
+        options=(Option("growth", "gradients", "what says where entries grow", ("gradients", "momenta")),),
         default_targets=(ALL_ROLES,),
         merges=True,
         alone=True,

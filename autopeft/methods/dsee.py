@@ -3,6 +3,8 @@
 The entries are those that no low-rank matrix accounts for: of min |W_0 - L - R|_F over L of rank r and R of N non-zero entries, they are
 R's. It is solved by turns, R keeping the N largest entries of W_0 - L and L the r largest singular values of W_0 - R, as the paper's
 solver does greedily. V is random and U and S are zero at first; s = alpha / r as in LoRA, with alpha = 2r.
+
+This is the sparse update; the paper's other half, a sparse W_0 for cheaper inference, is left out: pruned weights save nothing here.
 """
 
 import math

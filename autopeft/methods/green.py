@@ -9,6 +9,8 @@ Both are counted where the model runs, a product of p rows with a matrix of n en
 update lowered the loss, to first order: I_k = -sum of gradient times update. M maximises the sum of I_k at a cost of at most a share of
 what training all tensors costs: a knapsack for each depth, all solved by one dynamic programme over the tensors.
 
+The paper's share rho is of a whole step, and so counts the forward pass, which is always computed; this one is of the backward pass alone.
+
 The first step of each round trains everything, which is measured; the others train M. What stands above the layers is part of it; the task
 head is trained always, and doesn't count.
 """

@@ -30,6 +30,9 @@ class ParameterGroup:
 class TrainingHook:
     """What one module of a configuration does to a training. Each method does nothing here; override what is needed."""
 
+    loss_scale: float = 1.0
+    """By what the loss is multiplied in the backward pass of a step, in float16; from `after_backward` on gradients are divided by it."""
+
     def parameter_groups(self, trainable: Mapping[str, nn.Parameter]) -> Iterable[ParameterGroup]:
         """Return the parameters that need settings of their own; asked once, before the optimiser is made.
 

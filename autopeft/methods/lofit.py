@@ -3,6 +3,9 @@
 Two stages. The first trains a factor on every head's output, z <- (1 + A) z, under a penalty lambda sum |A|, and takes the K heads with the
 largest |A| (section 3.1, equations 1 and 2). The second trains an offset on these alone, z <- z + v (equation 4). With all heads there is
 nothing to select, and only offsets are trained.
+
+In the paper the stages are two trainings, each of several epochs and with a rate of its own, and v is drawn small. Here they share one
+training's steps and its rate, so that a trial costs what others do, and v is zero at first.
 """
 
 from collections.abc import Sequence

@@ -2,6 +2,9 @@
 
 After the mixtures of Jacobs et al. (1991) and Shazeer et al. (2017, arXiv 1701.06538, equation 1), their experts being bottlenecks. Every
 expert is computed for every token and no term balances the load: a few small experts cost next to nothing, and all of them learn.
+
+The mixtures of Hallee et al. (2024, arXiv 2401.15713) are others: copies of the whole feed-forward network, of which an example's domain,
+known beforehand, chooses one.
 """
 
 import torch

@@ -36,7 +36,10 @@ class Prefix(nn.Module):
 
 
 class ReparametrisedPrefix(nn.Module):
-    """P key-value pairs a head, made by an MLP from P learned vectors: steadier to train than the pairs (Li and Liang, section 4.3).
+    """P key-value pairs a head, made from P learned vectors: [K; V] = tanh(E W_1 + b_1) W_2 + b_2, a layer's own.
+
+    Steadier to train than the pairs (Li and Liang, section 4.3); P-tuning v2 (arXiv 2110.07602) found that it depends on the task. E is
+    P x d, d being the width of all heads' keys.
 
     Args:
         attention: The module it stands in.

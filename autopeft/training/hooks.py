@@ -71,6 +71,11 @@ class TrainingHooks:
         for hook in self._hooks:
             hook.start(n_steps, self._trainable, optimizer)
 
+    def scale_loss(self, scale: float) -> None:
+        """Let every hook know by what the loss of the next step is multiplied."""
+        for hook in self._hooks:
+            hook.loss_scale = scale
+
     def before_step(self, step: int) -> None:
         """Call every hook's `before_step`, and let no gradient reach what any says is not trained in this step."""
         if not self._hooks:

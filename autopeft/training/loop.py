@@ -178,6 +178,8 @@ class Training:
         rate = self._number("learning_rate") * factor
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group[FACTOR]
+        if self._scaler.is_enabled():
+            self._hooks.scale_loss(self._scaler.get_scale())
         self._hooks.before_step(self.step)
         value = sum(
             self._add_gradients(indices[first : first + self._micro_batch], n_terms, n_pass)

@@ -105,6 +105,19 @@ def test_output_equals_the_formulas(names: tuple[str, ...], gated: bool) -> None
 
 
 @torch.no_grad()
+def test_a_reparametrised_prefix_is_made_of_learned_vectors() -> None:
+    model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
+    applied = apply(model, Configuration((PeftModule("prefix", 3, LAYERS, options={"mlp_width": 6}),)), batch)
+    found = {}
+    for layer in LAYERS:
+        inside = [parameter.normal_(0, 0.5) for key, parameter in applied.module_parameters.items() if f"layer.{layer}." in key]
+        vectors, into, into_bias, out, out_bias = inside
+        made = (torch.tanh(vectors @ into.T + into_bias) @ out.T + out_bias).view(3, 4, 2, 8)  # vectors x heads x key or value x width
+        found[layer] = {"prefix": tuple(made[:, :, part].transpose(0, 1) for part in (0, 1))}
+    torch.testing.assert_close(logits_of(model, batch), reference_logits(model, batch, found), rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
 def test_gated_lora_equals_its_formula() -> None:
     model, batch = FAMILIES["bert"].build(), FAMILIES["bert"].batch()
     plain = model.get_submodule("bert.encoder.layer.0.attention.self.query")

@@ -136,10 +136,11 @@ def test_pausing_changes_nothing(runner: TrialRunner, configuration: Configurati
         PeftModule("greentrainer", 1),
         PeftModule("lt_sft", 10, LAYERS),
         PeftModule("spiel", 10, LAYERS),
+        PeftModule("spiel", 50, LAYERS, options={"growth": "momenta"}),
         PeftModule("triadaptlora", 4, LAYERS),
         PeftModule("lofit", 1, LAYERS, options={"heads": 0.25}),
     ],
-    ids=lambda module: module.method,
+    ids=lambda module: module.method + str(module.options.get("growth", "")),
 )
 def test_pausing_changes_nothing_in_a_schedule(runner: TrialRunner, module: PeftModule) -> None:
     test_pausing_changes_nothing(runner, Configuration((module,), {"learning_rate": 1e-3}))

@@ -23,15 +23,19 @@ def applied_to_bert(module: PeftModule) -> AppliedModules:
     return apply(FAMILIES["bert"].build(), Configuration((module,)), BATCH)
 
 
-def train(applied: AppliedModules, n_steps: int = N_STEPS) -> torch.optim.Optimizer:
+def train(applied: AppliedModules, n_steps: int = N_STEPS, scale: float = 1.0) -> torch.optim.Optimizer:
     hooks = TrainingHooks(applied)
+    hooks.scale_loss(scale)
     optimizer = torch.optim.AdamW(hooks.parameter_groups(0.0), lr=RATE)
     hooks.start(n_steps, optimizer)
     for step in range(n_steps):
         hooks.before_step(step)
         loss = applied.model(**BATCH, labels=LABELS).loss
         extra = hooks.extra_loss()
-        (loss if extra is None else loss + extra).backward()
+        (scale * (loss if extra is None else loss + extra)).backward()
+        for parameter in applied.trainable_parameters().values():
+            if parameter.grad is not None:
+                parameter.grad /= scale
         hooks.after_backward(step)
         optimizer.step()
         hooks.after_step(step)
@@ -217,8 +221,51 @@ def test_spiel_drops_the_smallest_changes_and_grows_where_gradients_add_up() -> 
     torch.testing.assert_close(logits_of(applied.model, BATCH), logits_of(model, BATCH), rtol=1e-4, atol=1e-5)
 
 
+def test_spiel_grows_where_rows_and_columns_have_the_largest_momenta() -> None:
+    """Entry by entry, with SM3's numbers in dictionaries."""
+    n_steps, interval = 32, 4
+    torch.manual_seed(0)
+    module = PeftModule("spiel", 50, (1,), ("query",), {"growth": "momenta"})
+    applied = apply(FAMILIES["bert"].build(), Configuration((module,)), BATCH)
+    (indices,) = applied.hooks[0].tensors().values()
+    (values,) = applied.module_parameters.values()
+    hooks = TrainingHooks(applied)
+    optimizer = torch.optim.AdamW(hooks.parameter_groups(0.0), lr=RATE)
+    hooks.start(n_steps, optimizer)
+    rows, columns = dict.fromkeys(range(32), 0.0), dict.fromkeys(range(32), 0.0)
+    n_moved = 0
+    for step in range(n_steps):
+        hooks.before_step(step)
+        applied.model(**BATCH, labels=LABELS).loss.backward()
+        hooks.after_backward(step)
+        before = [divmod(index, 32) for index in indices.tolist()]
+        squares = {place: min(rows[place[0]], columns[place[1]]) + float(g) ** 2 for place, g in zip(before, values.grad, strict=True)}
+        for row, column in before:
+            rows[row] = max(square for place, square in squares.items() if place[0] == row)
+            columns[column] = max(square for place, square in squares.items() if place[1] == column)
+        optimizer.step()
+        changes = dict(zip(before, values.tolist(), strict=True))
+        hooks.after_step(step)
+        optimizer.zero_grad()
+        after = [divmod(index, 32) for index in indices.tolist()]
+        n_replaced = int(0.2 * (1 - (step + 1) / n_steps) * 51) if (step + 1) % interval == 0 else 0
+        gone = set(sorted(before, key=lambda place: abs(changes[place]))[:n_replaced])
+        others = [divmod(index, 32) for index in range(1024) if divmod(index, 32) not in changes]
+        grown = set(sorted(others, key=lambda place: -rows[place[0]] * columns[place[1]])[:n_replaced])
+        assert set(after) == set(before) - gone | grown, step
+        for number in (number for number, place in enumerate(after) if place in grown):
+            assert float(values[number].detach()) == float(optimizer.state[values]["exp_avg"][number]) == 0
+            expected = min(rows[after[number][0]], columns[after[number][1]]) / (step + 1)
+            assert float(optimizer.state[values]["exp_avg_sq"][number]) == pytest.approx(expected, rel=1e-4)
+        n_moved += n_replaced
+    assert n_moved == 32
+
+
 def test_what_spiel_grows_has_the_moments_of_its_gradients() -> None:
-    applied = applied_to_bert(PeftModule("spiel", 10, (0, 2)))
-    optimizer = train(applied, n_steps=16)
-    for parameter in applied.module_parameters.values():
+    """Whatever float16 multiplies the loss by: powers of two, which change no bit here."""
+    applied, scaled = (applied_to_bert(PeftModule("spiel", 10, (0, 2))) for _ in range(2))
+    optimizer, other = train(applied, n_steps=16), train(scaled, n_steps=16, scale=1024.0)
+    for parameter, twin in zip(applied.module_parameters.values(), scaled.module_parameters.values(), strict=True):
         assert (optimizer.state[parameter]["exp_avg_sq"] > 0).all()
+        assert torch.equal(optimizer.state[parameter]["exp_avg_sq"], other.state[twin]["exp_avg_sq"])
+        assert torch.equal(parameter, twin)
