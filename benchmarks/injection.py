@@ -1,8 +1,8 @@
-"""What injecting and ejecting a configuration costs, as a share of a 1,000-example trial of the same configuration.
+"""What injecting and ejecting a configuration costs, as a share of a 800-example trial of the same configuration.
 
     python benchmarks/injection.py [--cycles 50]
 
-Default backbone, demo task, one thread; both are timed in one run. The trial is 1,000 examples, one epoch, batch 16, evaluation left out.
+Default backbone, demo task, one thread; both are timed in one run. The trial is 800 examples, one epoch, batch 16, evaluation left out.
 """
 
 import argparse
@@ -28,7 +28,7 @@ CONFIGURATION = Configuration(
     ),
     {"learning_rate": 1e-3},
 )
-N_EXAMPLES = 1000
+N_EXAMPLES = 800
 
 
 def main() -> None:

@@ -45,7 +45,8 @@ def drawn(picture: Picture) -> Element:
     chart = drawings.front(picture, WIDTH)
     height = float(chart.attrib["height"])
     chart.attrib |= {"x": f"{MARGIN:g}", "y": f"{HEAD:g}"}
-    legend = f"ringed: Pareto front ({len(picture.front)}), with trial numbers · small: dominated ({len(picture.dominated)})"
+    front, others = picture.names
+    legend = f"ringed: {front} ({len(picture.front)}), with trial numbers · small: {others} ({len(picture.dominated)})"
     if any(point.interval for point in picture.front):
         legend += f" · bars: where the mean over seeds is expected ({CONFIDENCE:.0%})"
     size = WIDTH + 2 * MARGIN, HEAD + height + FOOT

@@ -8,7 +8,7 @@ from autopeft.tasks.entry import Entry, Role
 from autopeft.tasks.table import Table
 from autopeft.tasks.task import Task
 
-SIZES: Mapping[Role, int] = {"train": 2400, "validation": 600, "test": 600}
+SIZES: Mapping[Role, int] = {"train": 800, "validation": 400, "test": 600}
 _SEED = 0
 
 
@@ -39,7 +39,7 @@ def _new_pair(dice: Dice, rewrite: Callable[[Dice, bool], Pair], same: bool, see
             return first, second
 
 
-# At this budget a trial takes half a minute to two minutes on one slow core, by the layers that have modules, and configurations have
+# At this budget a trial takes a quarter to half a minute on one slow core, by the layers that have modules, and configurations have
 # parted: see `rewrites.REWRITES`.
 DEMO = Entry(
     Task(
@@ -50,7 +50,7 @@ DEMO = Entry(
         labels=("different", "same"),
         metric="accuracy",
         metrics=("accuracy", "f1", "average_precision", "loss"),
-        low_cost=Budget(train_examples=1500, epochs=2, evaluation_examples=500, batch_size=16, max_length=64),
+        low_cost=Budget(train_examples=500, epochs=2, evaluation_examples=400, batch_size=8, max_length=64),
     ),
     generate=generate,
 )

@@ -50,26 +50,6 @@ def _active_or_passive(dice: Dice, doer: str, other: str, verbs: Sequence[str]) 
     return dice.pick((f"{doer} {dice.pick(verbs)} {other}", f"{other} was {dice.pick(verbs)} by {doer}"))
 
 
-def exchange(dice: Dice, same: bool) -> Pair:
-    """Converse verbs: "the baker sold a boat to the pilot", "the pilot bought a boat from the baker"."""
-    (giver, taker), verbs, thing = dice.people(), dice.pick(words.CONVERSES), f"a {dice.pick(words.THINGS)}"
-    told = (giver, taker) if same else (taker, giver)
-    return _handover(dice, giver, taker, verbs, thing), _handover(dice, *told, verbs, thing)
-
-
-def _handover(dice: Dice, giver: str, taker: str, verbs: tuple[str, str], thing: str) -> str:
-    gives, takes = (verb.format(thing=thing) for verb in verbs)
-    return dice.pick((f"{giver} {gives} {taker}", f"{taker} {takes} {giver}"))
-
-
-def dative(dice: Dice, same: bool) -> Pair:
-    """Dative alternation: "the baker gave the pilot a boat", "the baker gave a boat to the pilot"."""
-    (giver, taker), verb, thing = dice.people(), dice.pick(words.TRANSFERS), f"a {dice.pick(words.THINGS)}"
-    forms = dice.shuffled(("{0} {verb} {1} {thing}", "{0} {verb} {thing} to {1}"))
-    told = (giver, taker) if same else (taker, giver)
-    return forms[0].format(giver, taker, verb=verb, thing=thing), forms[1].format(*told, verb=verb, thing=thing)
-
-
 def quality(dice: Dice, same: bool) -> Pair:
     """Synonyms and antonyms: "the large boat", "the big boat"."""
     verb = dice.pick(("has", "wants", "owns", "found"))
@@ -78,8 +58,16 @@ def quality(dice: Dice, same: bool) -> Pair:
 
 
 def story(dice: Dice, same: bool) -> Pair:
-    """Who did what to what: "the doctor sold the car", "the physician sold the automobile". Two of the three words change."""
-    slots = [dice.two(table) for table in (words.SOMEONE, words.DEEDS, words.SOMETHING)]
+    """Who did what to what: "the doctor sold the car", "the physician marketed the automobile". If not the same, all three differ."""
+    slots = _slots(dice)
+    first = [dice.shuffled(wordings) for wordings, _ in slots]
+    second = [wordings[1] if same else dice.pick(others) for wordings, (_, others) in zip(first, slots, strict=True)]
+    return _sentences([wordings[0] for wordings in first], second)
+
+
+def detail(dice: Dice, same: bool) -> Pair:
+    """A story of which one word stays: "the doctor sold the car", "the physician sold the automobile". One or two others may differ."""
+    slots = _slots(dice)
     said = [dice.shuffled(wordings) for wordings, _ in slots]
     second = [wordings[0] for wordings in said]
     changed = dice.shuffled(range(3))[:2]
@@ -88,8 +76,17 @@ def story(dice: Dice, same: bool) -> Pair:
     if not same:
         for slot in dice.pick((changed, changed, changed[:1])):
             second[slot] = dice.pick(slots[slot][1])
-    template = "the {} {} the {}"
-    return template.format(*(wordings[0] for wordings in said)), template.format(*second)
+    return _sentences([wordings[0] for wordings in said], second)
+
+
+def _slots(dice: Dice) -> list[tuple[Sequence[str], Sequence[str]]]:
+    """Return two groups of wordings, which say different things, of a person, a deed and a thing."""
+    return [dice.two(table) for table in (words.SOMEONE, words.DEEDS, words.SOMETHING)]
+
+
+def _sentences(*stories: Sequence[str]) -> Pair:
+    first, second = ("the {} {} the {}".format(*one) for one in stories)
+    return first, second
 
 
 def negation(dice: Dice, same: bool) -> Pair:
@@ -98,12 +95,6 @@ def negation(dice: Dice, same: bool) -> Pair:
     person = dice.pick(words.PEOPLE)
     told, denied = dice.shuffled((f"the {person} {done}", f"the {person} did not {other[1] if same else undone}"))
     return told, denied
-
-
-def count(dice: Dice, same: bool) -> Pair:
-    """Numbers in figures and words: "12 apples", "a dozen apples"."""
-    template = f"the {dice.pick(words.PEOPLE)} bought {{}} {dice.pick(words.GOODS)}"
-    return _replaced(dice, same, template, dice.two(words.COUNTS))
 
 
 def time(dice: Dice, same: bool) -> Pair:
@@ -140,38 +131,19 @@ def _rank(dice: Dice, more: str, less: str, up: str, down: str) -> str:
     return dice.pick((f"{more} is {up} than {less}", f"{less} is {down} than {more}"))
 
 
-def sequence(dice: Dice, same: bool) -> Pair:
-    """Clause order: "the bell rang before the dog barked", "after the bell rang, the dog barked"."""
-    return _clauses(dice, same, ("{0} before {1}", "{1} after {0}", "after {0}, {1}", "before {1}, {0}"))
-
-
-def cause(dice: Dice, same: bool) -> Pair:
-    """Cause and effect: "the bell rang, so the dog barked", "the dog barked because the bell rang"."""
-    return _clauses(dice, same, ("{0}, so {1}", "{1} because {0}", "because {0}, {1}"))
-
-
-def _clauses(dice: Dice, same: bool, forms: Sequence[str]) -> Pair:
-    first, second = dice.two(words.EVENTS)
-    told = (first, second) if same else (second, first)
-    return dice.pick(forms).format(first, second), dice.pick(forms).format(*told)
-
-
 REWRITES: tuple[tuple[Callable[[Dice, bool], Pair], int], ...] = (
     (story, 12),
-    (count, 4),
     (quality, 4),
+    (detail, 2),
     (time, 2),
     (place, 2),
     (negation, 1),
     (voice, 1),
-    (exchange, 1),
-    (dative, 1),
     (comparison, 1),
-    (sequence, 1),
-    (cause, 1),
 )
 """Every rewrite and its share of the pairs.
 
-The first five ask what words mean and fall one after the other to better configurations; the rest ask for the order of words too,
-and are there so that the top is never reached. With equal shares, no configuration learns anything at the budget of a trial.
+The first five ask what words mean and fall one after the other to better configurations; the rest ask for the order of words too, and are
+there so that the top is not reached. Half are stories because these are learnt first and from few examples: with equal shares, no
+configuration learns anything at the budget of a trial.
 """

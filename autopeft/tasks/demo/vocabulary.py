@@ -30,16 +30,6 @@ ACTIONS = (
     ("married", "wedded"), ("greeted", "welcomed"),
 )  # fmt: skip
 
-# What the one who parts with a thing does, and what the one who gets it does, when the same thing changes hands.
-CONVERSES = (
-    ("sold {thing} to", "bought {thing} from"),
-    ("lent {thing} to", "borrowed {thing} from"),
-    ("gave {thing} to", "received {thing} from"),
-    ("sent {thing} to", "got {thing} from"),
-)
-
-TRANSFERS = ("gave", "sent", "lent", "sold", "offered", "promised", "showed")
-
 # Two opposite qualities a line.
 QUALITIES = (
     (("large", "big"), ("small", "little")),
@@ -79,16 +69,4 @@ PLACES = (
     ("in the garden", "in the yard"), ("at the shop", "in the store"), ("in the woods", "in the forest"),
     ("in the street", "on the road"), ("by the sea", "on the coast"), ("in the cinema", "at the movies"),
     ("in the city", "in town"), ("on the ship", "aboard the vessel"),
-)  # fmt: skip
-
-COUNTS = (
-    ("2", "two", "a couple of"), ("3", "three"), ("6", "six", "half a dozen"), ("7", "seven"), ("10", "ten"), ("12", "twelve", "a dozen"),
-    ("20", "twenty", "a score of"), ("50", "fifty"), ("100", "a hundred"),
-)  # fmt: skip
-
-GOODS = ("apples", "books", "chairs", "candles", "stamps", "shirts", "plates", "tickets")
-
-EVENTS = (
-    "the bell rang", "the rain stopped", "the guests arrived", "the lights went out", "the dog barked", "the train left",
-    "the baby cried", "the crowd cheered", "the window broke", "the music began", "the bridge closed", "the car stalled",
 )  # fmt: skip
