@@ -27,5 +27,8 @@ def absolute_model(model: str) -> str:
 
 
 def command(*words: object) -> str:
-    """Return a command of autopeft's as a shell takes it, such as autopeft search --resume 'runs/my run'."""
-    return shlex.join(["autopeft", *(str(word) for word in words)])
+    """Return a command of autopeft's as a shell takes it, such as autopeft search --resume 'runs/my run'.
+
+    A path is given as one: its name may begin as a flag does.
+    """
+    return shlex.join(["autopeft", *(f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word) for word in words)])

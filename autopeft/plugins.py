@@ -26,6 +26,6 @@ def import_plugin(path: str) -> None:
     module = sys.modules[name] = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends itself would end the search without a word
         del sys.modules[name]
         raise InvalidInputError(f"the plugin {path} raised {type(error).__name__}: {error}") from error

@@ -63,6 +63,7 @@ def test_a_command_can_be_pasted_into_a_shell() -> None:
     path = Path("runs/it's $HOME; a run")
     assert shlex.split(command("search", "--resume", path)) == ["autopeft", "search", "--resume", os.fspath(path)]
     assert command("plot", "runs/demo") == "autopeft plot runs/demo"
+    assert command("export", Path("-x"), "--trial", 1) == "autopeft export ./-x --trial 1"
 
 
 def test_what_may_change_on_resume_is_said_where_people_look() -> None:

@@ -26,8 +26,13 @@ def test_a_plugin_is_imported_once(tmp_path: Path, capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("none.py", None, "existing Python file"), ("text.txt", "", "existing Python file"), ("bad.py", "1 / 0", "ZeroDivisionError")],
-    ids=["missing", "no Python", "raises"],
+    [
+        ("none.py", None, "existing Python file"),
+        ("text.txt", "", "existing Python file"),
+        ("bad.py", "1 / 0", "ZeroDivisionError"),
+        ("script.py", "import sys\nsys.exit()", "raised SystemExit"),
+    ],
+    ids=["missing", "no Python", "raises", "ends itself"],
 )
 def test_bad_plugins(tmp_path: Path, name: str, content: str | None, message: str) -> None:
     if content is not None:

@@ -34,9 +34,11 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         return None
     import yaml
 
+    from autopeft.space.reader import NO_YAML
+
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, *NO_YAML) as error:
         raise InvalidInputError(f"the file of settings can't be read: {' '.join(str(error).split())}", value=str(path)) from None
     if not isinstance(values, dict):
         raise InvalidInputError("a file of settings must map flags to values, such as trials: 64", value=str(path))

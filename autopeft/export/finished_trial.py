@@ -9,7 +9,7 @@ from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.errors import AutopeftError, InvalidInputError
 from autopeft.loops.data import load_data
-from autopeft.methods.adapter_files import DESCRIPTION, read_description
+from autopeft.methods.adapter_files import DESCRIPTION, read_description, require_whole
 from autopeft.paths import command
 from autopeft.plugins import import_plugin
 from autopeft.request import SearchRequest
@@ -138,6 +138,7 @@ def _task_of(adapter: Path) -> Task:
     Raises:
         InvalidInputError: The adapter's description is gone, damaged, or of another version.
     """
+    require_whole(adapter)
     try:
         return Task.from_dict(read_description((adapter / DESCRIPTION).read_bytes())["metadata"]["task"])
     except (OSError, KeyError, TypeError) as error:

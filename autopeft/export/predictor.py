@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from autopeft.errors import InvalidInputError, UnsupportedError
+from autopeft.errors import InvalidInputError, UnavailableError, UnsupportedError
 from autopeft.export.description import Description, read_description
 from autopeft.export.finished_trial import FinishedTrial
 from autopeft.methods.checkpoint import load
@@ -134,7 +134,11 @@ def _peft(folder: Path, found: Description) -> Predictor:
     from peft import PeftModel
 
     loaded = load_model(_backbone(found), family_of(found.task), pick_device())
-    return Predictor(PeftModel.from_pretrained(loaded.model, folder), loaded.processor, found.task, found.max_length)
+    try:
+        model = PeftModel.from_pretrained(loaded.model, folder)
+    except Exception as error:  # it looks for what is missing elsewhere, and what reads a damaged file raises what it likes
+        raise UnavailableError(f"peft can't load the adapter: {error}", value=str(folder), remedy="Export the trial again.") from error
+    return Predictor(model, loaded.processor, found.task, found.max_length)
 
 
 def _backbone(found: Description) -> BackboneSource:

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
-from autopeft.errors import AutopeftError
+from autopeft.errors import AutopeftError, InvalidInputError
 from autopeft.executors.base import Executor
 from autopeft.loops.confirm import SHARE, Confirmations
 from autopeft.loops.in_memory import InMemory, written
@@ -25,6 +25,7 @@ from autopeft.study.details import details_file
 from autopeft.study.directory import RunDirectory
 from autopeft.study.disk import writing
 from autopeft.study.lock import driving
+from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord, front, is_on_front
 from autopeft.study.rows import json_lines
 from autopeft.study.study import Study
@@ -103,6 +104,8 @@ def resume(
 ) -> RunDirectory:
     """Go on with a run that was stopped; arguments and errors as in `search`.
 
+    A run whose record is gone or damaged isn't gone on with: its trials would be trained again, over what there is of them.
+
     Args:
         path: Its folder, wherever that is now.
         progress: Hears of every trial.
@@ -117,6 +120,10 @@ def resume(
     asked = as_loaded(SearchRequest.from_settings(settings), run.settings())
     request = replace(asked.changed(changes), out=str(path))  # it may have been moved
     with driving(run):
+        if not run.storage_path.is_file():
+            remedy = "Put the file back, or begin a new run with another --out."
+            raise InvalidInputError("a run without its study.db can't be gone on with", value=str(run.path), remedy=remedy)
+        StudyReader.open(run)
         return _search(request, progress, lambda: nullcontext(run), sources, command, callbacks, run.settings())
 
 

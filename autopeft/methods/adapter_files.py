@@ -8,6 +8,7 @@ in the model. Nothing is ever pickled. A description is read without torch: whoe
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from autopeft.configuration import Configuration
@@ -62,6 +63,25 @@ def tensors_of(trained: Trained) -> "dict[str, Tensor]":
     return {**trained.trainable_parameters(), **decided}
 
 
+def require_whole(folder: Path) -> None:
+    """Check that an adapter's files are there and can be read to their end, without reading what is in them.
+
+    Raises:
+        InvalidInputError: They aren't: the folder is no adapter's, or was copied or written in part.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if missing := [name for name in (DESCRIPTION, TENSORS) if not (folder / name).is_file()]:
+        raise InvalidInputError(f"an adapter's folder needs the file {missing[0]}", value=str(folder))
+    remedy = "Copy it anew, or train the trial again: autopeft retrain."
+    try:
+        read_description((folder / DESCRIPTION).read_bytes())
+        with safe_open(folder / TENSORS, framework="np"):
+            pass
+    except (InvalidInputError, SafetensorError) as error:
+        raise InvalidInputError(f"the adapter is damaged: {error}", value=str(folder), remedy=remedy) from None
+
+
 def read_description(content: bytes) -> dict[str, Any]:
     """Return the content of `adapter.json`.
 
@@ -75,6 +95,8 @@ def read_description(content: bytes) -> dict[str, Any]:
     if not isinstance(description, dict) or description.get("format") != _FORMAT:
         found = description.get("format") if isinstance(description, dict) else None
         raise InvalidInputError(f"{DESCRIPTION} must have format {_FORMAT}", value=found, remedy="Another version of autopeft wrote it.")
+    if missing := sorted({"configuration", "backbone", "head", "metadata"} - description.keys()):
+        raise InvalidInputError(f"{DESCRIPTION} lacks {', '.join(missing)}")
     return description
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError, VerificationError
-from autopeft.methods.adapter_files import DESCRIPTION, TENSORS, pack, read_description, tensors_of
+from autopeft.methods.adapter_files import DESCRIPTION, TENSORS, pack, read_description, require_whole, tensors_of
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.compose import apply
 from autopeft.methods.discovery import discover
@@ -43,12 +43,11 @@ def load(
             then computes something else.
 
     Raises:
-        InvalidInputError: The folder holds no adapter.
+        InvalidInputError: The folder holds no adapter, or a damaged one.
         VerificationError: The backbone is another one, or the tensors don't fit it. The model is then as it was.
     """
     folder = Path(folder)
-    if missing := [name for name in (DESCRIPTION, TENSORS) if not (folder / name).is_file()]:
-        raise InvalidInputError(f"an adapter's folder needs the file {missing[0]}", value=str(folder))
+    require_whole(folder)
     files = {name: (folder / name).read_bytes() for name in (DESCRIPTION, TENSORS)}
     return unpack(model, files, example_batch, topology=topology, any_quantisation=any_quantisation)
 

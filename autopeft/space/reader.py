@@ -14,6 +14,8 @@ from autopeft.space.definition import LayersDefinition, ModuleDefinition, RangeD
 from autopeft.training_parameters import known
 
 MAX_FILE_BYTES = 1_000_000
+NO_YAML = (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError)
+"""What reading a text comes to that is no YAML: what makes values of tags and dates raises what Python does."""
 Lines = dict[tuple[str | int, ...], int]
 
 
@@ -109,7 +111,7 @@ def _compose(text: str, source: str) -> Node:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}" if mark else ""
         raise InvalidInputError(f"{source}{where}: not valid YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
+    except NO_YAML as error:
         raise InvalidInputError(f"{source}: not valid YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}") from None
     if node is None:
         raise InvalidInputError(f"{source} is empty", remedy="A search space needs the keys modules and training.")

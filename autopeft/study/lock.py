@@ -56,7 +56,7 @@ def driver(run: RunDirectory) -> Driver | None:
             os.kill(found.pid, 0)
     except PermissionError:  # there is such a process, of another user
         return found
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     return found
 

@@ -43,7 +43,10 @@ def read_study(path: Path, name: str) -> StoredStudy:
         [[form]] = database.execute("SELECT version_num FROM alembic_version")
         if form != FORM:
             raise UnsupportedError(f"this autopeft reads studies in the form {FORM} of Optuna's tables", value=form)
-        [[study]] = database.execute("SELECT study_id FROM studies WHERE study_name = ?", (name,))
+        found = database.execute("SELECT study_id FROM studies WHERE study_name = ?", (name,)).fetchone()
+        if found is None:
+            raise LookupError(f"it holds no study of the name {name}")
+        (study,) = found
         user_attrs = database.execute("SELECT key, value_json FROM study_user_attributes WHERE study_id = ?", (study,))
         return StoredStudy(_trials(database, study), {key: json.loads(value) for key, value in user_attrs})
 

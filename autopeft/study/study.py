@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from autopeft.configuration import Configuration
 from autopeft.costs import recorded_costs
+from autopeft.errors import InvalidInputError
 from autopeft.objectives import TRAIN_SECONDS, Objective
 from autopeft.samplers.distinct import DistinctSampler, trial_seed
 from autopeft.samplers.partial import Early
@@ -65,11 +68,18 @@ class Study(StudyReader):
 
         Raises:
             UnknownNameError: There is no sampler of that name.
+            InvalidInputError: The database is damaged.
         """
         require_sampler(sampler)  # an unknown name must fail before the database exists
         objectives = problem.objectives
         read_early = partial(_read_early, objectives)
-        storage = DriverStorage(database_url(run.storage_path))
+        try:
+            storage = DriverStorage(database_url(run.storage_path))
+        except (DatabaseError, StorageInternalError) as error:
+            found = error.__cause__ if isinstance(error, StorageInternalError) else error
+            if not isinstance(found, DatabaseError) or isinstance(found, OperationalError):  # such as no room: the file is whole
+                raise
+            raise InvalidInputError(f"study.db can't be read: {found.orig}", value=str(run.storage_path)) from None
         study = optuna.create_study(
             study_name=STUDY_NAME,
             storage=storage,

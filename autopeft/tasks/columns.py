@@ -22,8 +22,10 @@ MOST_SHOWN = 60
 """Characters of a name in a message."""
 LARGEST_EXACT = 2**53
 """From here on every float is whole, so that only digits say which number is, and different whole numbers are equal as floats."""
-_LIST = re.compile(r"""\[\s*["'].*["']\s*\]""", re.DOTALL)
-"""A list of texts as Python and JSON write it, which is what becomes of one in CSV."""
+_LIST = re.compile(r"""\[\s*(["'].*["']|\{.*\})\s*\]""", re.DOTALL)
+"""A list of texts or objects as Python and JSON write it, which is what becomes of one in CSV."""
+_AS_LISTS = "Save lists as such, in JSON Lines or Parquet."
+_AS_LABELS = "Write a and b as a;b, or save lists as such, in JSON Lines or Parquet."
 # "007" is left a name: leading zeros mean that it was not a number to whoever wrote it.
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))(?:\.0*)?")
 
@@ -69,9 +71,8 @@ def class_names(table: Table, column: str) -> tuple[str, ...]:
     if len(names) < 2:
         raise InvalidInputError(f"{where} must hold two or more classes", value=names, remedy="Add examples of another class.")
     _refuse_fractions(table, column, spelled)
-    if all(name == "[]" or _LIST.fullmatch(name) for name in names):
-        remedy = "Write a and b as a;b, or save lists as such, in JSON Lines or Parquet."
-        raise InvalidInputError(f"{where} holds lists written as text, which aren't classes", value=names[-1], remedy=remedy)
+    if all(name == "[]" or is_written_list(name) for name in names):
+        raise InvalidInputError(f"{where} holds lists written as text, which aren't classes", value=names[-1], remedy=_AS_LABELS)
     if len(names) > MANY_CLASSES and len(names) > len(table) * FREE_TEXT_SHARE:
         spaces = sum(" " in name.strip() for name in names) > len(names) / 2
         looks = "text to be generated" if spaces else "ids"
@@ -168,6 +169,22 @@ def is_sequence(cell: object) -> bool:
     return isinstance(cell, Sequence) and not isinstance(cell, str | bytes)
 
 
+def is_written_list(cell: object) -> bool:
+    """Return whether a cell is the text of a list of texts or objects, as they end up in CSV."""
+    return isinstance(cell, str) and _LIST.fullmatch(cell.strip()) is not None
+
+
+def require_no_written_lists(table: Table, column: str) -> None:
+    """Refuse a column of lists that became text, which would be read as other text is.
+
+    Raises:
+        InvalidInputError: Every cell is one.
+    """
+    cells = table.column(column)
+    if all(map(is_written_list, cells)):
+        raise InvalidInputError(f"{table.where(0)}: the column {column!r} holds lists written as text", value=cells[0], remedy=_AS_LISTS)
+
+
 def sequences(table: Table, column: str, what: str) -> list[list[Any]]:
     """Return a column of lists.
 
@@ -182,7 +199,7 @@ def sequences(table: Table, column: str, what: str) -> list[list[Any]]:
     cells = table.column(column)
     for row, cell in enumerate(cells):
         if not is_sequence(cell):
-            raise InvalidInputError(f"{table.where(row)}: the column {column!r} must hold lists of {what}", value=cell)
+            raise InvalidInputError(f"{table.where(row)}: the column {column!r} must hold lists of {what}", value=cell, remedy=_AS_LISTS)
     return [list(cell) for cell in cells]  # type: ignore[call-overload]
 
 
@@ -198,6 +215,9 @@ def label_sets(table: Table, column: str) -> list[list[str]]:
             raise InvalidInputError(
                 f"{table.where(row)}: the label column {column!r} must hold a list, or names with ; or | between them", value=cell
             )
+        if is_written_list(cell):
+            rule = f"{table.where(row)}: the label column {column!r} holds a list written as text"
+            raise InvalidInputError(rule, value=cell, remedy=_AS_LABELS)
         parts = re.split(r"[;|]", cell) if isinstance(cell, str) else [_name(table, row, column, part) for part in cell]  # type: ignore[attr-defined]
         found.append(list(dict.fromkeys(part.strip() for part in parts if part.strip())))
     return found

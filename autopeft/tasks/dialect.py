@@ -26,6 +26,16 @@ _SAMPLE = 2**20
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MULTI_BYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 """A character of UTF-8 that is not ASCII."""
+_NO_TEXT = {
+    b"PK\x03\x04": "an Excel workbook or another zip archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook or another file of Office",
+    b"\x1f\x8b": "compressed by gzip",
+    b"\xfd7zXZ\x00": "compressed by xz",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"SQLite format 3\x00": "a database of SQLite",
+    b"%PDF-": "a PDF",
+}
+"""What files that are often taken for tables begin with, which no table does."""
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n")
 """A first line by which some spreadsheets say what separates columns."""
 
@@ -34,16 +44,22 @@ def decode(file: Path) -> tuple[str, list[str]]:
     """Return a file's text, and a note if it isn't UTF-8.
 
     Raises:
-        InvalidInputError: The bytes are no text in UTF-8, UTF-16 or Windows-1252, or there is a zero among them; names the line.
+        InvalidInputError: The bytes are no text in UTF-8, UTF-16 or Windows-1252, or there is a zero among them; names the line. Or
+            they are another kind of file under a wrong name.
     """
-    text, notes = _decoded(file)
+    data = file.read_bytes()
+    if (what := next((what for first, what in _NO_TEXT.items() if data.startswith(first)), None)) is not None:
+        raise InvalidInputError(
+            f"{file} is no text but {what}", remedy="Unpack it, or save it as CSV in UTF-8 with the program that wrote it."
+        )
+    text, notes = _decoded(file, data)
     if (place := text.find("\0")) >= 0:
         line = text.count("\n", 0, place) + 1
         raise InvalidInputError(f"{file}, line {line}: a text must not hold zero bytes", remedy="Save the file as UTF-8.")
     return text, notes
 
 
-def _decoded(file: Path) -> tuple[str, list[str]]:
+def _decoded(file: Path, data: bytes) -> tuple[str, list[str]]:
     """Return a file's text, and a note if it isn't UTF-8.
 
     UTF-16 is known by its byte order mark. What is neither is Windows-1252, of which Latin-1 is a part, unless characters of UTF-8 stand in
@@ -52,7 +68,6 @@ def _decoded(file: Path) -> tuple[str, list[str]]:
     Raises:
         InvalidInputError: The bytes are no text in any of these; names the line and the first byte.
     """
-    data = file.read_bytes()
     if data.startswith(_UTF_16) and not data.startswith(codecs.BOM_UTF32_LE):
         try:
             return data.decode("utf-16"), [f"{file}: read as UTF-16"]

@@ -43,7 +43,8 @@ def contents(table: "Table", column: str, what: str) -> list[bytes]:
                 value = (folder / value).read_bytes()
             except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
                 reason = error.strerror if isinstance(error, OSError) else error
-                raise InvalidInputError(f"{table.where(row)}: {what} can't be read: {reason}", value=value) from error
+                remedy = f"Paths are seen from {folder}. To read other columns, name them with --text, and the kind of task with --kind."
+                raise InvalidInputError(f"{table.where(row)}: {what} can't be read: {reason}", value=value, remedy=remedy) from error
         if value == b"":
             raise InvalidInputError(f"{table.where(row)}: {what} must not be an empty file", value=cell)
         if not isinstance(value, bytes):

@@ -51,9 +51,8 @@ def _read(file: Path) -> Table:
     if file.is_dir() and (found := _read_folder(file)) is not None:
         return found
     if not file.is_file():
-        what = "is a folder without a folder of images or recordings for each class" if file.is_dir() else "does not exist"
-        kinds = f"Images end in {', '.join(IMAGE_SUFFIXES)}, recordings in {', '.join(SOUND_SUFFIXES)}."
-        raise InvalidInputError(f"the data file {what}", value=str(file), remedy=kinds if file.is_dir() else "Check the path.")
+        what, remedy = _what_is_no_file(file)
+        raise InvalidInputError(f"the data file {what}", value=str(file), remedy=remedy)
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
         raise InvalidInputError(f"the data file {file} must end in one of {', '.join(SUFFIXES)}", value=file.suffix)
@@ -64,6 +63,16 @@ def _read(file: Path) -> Table:
     if not len(table):
         raise InvalidInputError(f"{file} has no rows", remedy="It needs one per example, after a header if it is CSV or TSV.")
     return table
+
+
+def _what_is_no_file(path: Path) -> tuple[str, str]:
+    """Say what a path leads to instead of a file, and what to do."""
+    if path.is_dir():
+        kinds = f"Images end in {', '.join(IMAGE_SUFFIXES)}, recordings in {', '.join(SOUND_SUFFIXES)}."
+        return "is a folder without a folder of images or recordings for each class", kinds
+    if path.exists():
+        return "is a pipe or a device", "Write what comes out of it into a file: every worker reads it again."
+    return ("is a link that leads to nothing" if path.is_symlink() else "does not exist"), "Check the path."
 
 
 def _read_folder(folder: Path) -> Table | None:

@@ -165,7 +165,7 @@ class TrialRunner:
                     else:
                         found = self._run(assignment, micro_batch, seat, turn, checkpoints=checkpoints)
                     return replace(found, environment=self._environment | _economies(micro_batch, checkpoints))
-            except Exception as error:  # a method may be anybody's own, and raise anything
+            except (Exception, SystemExit) as error:  # a method may be anybody's own, and raise anything
                 if hides_a_stop(error):
                     raise KeyboardInterrupt from error
                 no_room = is_out_of_memory(error)
@@ -378,12 +378,12 @@ def _economies(micro_batch: int | None, checkpoints: bool) -> dict[str, str]:
     return found if micro_batch is None else found | {"micro_batch": str(micro_batch)}
 
 
-def _no_room(error: Exception) -> str:
+def _no_room(error: BaseException) -> str:
     reason = _reason(error).rstrip(".")
     return f"out of memory, in as small steps as it can take: {reason}. A shorter --max-length needs less, and so does --dtype bfloat16."
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Return an error in one line; the text alone of a KeyError or the like says little."""
     text = next(iter(str(error).strip().splitlines()), "")
     if text and isinstance(error, (AutopeftError, RuntimeError)):

@@ -146,6 +146,13 @@ def test_an_unknown_setting_in_a_file(autopeft: Autopeft, tmp_path: Path) -> Non
     refused(autopeft("search", "--config", tmp_path / "settings.yaml"), 2, "'trails'", "Did you mean 'trials'")
 
 
+@pytest.mark.parametrize("content", ["trials: 2026-13-45", "trials: !!bool x", "trials: !!timestamp x", "trials: " + "[" * 3000])
+@pytest.mark.parametrize("flag", ["--config", "--space"])
+def test_values_that_yaml_can_t_make(autopeft: Autopeft, own: list[str], tmp_path: Path, flag: str, content: str) -> None:
+    (tmp_path / "own.yaml").write_text(content)
+    refused(autopeft(*own, flag, tmp_path / "own.yaml"), 2, "own.yaml")
+
+
 @pytest.mark.parametrize(
     "verb", [["show"], ["plot"], ["export", "--trial", "0", "--to", "script"], ["search", "--resume"]], ids=lambda verb: verb[0]
 )

@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 import autopeft
 from autopeft.api import SilentSearch
 from autopeft.cli.main import app
-from autopeft.errors import InvalidInputError, UnsupportedError
+from autopeft.errors import InvalidInputError, UnavailableError, UnsupportedError
 from autopeft.loops.search import search
 from autopeft.request import SearchRequest
+from autopeft.study.directory import RunDirectory
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # peft 0.21 asks transformers for it
 
@@ -62,6 +63,20 @@ def test_a_folder_that_is_no_export_and_a_form_that_answers_nothing(result: auto
     (folder / "autopeft.json").write_text(json.dumps(description | {"target": "trl"}))
     with pytest.raises(UnsupportedError, match=r"exports of the forms merged, peft, script .got 'trl'"):
         autopeft.load_predictor(folder)
+
+
+def test_a_damaged_adapter_is_one_error(result: autopeft.SearchResult, small_run: RunDirectory, tmp_path: Path) -> None:
+    folder = result.export(0, to="peft", out=tmp_path / "peft")
+    weights = folder / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:60])
+    with pytest.raises(UnavailableError, match=r"peft can.t load the adapter: .*Export the trial again"):
+        autopeft.load_predictor(folder)
+    for weights in small_run.path.glob("trials/*/adapter/adapter.safetensors"):
+        weights.write_bytes(weights.read_bytes()[:60])
+    damaged = autopeft.SearchResult(small_run.path)
+    with pytest.raises(InvalidInputError, match="the adapter is damaged"):
+        damaged.export("best", to="script")
+    assert not list(small_run.exports_path.glob("*"))
 
 
 def test_another_backbone_s_weights_are_refused(result: autopeft.SearchResult, tmp_path: Path, backbone_folder: Path) -> None:

@@ -47,6 +47,25 @@ def test_a_run_goes_on_in_the_space_that_it_began_in(request_: SearchRequest, tm
     assert records(engine.resume(Path(str(request_.out)), Log())) == records(whole)
 
 
+def test_a_run_whose_record_is_no_record_is_left_as_it_is(small_run: RunDirectory) -> None:
+    whole = small_run.storage_path.read_bytes()
+    others = {path: path.read_bytes() for path in small_run.path.rglob("*.json*")}
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("CREATE TABLE other (a)")
+        foreign = database.serialize()
+    with closing(sqlite3.connect(small_run.storage_path)) as database:
+        [[size]] = database.execute("PRAGMA page_size")
+        [[page]] = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'trial_params'")  # which only a driver reads
+    damaged = whole[: (page - 1) * size] + bytes(size) + whole[page * size :]
+    for content in (None, b"", foreign, whole[:8192], b"no database" * 100, damaged):
+        small_run.storage_path.unlink(missing_ok=True)
+        if content is not None:
+            small_run.storage_path.write_bytes(content)
+        with pytest.raises(InvalidInputError, match=r"study\.db"):
+            engine.resume(small_run.path, Log())
+        assert {path: path.read_bytes() for path in small_run.path.rglob("*.json*")} == others
+
+
 def test_a_trial_that_ran_goes_on_from_its_last_rung(request_: SearchRequest) -> None:
     request_ = replace(request_, trials=3, epochs=2, sampler="random", rungs=(0.5,), reduction=3.0)
     with pytest.raises(KeyboardInterrupt):

@@ -9,6 +9,7 @@ import torch
 
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import InvalidInputError, VerificationError
+from autopeft.methods.adapter_files import require_whole
 from autopeft.methods.checkpoint import load, pack, unpack
 from autopeft.methods.compose import apply
 from autopeft.methods.registry import all_methods
@@ -144,6 +145,20 @@ def test_a_description_of_another_kind_is_refused(content: bytes, message: str) 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"needs the file adapter\.json"):
         load(subject("bert").model, tmp_path, subject("bert").batch)
+
+
+def test_a_folder_that_was_copied_in_part_is_refused(tmp_path: Path) -> None:
+    trained("bert", tmp_path)
+    for name in ("adapter.safetensors", "adapter.json"):
+        whole = (tmp_path / name).read_bytes()
+        for n_bytes in (0, 5, 60, len(whole) - 1):
+            (tmp_path / name).write_bytes(whole[:n_bytes])
+            with pytest.raises(InvalidInputError, match=r"the adapter is damaged: .*autopeft retrain"):
+                require_whole(tmp_path)
+            with pytest.raises(InvalidInputError, match="the adapter is damaged"):
+                load(subject("bert").model, tmp_path, topology=subject("bert").topology)
+        (tmp_path / name).write_bytes(whole)
+    require_whole(tmp_path)
 
 
 def test_a_batch_or_a_topology_is_needed(tmp_path: Path) -> None:

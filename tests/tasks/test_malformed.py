@@ -1,7 +1,9 @@
 """What each reader makes of files that are not as they should be: one message with the file and the line, or the right reading."""
 
+import gzip
 import io
 import json
+import os
 import re
 import struct
 from collections.abc import Callable, Iterator
@@ -78,7 +80,7 @@ LAST: list[tuple[str, Any, str | None]] = [
     ("tags", {"tokens": [], "tags": []}, r"there must be a tag for each word, and at least one word"),
     ("tags", {"tokens": ["a", 1]}, r"the column 'tokens' must hold lists of words .got 1"),
     ("tags", {"tokens": ["a", None]}, r"the column 'tokens' must hold lists of words .got None"),
-    ("tags", {"tokens": "a b"}, r"the column 'tokens' must hold lists of words .got 'a b'"),
+    ("tags", {"tokens": "a b"}, r"the column 'tokens' must hold lists of words .got 'a b'.*in JSON Lines or Parquet"),
     ("tags", {"tags": "OO"}, r"the column 'tags' must hold lists of tags .got 'OO'"),
     ("tags", {"tags": None}, r"the column 'tags' must hold lists of tags .got None"),
     ("tags", {"tags": ["O", None]}, r"the lists in column 'tags' must hold names .got None"),
@@ -127,6 +129,7 @@ LAST: list[tuple[str, Any, str | None]] = [
     ("labels", {"labels": ["x", None]}, r"the lists in column 'labels' must hold names .got None"),
     ("labels", {"labels": [["x"]]}, r"the lists in column 'labels' must hold names"),
     ("labels", {"labels": ["x", ""]}, r"the lists in column 'labels' must hold names .got ''"),
+    ("labels", {"labels": "['x', 'y']"}, r"the label column 'labels' holds a list written as text .*Write a and b as a;b"),
     ("labels", {"labels": []}, None),
     ("labels", {"labels": "x; y"}, None),
     ("labels", {"text": None}, r"the text column 'text' must hold text .got None"),
@@ -186,7 +189,11 @@ TEXT_FILES: dict[str, tuple[str, str | bytes, str | None]] = {
     "CSV: quotes inside": (".csv", f'{CSV}a "b" c,x\n', None),
     "CSV: text behind quotes": (".csv", f'{CSV}"a"b,x\n', r"line 11: not a valid row"),
     "CSV: JSON": (".csv", LINES, r"which columns to read"),
-    "CSV: a workbook": (".csv", b"PK\x03\x04" + bytes(range(1, 256)) * 3, r"line 2: the text must be UTF-8"),
+    "CSV: a workbook": (".csv", b"PK\x03\x04" + bytes(range(1, 256)) * 3, r"is no text but an Excel workbook or another zip archive"),
+    "CSV: a PDF": (".csv", b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n", r"is no text but a PDF"),
+    "lines: compressed": (".jsonl", gzip.compress(LINES.encode()), r"is no text but compressed by gzip.*Unpack it"),
+    "CSV: conversations": (".csv", "messages,id\n" + f'"{TURNS}",1\n' * N, r"line 2: the column 'messages' holds lists written as text"),
+    "CSV: messages beside texts": (".csv", CSV.replace("\n", ",hello\n").replace("label,hello", "label,messages"), None),
     "TSV: a cell too many": (".tsv", CSV.replace(",", "\t") + "a\tb\tx\n", r"line 11: a row must have 2 cells"),
     "TSV: spaces for tabs": (".tsv", CSV.replace(",", "    "), r"which columns to read"),
     "TSV: a tab at the end": (".tsv", CSV.replace(",", "\t").replace("\n", "\t\n"), None),
@@ -234,6 +241,14 @@ def test_text_files(suffix: str, content: str | bytes, message: str | None, tmp_
         return
     with pytest.raises(InvalidInputError, match=rf"t\{suffix}.*{message}"):
         load_files(tmp_path / f"t{suffix}")
+
+
+def test_what_is_no_file_is_called_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "link.csv").symlink_to("gone.csv")
+    for name, what in {"pipe": "is a pipe or a device", "link": "is a link that leads to nothing", "gone": "does not exist"}.items():
+        with pytest.raises(InvalidInputError, match=f"the data file {what}"):
+            load_files(tmp_path / f"{name}.csv")
 
 
 TEXTS, LABELS = [f"a{index}" for index in range(N)], ["xy"[index % 2] for index in range(N)]

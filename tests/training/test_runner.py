@@ -210,9 +210,11 @@ class OwnError(Exception):
     pass
 
 
-@pytest.mark.parametrize("error", [IndexError("out of range"), TypeError("no int"), OwnError("mine"), OwnError()])
+@pytest.mark.parametrize("error", [IndexError("out of range"), OwnError("mine"), OwnError(), SystemExit(3)])
 @pytest.mark.parametrize("where", ["inject", "forward"])
-def test_whatever_a_method_raises_is_an_outcome(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch, error: Exception, where: str) -> None:
+def test_whatever_a_method_raises_is_an_outcome(
+    runner: TrialRunner, monkeypatch: pytest.MonkeyPatch, error: BaseException, where: str
+) -> None:
     """While it is put onto the model, half done, or while it is trained."""
 
     def fail(*_: object) -> None:

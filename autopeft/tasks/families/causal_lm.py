@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from autopeft.budget import Budget
-from autopeft.tasks.columns import filled_texts, is_sequence, texts
+from autopeft.tasks.columns import filled_texts, is_sequence, require_no_written_lists, texts
 from autopeft.tasks.conversations import CONVERSATIONS, conversation_of, messages_of
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
@@ -85,9 +85,12 @@ class CausalLM(Family):
 
     @classmethod
     def claims(cls, table: "Table", columns: Columns) -> bool:
-        """Only columns of usual names say that a text is to be continued."""
+        """Only columns of usual names say that a text is to be continued, and only lists are conversations."""
         if columns.target == _own(columns.inputs[0]):
-            return columns.inputs[0] in CONVERSATIONS or set(table.columns) == {"text"}
+            if columns.inputs[0] not in CONVERSATIONS:
+                return set(table.columns) == {"text"}
+            require_no_written_lists(table, columns.inputs[0])
+            return any(map(is_sequence, table.column(columns.inputs[0])))
         return (columns.inputs, columns.target) in _PAIRS
 
     @classmethod
@@ -122,6 +125,7 @@ class CausalLM(Family):
             if any(map(is_sequence, cells)):
                 conversations = [conversation_of(table, first, row) for row in range(len(table))]
                 return Split(([turns[:-1] for turns in conversations],), [turns[-1]["content"] for turns in conversations])
+            require_no_written_lists(table, first)
             return Split(([""] * len(table),), filled_texts(table, first))
         completions = filled_texts(table, task.target_column)
         if not more and any(map(is_sequence, table.column(first))):
