@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
+from scipy.special import ndtri
 from torch import Tensor
 
 from autopeft.surrogates.gaussian_process import GaussianProcess
@@ -85,8 +85,8 @@ def quantiles(losses: Array) -> Callable[[Array], Array]:
     Between them it is linear, beyond them flat: outliers count for no more than their place.
     """
     finite = losses[np.isfinite(losses)]
-    steps, first = np.unique(finite, return_index=True)
-    heights = norm.ppf((rankdata(finite) - 0.5) / max(1, len(finite)))[first]
+    steps, counts = np.unique(finite, return_counts=True)
+    heights = ndtri((np.cumsum(counts) - counts / 2) / max(1, len(finite)))  # the mean rank of equal losses, less a half
 
     def scale(some: Array) -> Array:
         result: Array = np.where(np.isfinite(some), np.interp(some, steps, heights), np.nan) if len(steps) else some
