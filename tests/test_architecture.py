@@ -106,6 +106,24 @@ def _imports(path: Path, runtime_only: bool) -> Iterator[str]:
             yield from names if node.module == "autopeft" else [node.module]
 
 
+def modules() -> dict[str, Path]:
+    """Return every file by its module's name."""
+    return {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path for path in files()}
+
+
+def at_module_level(path: Path) -> Iterator[str]:
+    """Yield what is imported when the module is, and not only when a function of it runs."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield str(node.module)
+            elif not isinstance(node, ast.FunctionDef) and not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
+                waiting.append(node)
+
+
 def test_every_room_has_a_tier() -> None:
     assert {room(path) for path in files()} - {"__init__"} <= TIER.keys()
 
@@ -132,13 +150,27 @@ def test_libraries_stay_in_their_room() -> None:
 
 
 def test_no_import_cycle() -> None:
-    modules = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path for path in files()}
-    graph = {name: {other for other in imports(path, runtime_only=True) if other in modules} - {name} for name, path in modules.items()}
+    known = modules()
+    graph = {name: {other for other in imports(path, runtime_only=True) if other in known} - {name} for name, path in known.items()}
     graph["autopeft"] = set()  # its public names are resolved on use
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+
+
+def test_who_has_workers_train_loads_no_models() -> None:
+    """transformers takes seconds to import: the process that plans a search and asks its sampler must not wait for it once more."""
+    known = modules()
+    asked = {name for place in ("loops.planning", "loops.search", "samplers.registry") for name in imports(known[f"autopeft.{place}"])}
+    waiting, seen = list(asked & known.keys()), dict[str, set[str]]()
+    while waiting:
+        if (name := waiting.pop()) not in seen:
+            seen[name] = set(at_module_level(known[name]))
+            waiting += seen[name] & known.keys()
+    assert {"autopeft.training.recipes.start", "autopeft.samplers.proposal"} <= seen.keys()
+    slow = ("transformers.", "peft.", "ray.", "datasets.", "scipy.stats.")
+    assert not [f"{name} imports {one}" for name, found in seen.items() for one in found if f"{one}.".startswith(slow)]
 
 
 LIGHT = [

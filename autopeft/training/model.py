@@ -16,6 +16,7 @@ from autopeft.methods.head import head_parameter_names
 from autopeft.methods.positions import n_positions
 from autopeft.tasks import Encoded, Family
 from autopeft.training.backbone import BackboneSource
+from autopeft.training.initialisation import reset_parameters
 from autopeft.training.precision import hold_in_float32, weights_dtype
 from autopeft.training.quantisation import loading_arguments, pooler_parameters, settled
 
@@ -171,17 +172,3 @@ def start_head(model: nn.Module, names: Sequence[str], seed: int, training: Enco
     """
     reset_parameters(model, names, seed)
     training.family.start_head(model, names, training)
-
-
-def reset_parameters(model: nn.Module, names: Sequence[str], seed: int) -> None:
-    """Draw the named parameters anew, by the model's own initialisation, from a seed of their own."""
-    owners = {name.rpartition(".")[0] for name in names}
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(seed)
-        for owner in sorted(owners):
-            module = model.get_submodule(owner)
-            for parameter in module.parameters(recurse=False):
-                # transformers 5 marks what is initialised and skips it; training must be able to start again.
-                parameter.__dict__.pop("_is_hf_initialized", None)
-            module.__dict__.pop("_is_hf_initialized", None)
-            model._init_weights(module)  # type: ignore[operator]

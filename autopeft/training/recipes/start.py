@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.topology import unwrapped
-from autopeft.training.model import reset_parameters
+from autopeft.training.initialisation import reset_parameters
 from autopeft.training.recipes.recipe import Recipe
 
 
