@@ -60,18 +60,25 @@ def _trial(point: Point, x: float, y: float, radius: float, color: Mapping[str, 
     )
 
 
+_NAMED = 10
+"""How many marks without a name one with a name counts for where another name is to stand: it hides a name, and they its line."""
+
+
 def _references(frame: Frame, picture: Picture) -> tuple[list[Element], list[Element]]:
     """Return a line for each value to compare with, and their names, each at the end where fewer marks and names are in its way."""
     lines: list[Element] = []
     words: list[Element] = []
-    taken = [(frame.x(point.x), frame.y(point.y)) for point in (*picture.front, *picture.dominated)]
+    taken = [(frame.x(point.x), frame.y(point.y), 1) for point in picture.dominated]
+    taken += [(frame.x(point.x), frame.y(point.y), _NAMED) for point in picture.front]
     for one in sorted(picture.lines, key=lambda one: one.value):
         y, name = frame.y(one.value), f"{one.name} {score(one.value)}"
         width = LETTER_WIDTH * len(name)
         ends = [(frame.left + 4, frame.left + width, "start"), (frame.width - frame.right - 4, frame.width - frame.right - width, "end")]
-        in_the_way = [sum(min(end[:2]) < x < max(end[:2]) and -LINE_HEIGHT < other - y < 6 for x, other in taken) for end in ends]
+        in_the_way = [
+            sum(weight for x, other, weight in taken if min(end[:2]) < x < max(end[:2]) and -LINE_HEIGHT < other - y < 6) for end in ends
+        ]
         x, far, anchor = ends[in_the_way.index(min(in_the_way))]
-        taken.append(((x + far) / 2, y - 4))
+        taken.append(((x + far) / 2, y - 4, _NAMED))
         lines.append(element("line", x1=frame.left, x2=frame.width - frame.right, y1=y, y2=y, class_="reference"))
         words.append(text(x, y - 4, name, anchor=anchor, class_="label baseline"))
     return lines, words

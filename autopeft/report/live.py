@@ -103,6 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Send the page, or nothing if the browser has it."""
+        if self.path == "/favicon.ico":  # browsers ask for it of themselves, and say on their console that it isn't there
+            self._answer(HTTPStatus.NO_CONTENT)
+            return
         if self.headers.get("Host") not in self.server.hosts or not secrets.compare_digest(self.path.encode(), self.server.path.encode()):
             self._answer(HTTPStatus.NOT_FOUND)
             return

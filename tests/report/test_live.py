@@ -67,6 +67,7 @@ def test_nobody_else_gets_in_and_nothing_can_be_written(server: LiveServer) -> N
         assert ask(server, path)[0].status == 404
     assert ask(server, Host="attacker.example:80")[0].status == 404
     assert {ask(server, method=method)[0].status for method in ("POST", "PUT", "DELETE", "PATCH")} == {501}
+    assert ask(server, "/favicon.ico")[0].status == 204  # an error there would stand on the browser's console
     assert len(server.path) > 20
     with LiveServer(server.page._run) as other:
         assert other.path != server.path

@@ -1,5 +1,6 @@
 """Names of points: where they stand, and which go without."""
 
+from dataclasses import replace
 from itertools import combinations
 from xml.etree.ElementTree import Element
 
@@ -10,15 +11,20 @@ from autopeft.report.axis import CostAxis
 from autopeft.report.drawings import front
 from autopeft.report.names import NAME_HEIGHT, NAME_WIDTH
 from autopeft.report.picture import Picture, Point
+from autopeft.report.references import Reference
 
 Box = tuple[float, float, float, float]
 
 
 def drawn(places: list[tuple[float, float]], width: float) -> Element:
+    return front(picture_of(places), width)
+
+
+def picture_of(places: list[tuple[float, float]]) -> Picture:
     axis = CostAxis.over([100, 100_000], None, "head only")
     points = tuple(Point(10 + index, axis.position(cost), score, ("",)) for index, (cost, score) in enumerate(places))
     stairs = tuple((point.x, point.y) for point in points)
-    return front(Picture("", "", "", "", axis, (0.0, 1.0), points, (), ("front", "others"), stairs), width)
+    return Picture("", "", "", "", axis, (0.0, 1.0), points, (), ("front", "others"), stairs)
 
 
 def names(picture: Element) -> dict[str, Box]:
@@ -60,3 +66,13 @@ def test_where_places_are_too_close_the_rightmost_and_the_leftmost_keep_their_na
     places = [(1_000 + 10 * index, 0.5) for index in range(12)]
     assert {"#10", "#21"} <= names(drawn(places, 390.0)).keys()
     assert len(names(drawn(places, 390.0))) < 12
+
+
+def test_the_name_of_a_line_rather_covers_marks_without_names_than_one_with() -> None:
+    picture = picture_of([(150, 0.5)])
+    others = tuple(replace(picture.front[0], trial=trial, x=picture.axis.position(cost)) for trial, cost in [(1, 50_000), (2, 90_000)])
+    found = front(replace(picture, dominated=others, references=(Reference("one answer for all", 0.5),)), 1000.0)
+    (line,) = [one for one in found.iter() if one.get("class") == "label baseline"]
+    assert line.get("text-anchor") == "end"
+    (left, *_) = names(found).values()
+    assert left[1] < 500
