@@ -14,7 +14,8 @@ from autopeft.methods.head import head_parameter_names
 from autopeft.tasks import TaskData, family_of
 from autopeft.training import backbone
 from autopeft.training.backbone import DEFAULT_MODEL, find_backbone
-from autopeft.training.model import load_model, reset_parameters, start_head
+from autopeft.training.initialisation import reset_parameters
+from autopeft.training.model import load_model, start_head
 
 
 def test_a_folder_wins_and_is_fingerprinted(backbone_folder: Path) -> None:
