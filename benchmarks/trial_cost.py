@@ -39,9 +39,9 @@ from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import UnavailableError
 from autopeft.methods.compose import apply
 from autopeft.tasks import Batch, Encoded, TaskData, family_of, load
-from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.backbone import find_backbone
 from autopeft.training.batches import EVALUATION_BATCH, draw, training_batches
+from autopeft.training.cpu_kernels import CpuKernels
 from autopeft.training.hidden_states import FrozenPart
 from autopeft.training.measurement import Assignment, RunnerSettings
 from autopeft.training.model import load_model, start_head
@@ -73,7 +73,7 @@ class Levers:
     dynamic_padding: bool = False
     length_bucketing: bool = False
     bfloat16: bool = False
-    cpu_arithmetic: bool = False
+    cpu_kernels: bool = False
     no_backward_below: bool = False
     cached_hidden_states: bool = False
 
@@ -264,8 +264,8 @@ def steps(model: Any, trainable: Any, split: Encoded, levers: Levers, frozen: Fr
         for indices in batches(split, levers):
             batch = split.batch(indices) if levers.dynamic_padding else padded(split, indices)
             reused = frozen.reused(split, indices) if frozen and levers.cached_hidden_states else nullcontext()
-            arithmetic = CpuArithmetic() if levers.cpu_arithmetic else nullcontext()
-            with torch.autocast("cpu", torch.bfloat16, enabled=levers.bfloat16), reused, arithmetic:
+            kernels = CpuKernels() if levers.cpu_kernels else nullcontext()
+            with torch.autocast("cpu", torch.bfloat16, enabled=levers.bfloat16), reused, kernels:
                 loss = split.family.loss(split.family.forward(model, batch), batch) / len(indices)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import Cache
 
 from autopeft.methods.topology import Topology
-from autopeft.training.arithmetic import CpuArithmetic
+from autopeft.training.cpu_kernels import CpuKernels
 
 
 def checkpoint_blocks(model: nn.Module, topology: Topology) -> None:
@@ -28,7 +28,7 @@ def checkpoint_blocks(model: nn.Module, topology: Topology) -> None:
 
 def _checkpointed(module: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
     def repeatable(*args: Any, **kwargs: Any) -> Any:
-        with CpuArithmetic():  # the backward pass repeats this outside of the training loop's own
+        with CpuKernels():  # the backward pass repeats this outside of the training loop's own
             return forward(*args, **kwargs)
 
     def run(*args: Any, **kwargs: Any) -> Any:

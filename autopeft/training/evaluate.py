@@ -11,8 +11,8 @@ from torch import nn
 
 from autopeft.tasks import Encoded, family_of
 from autopeft.tasks.generated import Written
-from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.batches import EVALUATION_BATCH, evaluation_batches
+from autopeft.training.cpu_kernels import CpuKernels
 from autopeft.training.device import synchronize
 from autopeft.training.hidden_states import FrozenPart
 from autopeft.training.precision import in_bfloat16
@@ -42,7 +42,7 @@ def predict(model: nn.Module, split: Encoded, *, bfloat16: bool = False, frozen:
     training = model.training
     model.eval()
     try:
-        with torch.inference_mode(), CpuArithmetic(), in_bfloat16(device, bfloat16):
+        with torch.inference_mode(), CpuKernels(), in_bfloat16(device, bfloat16):
             for indices in evaluation_batches(split, EVALUATION_BATCH):
                 batch = split.batch(indices).to(device)
                 with frozen.reused(split, indices) if frozen else nullcontext():
@@ -77,7 +77,7 @@ def write(model: nn.Module, split: Encoded) -> list[Written]:
     training = model.training
     model.eval()
     try:
-        with CpuArithmetic():
+        with CpuKernels():
             return split.family.write(model, split)
     finally:
         model.train(training)

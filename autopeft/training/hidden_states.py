@@ -1,17 +1,17 @@
 """Hidden states below a trial's lowest PEFT module, computed once per example and reused by every later batch, epoch and trial.
 
 Blocks 0 to k-1, k being the *boundary*, hold nothing that is trained and run in eval mode, so what block k-1 puts out for an example is
-always the same. It is *recorded* for a whole split at once; afterwards a batch is *played*: blocks 0 to k-2 pass on what they get and
-block k-1 returns what was recorded. Embeddings, masks and positions stay the model's own. A recording starts from a lower one if there
+always the same. It is *cached* for a whole split at once; afterwards a batch is *replayed*: blocks 0 to k-2 pass on what they get and
+block k-1 returns what is cached. Embeddings, masks and positions stay the model's own. A cache entry is computed from a lower one if there
 is one.
 
-Padding adds exact zeros to attention, but matrix products of other shapes may round otherwise. So recordings are made in the batches
+Padding adds exact zeros to attention, but matrix products of other shapes may round otherwise. So entries are computed in the batches
 that evaluation uses, always the same: no number depends on the trials that came before, and evaluation has no rounding of its own.
 
-Of inputs that are no tokens, images and sounds, it isn't known which positions are padding: they are recorded where all examples have as
+Of inputs that are no tokens, images and sounds, it isn't known which positions are padding: they are cached where all examples have as
 many, the shortest and the longest on their own too.
 
-Recordings stay in main memory. One that does not fit is not made, and its trial computes everything in every pass.
+Entries stay in main memory. One that does not fit is not made, and its trial computes everything in every pass.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,12 +28,12 @@ from autopeft.methods.applied import AppliedModules
 from autopeft.methods.outputs import first_tensor
 from autopeft.methods.topology import Topology
 from autopeft.tasks import Batch, Encoded
-from autopeft.training.arithmetic import CpuArithmetic
+from autopeft.training.activation_cache import ActivationCache, CachedActivations, CacheKey
 from autopeft.training.batches import EVALUATION_BATCH, evaluation_batches
-from autopeft.training.recordings import Key, Recording, Shelf
+from autopeft.training.cpu_kernels import CpuKernels
 
 TOLERANCE = 1e-4
-"""By what share of the largest value played hidden states and logits may differ from computed ones in float32. Rounding makes a
+"""By what share of the largest value cached hidden states and logits may differ from computed ones in float32. Rounding makes a
 thousandth of that, and anything left out or drawn at random a hundred times as much."""
 _DIFFERENT = "inputs without tokens are of different lengths"
 
@@ -45,9 +45,9 @@ class FrozenPart:
         model: The model with the modules on it.
         blocks: The frozen blocks, from the input on.
         before: Modules that run before the first block.
-        shelf: Where recordings are kept.
+        cache: Where hidden states are kept.
         reason: Why they can't be used, as a sentence; empty if they can.
-        batch_size: Examples in a batch while recording.
+        batch_size: Examples in a batch while the cache is filled.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class FrozenPart:
         model: nn.Module,
         blocks: Sequence[nn.Module],
         before: Sequence[nn.Module],
-        shelf: Shelf,
+        cache: ActivationCache,
         reason: str = "",
         batch_size: int = EVALUATION_BATCH,
     ) -> None:
         self._model = model
-        self._blocks, self._before, self._shelf = tuple(blocks), tuple(before), shelf
+        self._blocks, self._before, self._cache = tuple(blocks), tuple(before), cache
         self._is_usable, self._batch_size = not reason, batch_size
-        self._used: dict[Key, Recording | None] = {}
+        self._used: dict[CacheKey, CachedActivations | None] = {}
         self.reason = reason
         """Why hidden states are computed anew in every pass, as a sentence; empty if they are reused."""
 
@@ -73,55 +73,55 @@ class FrozenPart:
 
     @contextmanager
     def reused(self, split: Encoded, indices: Sequence[int]) -> Iterator[None]:
-        """Within this context, a forward pass of these examples plays what is recorded. The first call for a split records it."""
+        """Within this context, a forward pass of these examples replays what is cached. The first call for a split fills the cache."""
         with ExitStack() as stack:
-            if self._is_usable and (recording := self.recording_of(split)) is not None:
-                self._play(stack, len(self._blocks), recording, indices)
+            if self._is_usable and (cached := self.activations_of(split)) is not None:
+                self._replay(stack, len(self._blocks), cached, indices)
             yield
 
-    def record(self, split: Encoded) -> None:
-        """Record a split, unless that is done or can't be reused."""
+    def keep(self, split: Encoded) -> None:
+        """Cache a split's hidden states, unless that is done or they can't be reused."""
         if self._is_usable:
-            self.recording_of(split)
+            self.activations_of(split)
 
-    def recording_of(self, split: Encoded) -> Recording | None:
-        """Return what is recorded of a split, recording it first if need be; None, with `reason` set, where it can't be kept."""
+    def activations_of(self, split: Encoded) -> CachedActivations | None:
+        """Return a split's cached hidden states, computing them first if need be; None, with `reason` set, where it can't be kept."""
         device = self._device.type
-        key = Key(id(split), len(self._blocks), torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None)
+        key = CacheKey(id(split), len(self._blocks), torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None)
         if key not in self._used:
-            self._used[key] = self._shelf.get(key) or self._record(key, split)
-            self._shelf.pins[key] += 1
+            self._used[key] = self._cache.get(key) or self._compute(key, split)
+            self._cache.pins[key] += 1
         return self._used[key]
 
     def release(self) -> None:
         """Say that the trial is over: what it used may go."""
-        self._shelf.pins.subtract(self._used.keys())
+        self._cache.pins.subtract(self._used.keys())
         self._used.clear()
 
-    def _record(self, key: Key, split: Encoded) -> Recording | None:
-        """Return a new recording, or None with `reason` set."""
+    def _compute(self, key: CacheKey, split: Encoded) -> CachedActivations | None:
+        """Return a new cache entry, or None with `reason` set."""
         self.eval()
-        lower = self._shelf.highest_below(key)
-        recording = None
+        lower = self._cache.highest_below(key)
+        cached = None
         for indices in evaluation_batches(split, self._batch_size):
-            with torch.no_grad(), CpuArithmetic(), ExitStack() as stack:
+            with torch.no_grad(), CpuKernels(), ExitStack() as stack:
                 if lower is not None:
-                    self._play(stack, *lower, indices)
+                    self._replay(stack, *lower, indices)
                 batch = split.batch(indices).to(self._device)
                 output = _output_of(self._blocks[-1], self._model, batch.inputs)
-            if recording is None:
-                recording = self._new_recording(split, batch, output)
-                if recording is None:
+            if cached is None:
+                cached = self._allocate(split, batch, output)
+                if cached is None:
                     return None
-            if recording.n_positions not in (None, first_tensor(output).shape[1]):
+            if cached.n_positions not in (None, first_tensor(output).shape[1]):
                 self.reason = _DIFFERENT
                 return None
-            recording.write(indices, first_tensor(output))
-        if recording is not None:
-            self._shelf.put(key, recording)
-        return recording
+            cached.write(indices, first_tensor(output))
+        if cached is not None:
+            self._cache.put(key, cached)
+        return cached
 
-    def _new_recording(self, split: Encoded, batch: Batch, output: Any) -> Recording | None:
+    def _allocate(self, split: Encoded, batch: Batch, output: Any) -> CachedActivations | None:
         hidden, ids = first_tensor(output), batch.inputs.get("input_ids")
         n_positions = None
         if ids is None and hidden.dim() == 3 and hidden.shape[0] == len(batch.targets):
@@ -135,31 +135,33 @@ class FrozenPart:
         if isinstance(output, tuple) and any(entry is not None for entry in output[1:]):
             self.reason = "the layers hand each other more than hidden states"
             return None
-        recording = Recording(split, output, n_positions)
-        if not self._shelf.make_room(recording.size_bytes, pinned=self._used):
-            self.reason = f"the hidden states of {len(split):,} examples take {recording.size_bytes:,} bytes, too many for --cache-bytes"
+        cached = CachedActivations(split, output, n_positions)
+        if not self._cache.make_room(cached.size_bytes, pinned=self._used):
+            self.reason = f"the hidden states of {len(split):,} examples take {cached.size_bytes:,} bytes, too many for --cache-bytes"
             return None
-        return recording
+        return cached
 
     def _all_have(self, n_positions: int, split: Encoded) -> bool:
         """Return whether the shortest and the longest example have so many positions each, without padding."""
         for index in {int(split.lengths.argmin()), int(split.lengths.argmax())}:
-            with torch.no_grad(), CpuArithmetic():
+            with torch.no_grad(), CpuKernels():
                 output = _output_of(self._blocks[-1], self._model, split.batch([index]).to(self._device).inputs)
             if first_tensor(output).shape[1] != n_positions:
                 return False
         return True
 
-    def _play(self, stack: ExitStack, boundary: int, recording: Recording, indices: Sequence[int]) -> None:
-        def pass_on(*args: Any, **kwargs: Any) -> Any:
-            return recording.shaped(_hidden_states(args, kwargs))
+    def _replay(self, stack: ExitStack, boundary: int, cached: CachedActivations, indices: Sequence[int]) -> None:
+        """Until the stack is closed, have the block below the boundary return what is cached, and those below it compute nothing."""
 
-        def play(*args: Any, **kwargs: Any) -> Any:
-            return recording.read(indices, _hidden_states(args, kwargs).shape[1], self._device)
+        def pass_on(*args: Any, **kwargs: Any) -> Any:
+            return cached.shaped(_hidden_states(args, kwargs))
+
+        def replay(*args: Any, **kwargs: Any) -> Any:
+            return cached.read(indices, _hidden_states(args, kwargs).shape[1], self._device)
 
         for block in self._blocks[: boundary - 1]:
             stack.enter_context(_forward_replaced(block, pass_on))
-        stack.enter_context(_forward_replaced(self._blocks[boundary - 1], play))
+        stack.enter_context(_forward_replaced(self._blocks[boundary - 1], replay))
 
     @property
     def _device(self) -> torch.device:
@@ -167,7 +169,7 @@ class FrozenPart:
 
 
 class _Verdict(NamedTuple):
-    """Whether hidden states at a boundary can be played."""
+    """Whether hidden states at a boundary can be replayed."""
 
     is_frozen: bool
     """Whether nothing below is trained."""
@@ -176,13 +178,13 @@ class _Verdict(NamedTuple):
 
 
 class HiddenStates:
-    """What is recorded on one resident backbone, for all its trials.
+    """What is cached on one resident backbone, for all its trials.
 
     Args:
         model: A transformers model without PEFT modules.
         topology: Its topology.
         example_batch: A tiny real batch.
-        cache_bytes: Memory that recordings may take; the one not used for longest goes first.
+        cache_bytes: Memory that cached hidden states may take; the entry not used for longest goes first.
     """
 
     def __init__(self, model: nn.Module, topology: Topology, example_batch: Mapping[str, Tensor], cache_bytes: int) -> None:
@@ -190,11 +192,11 @@ class HiddenStates:
         # Of several stacks only the first: what lies above an encoder needs all of it.
         self._blocks = [model.get_submodule(block.name) for block in topology.blocks if block.stack == topology.blocks[0].stack]
         self._before = _called_before(self._blocks, model, example_batch)
-        self._shelf = Shelf(cache_bytes)
+        self._cache = ActivationCache(cache_bytes)
         self._verdicts: dict[tuple[int, frozenset[str]], _Verdict] = {}
 
     def on(self, skeleton: nn.Module) -> "HiddenStates":
-        """Return the same for another model over the same weights: what one has recorded, the other plays."""
+        """Return the same for another model over the same weights: what one has cached, the other replays."""
         names = {module: name for name, module in self._model.named_modules()}
         other = copy(self)
         other._model = skeleton
@@ -204,13 +206,13 @@ class HiddenStates:
 
     @property
     def held_bytes(self) -> int:
-        """Memory that recordings take."""
-        return self._shelf.held_bytes
+        """Memory that cached hidden states take."""
+        return self._cache.held_bytes
 
     def below(self, applied: AppliedModules, split: Encoded, input_noise: str = "") -> FrozenPart:
         """Return what lies below the modules on the model.
 
-        Whether it can be played is tried out, once per boundary and set of methods.
+        Whether it can be replayed is tried out, once per boundary and set of methods.
 
         Args:
             applied: The modules.
@@ -234,16 +236,16 @@ class HiddenStates:
 
     def _part(self, boundary: int, reason: str = "", *, is_frozen: bool = True) -> FrozenPart:
         if not is_frozen:
-            return FrozenPart(self._model, (), (), self._shelf, reason)
-        return FrozenPart(self._model, self._blocks[:boundary], self._before, self._shelf, reason)
+            return FrozenPart(self._model, (), (), self._cache, reason)
+        return FrozenPart(self._model, self._blocks[:boundary], self._before, self._cache, reason)
 
     def _try(self, boundary: int, split: Encoded) -> _Verdict:
-        """Compare a batch of two lengths with what is played from recordings of one example each."""
+        """Compare a batch of two lengths with what is replayed from entries of one example each."""
         if boundary == 0:
             return _Verdict(True, "nothing lies below the first layer")
         ends = [int(split.lengths.argmin()), int(split.lengths.argmax())]
         few = split.take(ends)
-        part = FrozenPart(self._model, self._blocks[:boundary], self._before, Shelf(2**63), batch_size=1)
+        part = FrozenPart(self._model, self._blocks[:boundary], self._before, ActivationCache(2**63), batch_size=1)
         batch = few.batch([0, 1]).to(next(self._model.parameters()).device)
         was_training = self._model.training
         self._model.train()
@@ -252,23 +254,23 @@ class HiddenStates:
             hidden = first_tensor(_output_of(self._blocks[boundary - 1], self._model, batch.inputs))
             if hidden.requires_grad:
                 return _Verdict(False, f"something below layer {boundary} is trained")
-            recording = part.recording_of(few)
-            if recording is None:
+            cached = part.activations_of(few)
+            if cached is None:
                 return _Verdict(True, part.reason)
-            recorded = first_tensor(recording.read([0, 1], hidden.shape[1], hidden.device))
-            if not _agree(recorded, hidden * (recorded != 0)):
+            replayed = first_tensor(cached.read([0, 1], hidden.shape[1], hidden.device))
+            if not _agree(replayed, hidden * (replayed != 0)):  # padding is zeros in the cache, and of no account
                 return _Verdict(True, "hidden states of an example differ from pass to pass")
             computed = self._logits(few, batch)
             try:
                 with part.reused(few, [0, 1]):
-                    played = self._logits(few, batch)
+                    found = self._logits(few, batch)
             except Exception as error:  # whatever a model's code raises where layers did not do all that they do
                 if hides_a_stop(error):
                     raise KeyboardInterrupt from error
                 return _Verdict(True, f"the layers above need more than hidden states: {one_line(error)}")
         finally:
             self._model.train(was_training)
-        return _Verdict(True, "" if _agree(played, computed) else "played hidden states do not give the logits that computed ones give")
+        return _Verdict(True, "" if _agree(found, computed) else "cached hidden states do not give the logits that computed ones give")
 
     def _logits(self, split: Encoded, batch: Batch) -> Tensor:
         with torch.random.fork_rng():

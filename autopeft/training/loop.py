@@ -11,8 +11,8 @@ from torch import nn
 from autopeft.budget import Budget
 from autopeft.errors import AutopeftError, VerificationError
 from autopeft.tasks import Encoded
-from autopeft.training.arithmetic import CpuArithmetic
 from autopeft.training.batches import batch_sizes, epoch_batches
+from autopeft.training.cpu_kernels import CpuKernels
 from autopeft.training.hidden_states import FrozenPart
 from autopeft.training.hooks import FACTOR, TrainingHooks
 from autopeft.training.live import LiveCurve
@@ -32,15 +32,15 @@ class DivergedError(AutopeftError, ArithmeticError):
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """What a stretch of training did."""
+class TrainProgress:
+    """How far a training is."""
 
     step: int
     """Optimiser steps done since the start of training."""
     examples_seen: int
     """Training examples done since the start of training, repeats counted."""
     train_loss: float
-    """Mean over the stretch of the terms of the loss, examples or tokens, in the unit of the metric "loss"; NaN without a step."""
+    """Mean of the loss's terms, examples or tokens, since the `advance` before, in the unit of the metric "loss"; NaN without a step."""
 
 
 class Training:
@@ -104,13 +104,13 @@ class Training:
         self.step = 0
         """Steps done."""
 
-    def record(self) -> None:
+    def cache_hidden_states(self) -> None:
         """Keep hidden states of every example now, where they are reused, unless a trial before did: no step shall take that time."""
         self.model.train()
         with in_bfloat16(self._device, self._bfloat16):
-            self._frozen.record(self._split)
+            self._frozen.keep(self._split)
 
-    def advance(self, step: int) -> Stretch:
+    def advance(self, step: int) -> TrainProgress:
         """Train until so many steps are done since the start.
 
         Raises:
@@ -131,7 +131,7 @@ class Training:
                 self._live.stepped(self.step / self.n_steps, self._examples_seen, self._split.family.loss_unit * loss, terms)
             self._turn.pass_on()
         mean = self._split.family.loss_unit * total / n_terms if n_terms else math.nan
-        return Stretch(self.step, self._examples_seen, mean)
+        return TrainProgress(self.step, self._examples_seen, mean)
 
     @property
     def may_be_kept(self) -> bool:
@@ -242,6 +242,6 @@ def summed_loss(model: nn.Module, split: Encoded, rows: list[int], recipes: Reci
         n_pass: Which of the recipes' passes of these rows this is, from 0.
     """
     batch = recipes.changed(split.batch(rows).to(next(model.parameters()).device), split)
-    with CpuArithmetic(), recipes.embedding(model, batch, n_pass):
+    with CpuKernels(), recipes.embedding(model, batch, n_pass):
         outputs = split.family.forward(model, batch)
     return recipes.loss(split.family.loss(outputs, batch), outputs, batch, split.family)

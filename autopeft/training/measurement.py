@@ -1,11 +1,12 @@
 """What travels between the driver and the workers: what to load, what to run, and what came of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration
+from autopeft.costs import Costs, recorded_costs, total
 from autopeft.methods.topology import Topology
 from autopeft.tasks import Split, Task
 from autopeft.tasks.details import Detail
@@ -140,6 +141,12 @@ class Measurement:
     """Where the best epoch was kept: which it was, and its metrics on test examples."""
     n_packed: int = 1
     """Most trials that were under way in the worker at once, this one counted."""
+
+    def after(self, earlier: "Measurement") -> "Measurement":
+        """Return this measurement of a trial that had paused, with what was measured and spent until then."""
+        spent = total(Costs(**recorded_costs(one)) for one in (earlier, self))
+        counted = {"curve": earlier.curve + self.curve, "examples_seen": self.examples_seen}  # which counts from the trial's start
+        return replace(self, **{**recorded_costs(spent), **counted})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:

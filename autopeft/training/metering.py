@@ -24,44 +24,44 @@ class Meter:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._lock = threading.RLock()
-        self._bills: list[Bill] = []
+        self._usages: list[Usage] = []
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     @contextmanager
-    def running(self) -> Iterator["Bill"]:
+    def running(self) -> Iterator["Usage"]:
         """Count for a trial within this context."""
-        bill = Bill(self)
+        usage = Usage(self)
         with self._lock:
             self.divide()
             self.read_peak()
             reset_peak_memory(self._device)
-            self._bills.append(bill)
+            self._usages.append(usage)
         try:
-            yield bill
+            yield usage
         finally:
             with self._lock:
                 self.divide()
                 self.read_peak()
-                self._bills.remove(bill)
+                self._usages.remove(usage)
 
     def divide(self) -> None:
         """Divide the time since the latest division among the trials under way."""
         with self._lock:
             wall, cpu = time.perf_counter(), time.process_time()
-            for bill in self._bills:
-                bill.seconds += (wall - self._wall) / len(self._bills)
-                bill.cpu_seconds += (cpu - self._cpu) / len(self._bills)
+            for usage in self._usages:
+                usage.seconds += (wall - self._wall) / len(self._usages)
+                usage.cpu_seconds += (cpu - self._cpu) / len(self._usages)
             self._wall, self._cpu = wall, cpu
 
     def read_peak(self) -> None:
         """Hold the largest memory since the latest trial began against all that are under way."""
-        if self._bills:
+        if self._usages:
             peak = peak_memory_bytes(self._device)
-            for bill in self._bills:
-                bill.peak_bytes = max(bill.peak_bytes, peak)
+            for usage in self._usages:
+                usage.peak_bytes = max(usage.peak_bytes, peak)
 
 
-class Bill:
+class Usage:
     """What one trial has cost so far.
 
     Args:

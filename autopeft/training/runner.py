@@ -36,6 +36,7 @@ from autopeft.training.device import (
     synchronize,
 )
 from autopeft.training.evaluate import predict, resampled_scores, score, write
+from autopeft.training.failures import out_of_memory_reason, reason
 from autopeft.training.final import BestEpoch
 from autopeft.training.hidden_states import FrozenPart, HiddenStates
 from autopeft.training.hooks import TrainingHooks
@@ -45,7 +46,6 @@ from autopeft.training.loop import Training
 from autopeft.training.measurement import (
     Assignment,
     BackboneFacts,
-    Checkpoint,
     CurvePoint,
     FinalMeasurement,
     Measurement,
@@ -53,7 +53,7 @@ from autopeft.training.measurement import (
     RunnerSettings,
     Trained,
 )
-from autopeft.training.metering import Bill, Meter
+from autopeft.training.metering import Meter, Usage
 from autopeft.training.model import attention_of, example_inputs, load_model, start_head
 from autopeft.training.precision import HALF, SHORT_NAMES, products, weights_dtype
 from autopeft.training.recipes import Recipes
@@ -174,7 +174,7 @@ class TrialRunner:
                 if not no_room or (seat.n_packed == 1 and is_smallest):
                     return Outcome(
                         assignment,
-                        error=_no_room(error) if no_room else _reason(error),
+                        error=out_of_memory_reason(error) if no_room else reason(error),
                         traceback=traceback.format_exc(),
                         out_of_memory=no_room,
                         device_failed=has_failed_device(error),
@@ -212,7 +212,7 @@ class TrialRunner:
     def _run(self, assignment: Assignment, micro_batch: int | None, seat: Seat[Place], turn: Turn, *, checkpoints: bool) -> Outcome:
         model, budget = seat.place.model, self._budget(assignment)
         train_split, validation = self._data(budget)  # encoded once, and not by the first trial's clock
-        with self._meter.running() as bill, self._carrying(assignment, seat.place, train_split) as (applied, frozen, recipes):
+        with self._meter.running() as usage, self._carrying(assignment, seat.place, train_split) as (applied, frozen, recipes):
             trainable_parameters = applied.parameter_count
             if checkpoints:
                 checkpoint_blocks(model, self._topology)
@@ -236,7 +236,7 @@ class TrialRunner:
             if assignment.checkpoint is not None:
                 training.restore(assignment.checkpoint.state)
             best = BestEpoch(tensors_of(applied), self._family) if assignment.keeps_best else None
-            curve, train_seconds, predictions = self._train(training, assignment, validation, frozen, best, bill, turn)
+            curve, train_seconds, predictions = self._train(training, assignment, validation, frozen, best, usage, turn)
             done = curve[-1].progress == 1
             kept = curve[-1] if best is None else best.restore()
             task = self._family.tuned(predictions, validation) if done else self._settings.task
@@ -248,7 +248,7 @@ class TrialRunner:
                 details = _details(family_of(task), predictions, validation, kept.metrics)
             adapter = pack(applied, self._metadata(task, assignment, kept.metrics)) if done else {}
             state = b"" if done else training.state()
-            peak_bytes = bill.peak_now()  # before a merge to measure latency clones weights
+            peak_bytes = usage.peak_now()  # before a merge to measure latency clones weights
             latency = latency_seconds(applied, validation) if done and self._settings.latency else None
         self._memory.learn(peak_bytes, seat.n_packed, seat.resident_bytes)
         measurement = Measurement(
@@ -256,19 +256,21 @@ class TrialRunner:
             curve=tuple(curve),
             trainable_parameters=trainable_parameters,
             head_parameters=self._topology.head_size,
-            seconds=bill.seconds,
+            seconds=usage.seconds,
             train_seconds=train_seconds,
             peak_bytes=peak_bytes,
             examples_seen=curve[-1].examples_seen,
-            cpu_seconds=bill.cpu_seconds,
-            gpu_seconds=bill.seconds if self._device.type != "cpu" else 0.0,
+            cpu_seconds=usage.cpu_seconds,
+            gpu_seconds=usage.seconds if self._device.type != "cpu" else 0.0,
             latency_seconds=latency,
             not_reused=frozen.reason,
             progress=curve[-1].progress,
             final=final,
             n_packed=seat.n_packed,
         )
-        return Outcome(assignment, _joined(assignment.checkpoint, measurement), adapter, state=state, details=details)
+        if assignment.checkpoint is not None:
+            measurement = measurement.after(assignment.checkpoint.measurement)
+        return Outcome(assignment, measurement, adapter, state=state, details=details)
 
     @contextmanager
     def _carrying(self, assignment: Assignment, place: Place, train_split: Encoded) -> Iterator[tuple[AppliedModules, FrozenPart, Recipes]]:
@@ -292,7 +294,7 @@ class TrialRunner:
         validation: Encoded,
         frozen: FrozenPart,
         best: BestEpoch | None,
-        bill: Bill,
+        usage: Usage,
         turn: Turn,
     ) -> tuple[list[CurvePoint], float, Sequence[Any]]:
         """Train and measure as the assignment says.
@@ -303,17 +305,17 @@ class TrialRunner:
         curve, seconds = [], 0.0
         kept: Sequence[Any] = ()
         steps_per_epoch = training.n_steps // self._budget(assignment).epochs
-        training.record()
+        training.cache_hidden_states()
         for progress in assignment.measure_at:
-            began = bill.seconds_now()
-            stretch = training.advance(max(1, round(progress * training.n_steps)))
-            seconds += bill.seconds_now() - began
+            began = usage.seconds_now()
+            reached = training.advance(max(1, round(progress * training.n_steps)))
+            seconds += usage.seconds_now() - began
             # The numbers that are kept must come out the same anywhere; those on the way need only be cheap.
             in_bfloat16 = self._bfloat16 and progress < 1 and best is None
             predictions = predict(training.model, validation, bfloat16=in_bfloat16, frozen=frozen, turn=turn)
             metrics = score(predictions, validation)
-            epoch = stretch.step / steps_per_epoch
-            curve.append(CurvePoint(epoch, progress, stretch.examples_seen, stretch.train_loss, metrics))
+            epoch = reached.step / steps_per_epoch
+            curve.append(CurvePoint(epoch, progress, reached.examples_seen, reached.train_loss, metrics))
             if best is None or (training.may_be_kept and best.offer(curve[-1])):
                 kept = predictions
         return curve, seconds, kept
@@ -376,33 +378,3 @@ def _economies(micro_batch: int | None, checkpoints: bool) -> dict[str, str]:
     """Return by what a trial was made to take less memory."""
     found = {"gradient_checkpointing": "on"} if checkpoints else {}
     return found if micro_batch is None else found | {"micro_batch": str(micro_batch)}
-
-
-def _no_room(error: BaseException) -> str:
-    reason = _reason(error).rstrip(".")
-    return f"out of memory, in as small steps as it can take: {reason}. A shorter --max-length needs less, and so does --dtype bfloat16."
-
-
-def _reason(error: BaseException) -> str:
-    """Return an error in one line; the text alone of a KeyError or the like says little."""
-    text = next(iter(str(error).strip().splitlines()), "")
-    if text and isinstance(error, (AutopeftError, RuntimeError)):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _joined(checkpoint: Checkpoint | None, later: Measurement) -> Measurement:
-    """Return what all assignments of a trial measured and cost together."""
-    if checkpoint is None:
-        return later
-    earlier = checkpoint.measurement
-    return replace(
-        later,
-        curve=earlier.curve + later.curve,
-        seconds=earlier.seconds + later.seconds,
-        train_seconds=earlier.train_seconds + later.train_seconds,
-        peak_bytes=max(earlier.peak_bytes, later.peak_bytes),
-        cpu_seconds=earlier.cpu_seconds + later.cpu_seconds,
-        gpu_seconds=earlier.gpu_seconds + later.gpu_seconds,
-        n_packed=max(earlier.n_packed, later.n_packed),
-    )

@@ -68,7 +68,7 @@ def test_the_best_epoch_is_kept_saved_and_measured(small_run: RunDirectory, smal
             assert found == pytest.approx(metrics, abs=1e-6)
 
 
-def test_recordings_take_as_much_memory_as_the_search_allowed(small_run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_hidden_states_take_as_much_memory_as_the_search_allowed(small_run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[RunnerSettings] = []
 
     def start(settings: RunnerSettings, *arguments: Any) -> Executor:

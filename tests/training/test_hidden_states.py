@@ -12,11 +12,11 @@ from autopeft.configuration import Configuration, PeftModule
 from autopeft.methods.compose import apply
 from autopeft.tasks import TaskData, family_of
 from autopeft.training import metering
+from autopeft.training.activation_cache import ActivationCache
 from autopeft.training.backbone import find_backbone
 from autopeft.training.hidden_states import FrozenPart, HiddenStates
 from autopeft.training.measurement import Assignment, Measurement, RunnerSettings
 from autopeft.training.model import example_inputs
-from autopeft.training.recordings import Shelf
 from autopeft.training.runner import TrialRunner
 
 UPPER = (1, 2)
@@ -80,26 +80,26 @@ def test_where_it_would_be_inexact_it_is_refused_with_the_reason(
     assert reason in measured(runners[0], modules, 1).not_reused
 
 
-def test_trials_share_what_was_recorded(backbone_folder: Path, data: TaskData) -> None:
+def test_trials_share_what_is_cached(backbone_folder: Path, data: TaskData) -> None:
     runner = TrialRunner(RunnerSettings(find_backbone(str(backbone_folder)), data.task, data.train, data.validation, threads=1))
     first = measured(runner, MODULES["lora"], 1)
     held = runner._hidden_states.held_bytes
     assert held > 0
     assert measured(runner, MODULES["lora"], 1).curve == first.curve
     assert runner._hidden_states.held_bytes == held
-    measured(runner, (PeftModule("lora", 4, (2,)),), 1)  # a higher layer: recorded from what is there
+    measured(runner, (PeftModule("lora", 4, (2,)),), 1)  # a higher layer: computed from what is there
     assert runner._hidden_states.held_bytes > held
 
 
-def test_what_recording_takes_is_no_time_of_the_steps(backbone_folder: Path, data: TaskData, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a clock that goes on while hidden states are recorded, and stands still else."""
-    now, record = [0.0], FrozenPart._record
+def test_filling_the_cache_is_no_time_of_the_steps(backbone_folder: Path, data: TaskData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that goes on while hidden states are cached, and stands still else."""
+    now, compute = [0.0], FrozenPart._compute
 
     def slowly(part: FrozenPart, *about: Any) -> Any:
         now[0] += 1000.0
-        return record(part, *about)
+        return compute(part, *about)
 
-    monkeypatch.setattr(FrozenPart, "_record", slowly)
+    monkeypatch.setattr(FrozenPart, "_compute", slowly)
     monkeypatch.setattr(metering, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: 0.0))
     runner = TrialRunner(RunnerSettings(find_backbone(str(backbone_folder)), data.task, data.train, data.validation, threads=1))
     first, second = (measured(runner, MODULES["lora"], 1) for _ in range(2))
@@ -117,7 +117,7 @@ def test_the_least_used_goes_first(backbone_folder: Path, data: TaskData) -> Non
     for layer in (1, 2, 1):
         applied = apply(model, Configuration((PeftModule("lora", 2, (layer,)),)), topology=topology)
         part = states.below(applied, split)
-        assert part.recording_of(split) is not None
+        assert part.activations_of(split) is not None
         part.release()
         applied.eject()
         assert states.held_bytes == one_boundary
@@ -141,6 +141,6 @@ def test_a_stop_while_it_is_tried_out_stops(backbone_folder: Path, data: TaskDat
     assert measured(runner, MODULES["lora"], 1).not_reused == ""
 
 
-def test_a_shelf_keeps_to_its_bound() -> None:
-    assert not Shelf(10).make_room(11, pinned=())
-    assert Shelf(10).make_room(10, pinned=())
+def test_the_cache_keeps_to_its_bound() -> None:
+    assert not ActivationCache(10).make_room(11, pinned=())
+    assert ActivationCache(10).make_room(10, pinned=())

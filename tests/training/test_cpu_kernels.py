@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from autopeft.training.arithmetic import LONGEST_QUADRATIC, CpuArithmetic
+from autopeft.training.cpu_kernels import LONGEST_QUADRATIC, CpuKernels
 
 BATCH, HEADS, LENGTH, WIDTH = 2, 4, 12, 8
 CLOSE = {"rtol": 0.02, "atol": 0.02}
@@ -50,7 +50,7 @@ def padding(length: int) -> Tensor:
 )
 def test_attention_is_attention(trio: tuple[Tensor, Tensor, Tensor], options: dict[str, object]) -> None:
     expected, expected_gradients = attention(trio, **options)
-    with CpuArithmetic(), torch.autocast("cpu", torch.bfloat16):
+    with CpuKernels(), torch.autocast("cpu", torch.bfloat16):
         output, gradients = attention(trio, **options)
     assert not torch.equal(output, expected)  # it was in bfloat16
     torch.testing.assert_close(output, expected, **CLOSE)
@@ -62,7 +62,7 @@ def test_a_query_that_may_look_at_nothing_is_no_nan() -> None:
     mask = padding(LENGTH)
     mask[1, :, 0] = False
     for kind in (mask, torch.zeros(mask.shape).masked_fill(~mask, -torch.inf)):
-        with CpuArithmetic(), torch.autocast("cpu", torch.bfloat16):
+        with CpuKernels(), torch.autocast("cpu", torch.bfloat16):
             output, gradients = attention(tensors(), attn_mask=kind)
         assert all(tensor.isfinite().all() for tensor in (output, *gradients))
 
@@ -72,16 +72,16 @@ def test_attentions_dropout_keeps_the_mean(differentiated: bool) -> None:
     trio = tensors()
     expected = functional.scaled_dot_product_attention(*trio)
     query, key, value = (tensor.bfloat16().requires_grad_(differentiated) for tensor in trio)
-    with CpuArithmetic():
+    with CpuKernels():
         drawn = [functional.scaled_dot_product_attention(query, key, value, dropout_p=0.3).float() for _ in range(400)]
     assert not torch.equal(drawn[0], drawn[1])
     torch.testing.assert_close(torch.stack(drawn).mean(0), expected, rtol=0.1, atol=0.12)
 
 
 def test_long_sequences_keep_the_fused_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autopeft.training.arithmetic.torch.softmax", lambda *_: pytest.fail("all weights were computed"))
+    monkeypatch.setattr("autopeft.training.cpu_kernels.torch.softmax", lambda *_: pytest.fail("all weights were computed"))
     query = torch.randn(1, 1, LONGEST_QUADRATIC + 1, 4, dtype=torch.bfloat16, requires_grad=True)
-    with CpuArithmetic():
+    with CpuKernels():
         functional.scaled_dot_product_attention(query, query, query).sum().backward()
         with pytest.raises(pytest.fail.Exception):
             functional.scaled_dot_product_attention(query[:, :, 1:], query[:, :, 1:], query[:, :, 1:])
@@ -92,7 +92,7 @@ def test_long_sequences_keep_the_fused_kernel(monkeypatch: pytest.MonkeyPatch) -
 def test_dropout_drops_as_many_and_keeps_the_mean(dtype: torch.dtype, p: float) -> None:
     torch.manual_seed(0)
     ones = torch.ones(301, 997, dtype=dtype, requires_grad=True)
-    with CpuArithmetic():
+    with CpuKernels():
         output = functional.dropout(ones, p)
     output.sum().backward()
     n, dropped = ones.numel(), int((output == 0).sum())
@@ -106,7 +106,7 @@ def test_dropout_drops_as_many_and_keeps_the_mean(dtype: torch.dtype, p: float) 
 def test_dropout_follows_torchs_seed() -> None:
     def draw() -> Tensor:
         torch.manual_seed(3)
-        with CpuArithmetic():
+        with CpuKernels():
             return functional.dropout(torch.ones(7, 5), 0.5)
 
     assert torch.equal(draw(), draw())
@@ -114,7 +114,7 @@ def test_dropout_follows_torchs_seed() -> None:
 
 @pytest.mark.parametrize("p", [0.0, 1e-9, 1 - 1e-9, 1.0])
 def test_dropout_of_nothing_and_of_all(p: float) -> None:
-    with CpuArithmetic():
+    with CpuKernels():
         assert torch.equal(functional.dropout(torch.ones(5), p), torch.full((5,), float(p < 0.5)))
         assert torch.equal(functional.dropout(torch.ones(5), p, training=False), torch.ones(5))
 
@@ -125,7 +125,7 @@ def test_linear_is_linear(shape: tuple[int, ...], bias: bool) -> None:
     layer = torch.nn.Linear(16, 24, bias=bias)
     x = torch.randn(shape)
     expected = layer(x).detach()
-    with CpuArithmetic(), torch.inference_mode():
+    with CpuKernels(), torch.inference_mode():
         torch.testing.assert_close(layer(x), expected)
 
 
@@ -133,7 +133,7 @@ def test_linear_takes_what_does_not_lie_in_a_row() -> None:
     weight, x = torch.randn(16, 24).t(), torch.randn(16, 7).t()
     bias = torch.randn(48)[::2]
     expected = functional.linear(x, weight, bias)
-    with CpuArithmetic(), torch.no_grad():
+    with CpuKernels(), torch.no_grad():
         torch.testing.assert_close(functional.linear(x, weight, bias), expected)
         torch.testing.assert_close(functional.linear(x[:0], weight, bias), expected[:0])
 
@@ -148,7 +148,7 @@ def test_what_is_differentiated_or_not_float32_is_left_to_torch(monkeypatch: pyt
         lambda: layer(torch.randn(2, 4)),
         lambda: functional.linear(torch.randn(2, 4).double(), layer.weight.detach().double()),
     ]
-    with CpuArithmetic():
+    with CpuKernels():
         assert cases[0]().requires_grad
         with torch.no_grad():
             assert cases[1]().dtype == torch.float64

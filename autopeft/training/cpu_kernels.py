@@ -1,6 +1,6 @@
 """Functions of torch that a trial on a processor spends much of its time in, computed in ways that take less.
 
-Models are not touched: within the context `CpuArithmetic`, calls of three functions are answered by what is here, whoever makes them. What
+Models are not touched: within the context `CpuKernels`, calls of three functions are answered by what is here, whoever makes them. What
 they return has the same distribution, or differs in the last bits only. Figures are in benchmarks/RESULTS.md.
 """
 
@@ -85,7 +85,7 @@ _ANSWERS: Mapping[Callable[..., Any], Callable[..., Any]] = {
 }
 
 
-class CpuArithmetic(TorchFunctionMode):
+class CpuKernels(TorchFunctionMode):
     """Within this context the functions above stand in for torch's. On other devices than a processor they change nothing."""
 
     def __torch_function__(

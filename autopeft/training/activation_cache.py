@@ -11,18 +11,18 @@ from torch import Tensor
 from autopeft.tasks import Encoded
 
 
-class Key(NamedTuple):
-    """What a recording is of."""
+class CacheKey(NamedTuple):
+    """What a cache entry is of."""
 
     split: int
     """Identity of the split: every worker encodes a split once and keeps it."""
     boundary: int
-    """How many blocks lie below the recorded hidden states."""
+    """How many blocks lie below the cached hidden states."""
     precision: torch.dtype | None
     """Type that autocast multiplies in; None without autocast."""
 
 
-class Recording:
+class CachedActivations:
     """What a block puts out for each example of a split.
 
     Args:
@@ -67,8 +67,8 @@ class Recording:
         return hidden if self._n_others is None else (hidden, *[None] * self._n_others)
 
 
-class Shelf:
-    """Holds recordings; the one not used for longest goes first.
+class ActivationCache:
+    """Holds entries; the one not used for longest goes first.
 
     Args:
         size_bytes: Memory they may take together.
@@ -76,41 +76,41 @@ class Shelf:
 
     def __init__(self, size_bytes: int) -> None:
         self._size_bytes = size_bytes
-        self._recordings: OrderedDict[Key, Recording] = OrderedDict()
-        self.pins: Counter[Key] = Counter()
-        """How many trials under way use a recording."""
+        self._entries: OrderedDict[CacheKey, CachedActivations] = OrderedDict()
+        self.pins: Counter[CacheKey] = Counter()
+        """How many trials under way use an entry."""
 
     @property
     def held_bytes(self) -> int:
-        """Memory that the recordings take."""
-        return sum(recording.size_bytes for recording in self._recordings.values())
+        """Memory that the entries take."""
+        return sum(entry.size_bytes for entry in self._entries.values())
 
-    def get(self, key: Key) -> Recording | None:
-        """Return a recording if it is there."""
-        if key in self._recordings:
-            self._recordings.move_to_end(key)
-        return self._recordings.get(key)
+    def get(self, key: CacheKey) -> CachedActivations | None:
+        """Return an entry if it is there."""
+        if key in self._entries:
+            self._entries.move_to_end(key)
+        return self._entries.get(key)
 
-    def highest_below(self, key: Key) -> tuple[int, Recording] | None:
-        """Return the boundary and the recording of the same examples that is nearest below, if there is one."""
-        below = [other for other in self._recordings if other.boundary < key.boundary and other._replace(boundary=key.boundary) == key]
+    def highest_below(self, key: CacheKey) -> tuple[int, CachedActivations] | None:
+        """Return the boundary and the entry of the same examples that is nearest below, if there is one."""
+        below = [other for other in self._entries if other.boundary < key.boundary and other._replace(boundary=key.boundary) == key]
         found = max(below, key=lambda other: other.boundary, default=None)
-        return None if found is None else (found.boundary, self._recordings[found])
+        return None if found is None else (found.boundary, self._entries[found])
 
-    def make_room(self, size_bytes: int, pinned: Collection[Key]) -> bool:
-        """Drop recordings until so much more fits beside those that must stay; return whether it does.
+    def make_room(self, size_bytes: int, pinned: Collection[CacheKey]) -> bool:
+        """Drop entries until so much more fits beside those that must stay; return whether it does.
 
         Those that other trials use stay as well, beyond the bound if need be: whether a trial's own fit doesn't depend on others.
         """
-        free = self._size_bytes - sum(recording.size_bytes for key, recording in self._recordings.items() if key in pinned)
+        free = self._size_bytes - sum(entry.size_bytes for key, entry in self._entries.items() if key in pinned)
         if size_bytes > free:
             return False
-        for key in [key for key in self._recordings if key not in pinned and not self.pins[key]]:
+        for key in [key for key in self._entries if key not in pinned and not self.pins[key]]:
             if self.held_bytes + size_bytes <= self._size_bytes:
                 break
-            del self._recordings[key]
+            del self._entries[key]
         return True
 
-    def put(self, key: Key, recording: Recording) -> None:
-        """Hold a recording that room was made for."""
-        self._recordings[key] = recording
+    def put(self, key: CacheKey, entry: CachedActivations) -> None:
+        """Hold an entry that room was made for."""
+        self._entries[key] = entry
