@@ -41,7 +41,8 @@ from autopeft.request import PORTFOLIO, SearchRequest
 from autopeft.space.definition import MethodTraits, SpaceDefinition
 from autopeft.space.parameter import Categorical
 from autopeft.space.reader import read_space, stored_space
-from autopeft.space.space import MethodChoice, Point, SearchSpace
+from autopeft.space.slots import MethodChoice, Point
+from autopeft.space.space import SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
 from autopeft.tasks import Family, TaskData, family_of

@@ -10,7 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.space.layers import LayerRule
 from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real
-from autopeft.space.space import LayerSharing, MethodChoice, ModuleSlot, Prior, SearchSpace
+from autopeft.space.slots import MethodChoice, ModuleSlot
+from autopeft.space.space import LayerSharing, Prior, SearchSpace
 from autopeft.training_parameters import TrainingParameter, TrainingValue, known
 
 Size = Annotated[StrictInt, Field(ge=0, le=1_000_000)]

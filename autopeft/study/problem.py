@@ -20,7 +20,8 @@ from autopeft.errors import AutopeftError, InvalidInputError, UnsupportedError
 from autopeft.objectives import TRAINABLE_PARAMETERS, Constraint, Objective
 from autopeft.samplers.problem import RATE_PER_SIZE, SIZE_DECADES, Parameters, SearchProblem
 from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real, first_value
-from autopeft.space.space import Point, SearchSpace
+from autopeft.space.slots import Point
+from autopeft.space.space import SearchSpace
 
 ExactCosts = Callable[[Configuration], Mapping[str, float] | None]
 """The costs of a configuration that follow from it, by name; None: the backbone can't take it. They follow from its modules."""

@@ -22,7 +22,7 @@ from autopeft.samplers.distinct import DistinctSampler, trial_seed
 from autopeft.samplers.partial import Early
 from autopeft.samplers.problem import Parameters
 from autopeft.samplers.registry import make_sampler, require_sampler
-from autopeft.space.space import Point
+from autopeft.space.slots import Point
 from autopeft.study import attributes
 from autopeft.study.attributes import ENVIRONMENT, EXTRA, GOES_ON, RUNGS, START, SUGGESTION_SECONDS, StoredTrial, value_of
 from autopeft.study.directory import RunDirectory

@@ -12,7 +12,8 @@ from autopeft.budget import Budget
 from autopeft.configuration import Configuration
 from autopeft.objectives import TRAINABLE_PARAMETERS, Objective
 from autopeft.space.parameter import Real
-from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
+from autopeft.space.slots import MethodChoice, ModuleSlot
+from autopeft.space.space import SearchSpace
 from autopeft.study.details import details_file
 from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.problem import SpaceProblem

@@ -21,7 +21,8 @@ from autopeft.report.content import Report, gather
 from autopeft.report.sections import sections
 from autopeft.report.writing import write
 from autopeft.space.parameter import Real
-from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
+from autopeft.space.slots import MethodChoice, ModuleSlot
+from autopeft.space.space import SearchSpace
 from autopeft.study.details import details_file
 from autopeft.study.directory import RunDirectory, json_lines
 from autopeft.study.problem import SpaceProblem

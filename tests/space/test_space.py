@@ -8,7 +8,8 @@ from autopeft.configuration import PeftModule, Scalar
 from autopeft.errors import InvalidInputError
 from autopeft.space.layers import LayerRule, layer_set
 from autopeft.space.parameter import Real
-from autopeft.space.space import LayerSharing, MethodChoice, ModuleSlot, SearchSpace
+from autopeft.space.slots import MethodChoice, ModuleSlot
+from autopeft.space.space import LayerSharing, SearchSpace
 
 SLOTS = (
     ModuleSlot("serial_adapter", (MethodChoice("serial_adapter", (0, 4, 16)),)),

@@ -14,7 +14,8 @@ from autopeft.samplers.problem import SIZE_DECADES
 from autopeft.samplers.registry import SAMPLERS
 from autopeft.space.layers import LayerRule
 from autopeft.space.parameter import Ordinal, Real
-from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
+from autopeft.space.slots import MethodChoice, ModuleSlot
+from autopeft.space.space import SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import MAX_LAYER_STEPS, SpaceProblem
 from autopeft.study.study import Study

@@ -14,7 +14,8 @@ from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.objectives import PEAK_BYTES, TRAIN_SECONDS, TRAINABLE_PARAMETERS, Constraint, Objective, choose_objectives
 from autopeft.samplers.registry import SAMPLERS
 from autopeft.space.parameter import Real
-from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
+from autopeft.space.slots import MethodChoice, ModuleSlot
+from autopeft.space.space import SearchSpace
 from autopeft.study import attributes
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem

@@ -18,7 +18,8 @@ from autopeft.loops.planning import usable_recipes
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.compose import apply
 from autopeft.space.parameter import Categorical, Ordinal
-from autopeft.space.space import MethodChoice, ModuleSlot, SearchSpace
+from autopeft.space.slots import MethodChoice, ModuleSlot
+from autopeft.space.space import SearchSpace
 from autopeft.tasks import Batch, Encoded, Task, TaskData, family_of
 from autopeft.training.batches import batch_sizes
 from autopeft.training.hooks import FACTOR, TrainingHooks
