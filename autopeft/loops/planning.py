@@ -45,7 +45,7 @@ from autopeft.space.slots import MethodChoice, Point
 from autopeft.space.space import SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
-from autopeft.tasks import Family, TaskData, family_of
+from autopeft.tasks import Family, TaskData, early_metrics, family_of
 from autopeft.tasks.checks import findings, is_constant
 from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.batches import draw
@@ -136,7 +136,8 @@ def prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) ->
             remedy = f"--evaluation-examples takes more of the {len(data.validation):,}"
             data = replace(data, notes=(*data.notes, f"{note}; {remedy}"))
         counter = ParameterCounter(topology)
-        problem = SpaceProblem(space, objectives, BackboneCosts(counter, facts.head_parameters), constraints, trivial, counter.resolve)
+        exact, early = BackboneCosts(counter, facts.head_parameters), early_metrics(family_of(data.task).metrics.values())
+        problem = SpaceProblem(space, objectives, exact, constraints, trivial, counter.resolve, early)
         start = start_points(request.presets, problem, topology)
         if stored is None:  # the runs may be gone or have grown when this one is resumed, and its queue holds what they had
             start |= warm_points(request.warm_start, problem)

@@ -1,12 +1,10 @@
 """What a free worker does next: goes on with a paused trial that has earned it, or starts a new one."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from autopeft.budget import Budget
-from autopeft.objectives import Objective
 from autopeft.rungs.halving import Standing, SuccessiveHalving
 from autopeft.study import pauses
 from autopeft.study.directory import RunDirectory
@@ -29,7 +27,7 @@ class Schedule:
     def next_assignment(self) -> Assignment | None:
         """Return what to do now; None if there is nothing until a running trial ends, or at all."""
         records = self.study.records()
-        standings = [_standing(record, self.study.objectives) for record in records]
+        standings = [_standing(record, self.study) for record in records]
         number = self.halving.promotion(standings)
         if number is None and sum(not record.is_extra for record in records) - self.study.n_begun < self.n_trials:
             number, configuration, seed = self.study.ask()
@@ -55,8 +53,8 @@ class Schedule:
         return (self.halving.next_stop(n_rungs),)
 
 
-def _standing(record: TrialRecord, objectives: Sequence[Objective]) -> Standing:
-    losses = [rung.early_losses(objectives) for rung in record.rungs]
+def _standing(record: TrialRecord, study: Study) -> Standing:
+    losses = study.early_losses(record)
     if record.state == "failed":  # it was on its way to the next rung, and has lost there
-        losses.append((np.nan,) * len(objectives))
+        losses.append((np.nan,) * len(study.objectives))
     return Standing(record.number, tuple(losses), waiting=record.state == "paused")

@@ -21,7 +21,7 @@ from autopeft.report.table import show_tables
 from autopeft.request import AUTO
 from autopeft.study.directory import RunDirectory
 from autopeft.study.reader import StudyReader
-from autopeft.study.record import TrialRecord, best, early_metric
+from autopeft.study.record import EarlyMetrics, TrialRecord, best, early_metric
 
 N_EXAMPLES = 5
 MAX_DRAWN = 2000
@@ -38,6 +38,7 @@ class ConsoleProgress:
     def __init__(self, output: Output | None = None) -> None:
         self._output = Terminal() if output is None else output
         self._metric = ""
+        self._early: EarlyMetrics = {}
         self._run: RunDirectory | None = None
         self._began = time.monotonic()
         self._n_before = 0
@@ -48,6 +49,7 @@ class ConsoleProgress:
     def started(self, plan: SearchPlan, run: RunDirectory, n_done: int) -> None:
         """Print every setting that decides what a trial costs, and where it all goes."""
         self._run, self._metric, self._n_before = run, plan.data.task.metric, n_done
+        self._early = plan.problem.early_metrics
         self._began = time.monotonic()
         self._confirming = plan.n_confirmations * cost_ratio(plan.budget, len(plan.data.train))
         if plan.request.time_limit:
@@ -75,7 +77,7 @@ class ConsoleProgress:
             self._line(f"{head} failed: {record.error}")
         elif record.state == "paused":
             rung = record.rungs[-1]
-            early = early_metric(rung.metrics)
+            early = early_metric(rung.metrics, self._early)
             found = f"{early} {score(rung.metrics[early])}  " if early else ""
             self._line(f"{head} {found}waits at {rung.progress:.0%} of its budget  {record.configuration.describe()}")
         else:

@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from autopeft.objectives import Objective
 from autopeft.samplers.full_budget import FullBudgetProposer, Tried
 from autopeft.samplers.history import read_history
 from autopeft.samplers.partial import ReadEarly
 from autopeft.samplers.problem import Parameters
 from autopeft.samplers.proposal import Proposer
 from autopeft.study.problem import SpaceProblem
-from autopeft.study.record import EARLY_METRICS, TrialRecord, early_metric
+from autopeft.study.record import TrialRecord, early_loss
 
 
 def choose(
@@ -43,18 +42,18 @@ def choose(
     rng = np.random.default_rng([seed, len(records), n_begun])
     signs = [objective.sign for objective in problem.objectives]
     history = read_history(trials, problem.distributions, len(signs), read_early)
-    tried = [Tried(dict(trial.params), tuple(trial.values), **_more(known[trial.number], problem.objectives)) for trial in complete]
+    tried = [Tried(dict(trial.params), tuple(trial.values), **_more(known[trial.number], problem)) for trial in complete]
     proposer = Proposer(problem, history, signs, problem.trivial, rng)
     found = FullBudgetProposer(proposer, tried, new_costs).choose(may_be_new=may_be_new)
     return complete[found].number if isinstance(found, int) else found
 
 
-def _more(record: TrialRecord, objectives: Sequence[Objective]) -> dict[str, Any]:
+def _more(record: TrialRecord, problem: SpaceProblem) -> dict[str, Any]:
     """Return what a choice must know of a complete trial beside its parameters and values."""
-    found, early = record.confirmation, early_metric(record.metrics)
+    found = record.confirmation
     return {
-        "early": EARLY_METRICS[early] * record.metrics[early] if early else float("nan"),
-        "full": tuple(found.values[one.name] for one in objectives) if found is not None and found.values else None,
+        "early": early_loss(record.metrics, problem.early_metrics),
+        "full": tuple(found.values[one.name] for one in problem.objectives) if found is not None and found.values else None,
         "runs": found is not None and found.state == "running",
         "is_open": found is None and not record.exceeds,
     }

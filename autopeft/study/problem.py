@@ -22,6 +22,7 @@ from autopeft.samplers.problem import RATE_PER_SIZE, SIZE_DECADES, Parameters, S
 from autopeft.space.parameter import Categorical, Ordinal, Parameter, Real, first_value
 from autopeft.space.slots import Point
 from autopeft.space.space import SearchSpace
+from autopeft.study.record import EarlyMetrics
 
 ExactCosts = Callable[[Configuration], Mapping[str, float] | None]
 """The costs of a configuration that follow from it, by name; None: the backbone can't take it. They follow from its modules."""
@@ -58,6 +59,7 @@ class SpaceProblem(SearchProblem):
         constraints: What a search keeps to; of these, those on exact costs matter here.
         trivial_scores: Values of metrics, by name, that no training at all reaches too: what doesn't exceed them is worth nothing.
         resolve: What comes of a configuration on the backbone; two of which the same comes are one. None: the configuration itself.
+        early_metrics: What may stand for the first of the task's metrics while a trial is on its way.
 
     Raises:
         InvalidInputError: Nothing in the space can be built, or nothing that can be keeps to the constraints.
@@ -71,10 +73,11 @@ class SpaceProblem(SearchProblem):
         constraints: Sequence[Constraint] = (),
         trivial_scores: Mapping[str, float] = MappingProxyType({}),
         resolve: Resolve | None = None,
+        early_metrics: EarlyMetrics = MappingProxyType({}),
     ) -> None:
-        self._given = (space, objectives, costs, constraints, dict(trivial_scores), resolve)
+        self._given = (space, objectives, costs, constraints, dict(trivial_scores), resolve, dict(early_metrics))
         self.space, self.objectives, self.constraints = space, tuple(objectives), tuple(constraints)
-        self._costs, self._resolve = costs, resolve
+        self._costs, self._resolve, self.early_metrics = costs, resolve, early_metrics
         self._bounds = [constraint for constraint in constraints if constraint.objective.known]
         self._columns = [(parameter.name, _written_name(parameter), _ranked(parameter)) for parameter in space.parameters]
         super().__init__(

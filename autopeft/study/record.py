@@ -1,5 +1,6 @@
 """A trial as it is remembered, independent of what stores it."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -10,7 +11,7 @@ import numpy as np
 from autopeft import pareto
 from autopeft.configuration import Configuration
 from autopeft.costs import COST_NAMES, Costs, total
-from autopeft.objectives import Objective, comparable_losses, losses
+from autopeft.objectives import Direction, Objective, comparable_losses, losses
 
 State = Literal["complete", "failed", "running", "paused", "stopped"]
 """A paused trial waits at a rung, a stopped one was never let go on from it."""
@@ -18,15 +19,19 @@ State = Literal["complete", "failed", "running", "paused", "stopped"]
 CONFIRMATION_SEED = 0
 """Of a confirmation: the first seed of a retraining."""
 
-EARLY_METRICS = {"average_precision": -1.0, "loss": 1.0}
-"""What may stand for the task's metric before the end, the first that the task reports, and the sign that makes it a loss: it tells trials
-apart while accuracy is still on the majority class. Half-way on MRPC the rank correlation with the final accuracy is 0.8 for average
-precision and 0.7 for the loss, which a step too large makes jump for a while (see benchmarks/fidelity.py)."""
+EarlyMetrics = Mapping[str, Direction]
+"""By name of a metric that may stand for the searched one before the end, which way it is better; the best to go by first."""
 
 
-def early_metric(metrics: Mapping[str, float]) -> str | None:
-    """Return which of `EARLY_METRICS` stands for the task's metric, if any does."""
-    return next((name for name in EARLY_METRICS if name in metrics), None)
+def early_metric(metrics: Mapping[str, float], early: EarlyMetrics) -> str | None:
+    """Return which of the metrics that were measured stands for the searched one, if any does."""
+    return next((name for name in early if name in metrics), None)
+
+
+def early_loss(metrics: Mapping[str, float], early: EarlyMetrics) -> float:
+    """Return the value of `early_metric`, smaller is better; NaN if there is none."""
+    name = early_metric(metrics, early)
+    return math.nan if name is None else (-1.0 if early[name] == "maximize" else 1.0) * metrics[name]
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,19 @@ class RungResult:
     values: Mapping[str, float]
     """The objectives' values by name, as far as they are known before the end."""
 
-    def early_losses(self, objectives: Sequence[Objective]) -> tuple[float, ...]:
+    def early_losses(self, objectives: Sequence[Objective], early: EarlyMetrics) -> tuple[float, ...]:
         """Return what tells early how a trial will do in each objective, smaller is better; NaN where nothing does.
 
         A metric that ranks early stands for one objective only, the first metric that doesn't rank early itself, and for none if it is an
         objective too. Every other has its own value: two objectives in one column would be no trade-off.
         """
         names = [objective.name for objective in objectives]
-        early = next((name for name in EARLY_METRICS if name in self.metrics and name not in names), None)
-        main = next((name for name in names if name in self.metrics and name not in EARLY_METRICS), None)
+        others = {name: direction for name, direction in early.items() if name in self.metrics and name not in names}
+        main = next((name for name in names if name in self.metrics and name not in early), None)
         return tuple(
-            EARLY_METRICS[early] * self.metrics[early]
-            if early is not None and objective.name == main
-            else objective.sign * self.values.get(objective.name, float("nan"))
+            early_loss(self.metrics, others)
+            if others and objective.name == main
+            else objective.sign * self.values.get(objective.name, math.nan)
             for objective in objectives
         )
 

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from autopeft.configuration import Configuration
 from autopeft.costs import recorded_costs
 from autopeft.errors import InvalidInputError
-from autopeft.objectives import TRAIN_SECONDS, Objective
+from autopeft.objectives import TRAIN_SECONDS
 from autopeft.samplers.distinct import DistinctSampler, trial_seed
 from autopeft.samplers.partial import Early
 from autopeft.samplers.problem import Parameters
@@ -72,7 +72,7 @@ class Study(StudyReader):
         """
         require_sampler(sampler)  # an unknown name must fail before the database exists
         objectives = problem.objectives
-        read_early = partial(_read_early, objectives)
+        read_early = partial(_read_early, problem)
         try:
             storage = DriverStorage(database_url(run.storage_path))
         except (DatabaseError, StorageInternalError) as error:
@@ -148,6 +148,10 @@ class Study(StudyReader):
     def n_begun(self) -> int:
         """How many of `records` are trials that a dead process had begun, and that `ask` will hand out next."""
         return sum(not self._read(number).is_extra for number in self._begun)
+
+    def early_losses(self, record: TrialRecord) -> list[tuple[float, ...]]:
+        """Return what a trial's measurement at each of its rungs tells of each objective, smaller is better."""
+        return [rung.early_losses(self.objectives, self._problem.early_metrics) for rung in record.rungs]
 
     def locate(self, number: int, environment: Mapping[str, str]) -> None:
         """Record where a running trial ran: node, device, and which GPUs its process saw; nothing if that is not known."""
@@ -263,7 +267,7 @@ class Study(StudyReader):
         """
         from autopeft.study.choosing import choose  # it needs torch, which whoever only reads a study must not wait for
 
-        read_early = partial(_read_early, self.objectives)
+        read_early = partial(_read_early, self._problem)
         trials, records = self._study.get_trials(deepcopy=False), self.records()
         return choose(trials, records, self._problem, read_early, self._seed, may_be_new=may_be_new, new_costs=new_costs)
 
@@ -311,6 +315,9 @@ def _stored(trial: FrozenTrial) -> StoredTrial:
     return StoredTrial(trial.number, trial.state.name, trial.values or (), trial.user_attrs, trial.constraints, *times)
 
 
-def _read_early(objectives: Sequence[Objective], trial: FrozenTrial) -> list[Early]:
+def _read_early(problem: SpaceProblem, trial: FrozenTrial) -> list[Early]:
     """Return what a trial had measured at its rungs, as a sampler takes it."""
-    return [Early((rung.progress,), rung.early_losses(objectives)) for rung in attributes.read_rungs(trial.user_attrs)]
+    return [
+        Early((rung.progress,), rung.early_losses(problem.objectives, problem.early_metrics))
+        for rung in attributes.read_rungs(trial.user_attrs)
+    ]

@@ -7,8 +7,9 @@ from autopeft.tasks.dataset import load_dataset
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.entry import HubDataset
 from autopeft.tasks.families import family_class, family_names, family_of
-from autopeft.tasks.family import Family, Metric, rank
+from autopeft.tasks.family import Family
 from autopeft.tasks.files import load_files
+from autopeft.tasks.metric import Metric, early_metrics, rank
 from autopeft.tasks.registry import get_task, register_task, task_names
 from autopeft.tasks.sources import load
 from autopeft.tasks.table import Table
@@ -24,6 +25,7 @@ __all__ = [
     "Table",
     "Task",
     "TaskData",
+    "early_metrics",
     "family_class",
     "family_names",
     "family_of",

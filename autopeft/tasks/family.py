@@ -22,39 +22,16 @@ from numpy.typing import NDArray
 
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnsupportedError
-from autopeft.objectives import Direction
 from autopeft.tasks.details import Detail
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.generated import Written, agreement
+from autopeft.tasks.metric import LOSS, Metric, rank
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from autopeft.tasks.table import Table
     from autopeft.tasks.task import Split, Task
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number that says how well a model does."""
-
-    name: str
-    direction: Direction = "maximize"
-    """Which way is better."""
-
-    @property
-    def sign(self) -> float:
-        """Factor that makes larger values better."""
-        return 1.0 if self.direction == "maximize" else -1.0
-
-
-LOSS = Metric("loss", "minimize")
-"""What training lowers, as a mean over what it is summed over; every family reports it."""
-
-
-def rank(metric: Metric, scores: Mapping[str, float]) -> tuple[float, float]:
-    """Return what is larger for the better of two models: a metric, then the lower loss, for on the majority class all are equal."""
-    return metric.sign * scores[metric.name], -scores.get(LOSS.name, 0.0)
 
 
 @dataclass(frozen=True)

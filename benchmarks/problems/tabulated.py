@@ -31,7 +31,6 @@ from autopeft.methods.counting import ParameterCounter
 from autopeft.pareto import hypervolume, non_dominated
 from autopeft.request import SearchRequest
 from autopeft.study.problem import SpaceProblem
-from autopeft.study.record import EARLY_METRICS
 
 Array = NDArray[np.float64]
 
@@ -39,7 +38,7 @@ _TABLES = Path(__file__).parents[1] / "tables"
 MRPC = (_TABLES / "mrpc.jsonl", _TABLES / "mrpc_searches.jsonl")
 """Random configurations (../curves.py), and what searches tried (../gather.py)."""
 METRIC, COST, SECONDS = "accuracy", "trainable_parameters", "cpu_seconds"
-EARLY = tuple(EARLY_METRICS)
+EARLY = ("average_precision", "loss")
 PRECISION = 1 + EARLY.index("average_precision")
 """Its place among what is measured at the end."""
 NOISE = 0.01

@@ -6,7 +6,9 @@ from autopeft import pareto
 from autopeft.configuration import Configuration
 from autopeft.objectives import Objective, losses
 from autopeft.study.record import RungResult, TrialRecord, early_metric, knee
+from autopeft.tasks import early_metrics, family_of, get_task
 
+EARLY = early_metrics(family_of(get_task("mrpc")).metrics.values())
 ACCURACY, PARAMETERS = Objective("accuracy", "maximize"), Objective("trainable_parameters", "minimize")
 
 
@@ -20,20 +22,20 @@ ACCURACY, PARAMETERS = Objective("accuracy", "maximize"), Objective("trainable_p
 )
 def test_what_ranks_early_stands_for_the_task_s_metric(metrics: dict[str, float], name: str | None, loss: float) -> None:
     result = RungResult(0.5, metrics, {"accuracy": 0.7, "trainable_parameters": 10.0})
-    assert early_metric(metrics) == name
-    assert result.early_losses([ACCURACY, PARAMETERS]) == (loss, 10.0)
-    assert math.isnan(RungResult(0.5, {}, {}).early_losses([PARAMETERS])[0])
+    assert early_metric(metrics, EARLY) == name
+    assert result.early_losses([ACCURACY, PARAMETERS], EARLY) == (loss, 10.0)
+    assert math.isnan(RungResult(0.5, {}, {}).early_losses([PARAMETERS], EARLY)[0])
 
 
 def test_every_metric_that_is_traded_off_has_an_early_column_of_its_own() -> None:
     metrics = {"accuracy": 0.7, "f1": 0.5, "average_precision": 0.8, "loss": 0.6}
     result = RungResult(0.5, metrics, metrics)
     f1, loss, precision = Objective("f1", "maximize"), Objective("loss", "minimize"), Objective("average_precision", "maximize")
-    assert result.early_losses([ACCURACY, f1]) == (-0.8, -0.5)
-    assert result.early_losses([f1, ACCURACY]) == (-0.8, -0.7)
-    assert result.early_losses([loss, ACCURACY]) == (0.6, -0.8)
-    assert result.early_losses([precision, ACCURACY]) == (-0.8, 0.6)
-    assert result.early_losses([precision, loss, ACCURACY]) == (-0.8, 0.6, -0.7)
+    assert result.early_losses([ACCURACY, f1], EARLY) == (-0.8, -0.5)
+    assert result.early_losses([f1, ACCURACY], EARLY) == (-0.8, -0.7)
+    assert result.early_losses([loss, ACCURACY], EARLY) == (0.6, -0.8)
+    assert result.early_losses([precision, ACCURACY], EARLY) == (-0.8, 0.6)
+    assert result.early_losses([precision, loss, ACCURACY], EARLY) == (-0.8, 0.6, -0.7)
 
 
 def test_the_knee_is_of_the_parameters_ratios() -> None:

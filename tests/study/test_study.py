@@ -171,8 +171,8 @@ def test_our_sampler_takes_known_objectives_from_the_closed_form(run: RunDirecto
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_trial_above_a_measured_bound_is_infeasible_and_every_sampler_goes_on(run: RunDirectory, sampler: str) -> None:
-    foresight = SpaceProblem(SPACE, OBJECTIVES, known, [Constraint(TRAIN_SECONDS, 2.0), Constraint(PEAK_BYTES, 1e6)])
-    study = Study.create(run, foresight, sampler, 0)
+    problem = SpaceProblem(SPACE, OBJECTIVES, known, [Constraint(TRAIN_SECONDS, 2.0), Constraint(PEAK_BYTES, 1e6)])
+    study = Study.create(run, problem, sampler, 0)
     told = [study.tell(ask(study), replace(measurement(0.9 - 0.1 * i), train_seconds=4.0 - i)) for i in range(4)]
     study.fail(ask(study), "out of memory")
     assert [record.exceeds for record in told] == [("train_seconds",), ("train_seconds",), (), ()]
@@ -188,8 +188,8 @@ def test_tpe_learns_a_measured_bound(run: RunDirectory) -> None:
     """Quality and time rise together, so that without the bound large modules would stay attractive."""
 
     def late_sizes(folder: str, upper: float) -> float:
-        foresight = SpaceProblem(SPACE, OBJECTIVES, lambda _: {"trainable_parameters": 1.0}, [Constraint(TRAIN_SECONDS, upper)])
-        study = Study.create(RunDirectory.create(run.path / folder), foresight, "tpe", 0)
+        problem = SpaceProblem(SPACE, OBJECTIVES, lambda _: {"trainable_parameters": 1.0}, [Constraint(TRAIN_SECONDS, upper)])
+        study = Study.create(RunDirectory.create(run.path / folder), problem, "tpe", 0)
         for _ in range(26):
             assignment = ask(study)
             size = sum(module.size for module in assignment.configuration.modules)

@@ -9,7 +9,7 @@ import pytest
 
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
-from autopeft.tasks import Task, family_class, family_names, family_of, load_files
+from autopeft.tasks import Task, early_metrics, family_class, family_names, family_of, load_files
 from autopeft.tasks.reading import read_table
 from autopeft.tasks.table import Table
 from tests.tasks.helpers import write
@@ -66,6 +66,7 @@ def test_columns_of_usual_names_need_no_flag(name: str, tmp_path: Path) -> None:
     family = family_of(task)
     assert family.metrics.keys() == set(task.metrics)
     assert family.metrics["loss"].direction == "minimize"
+    assert list(early_metrics(family.metrics.values()))[-1] == "loss"
     assert set(data.trivial_scores()) <= set(task.metrics) - {"loss"}
     assert all(np.isfinite(value) for value in data.trivial_scores().values())
 

@@ -23,8 +23,9 @@ from autopeft.tasks.columns import filled_texts, is_sequence, require_no_written
 from autopeft.tasks.conversations import CONVERSATIONS, conversation_of, messages_of
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
-from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
+from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
 from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, Written, generate, room_to_write
+from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.prompts import ANSWER, ASSISTANT, Encodable, Prompt, encode, put_together
 from autopeft.tasks.text import lengths, padded, padded_length, text_batch

@@ -11,7 +11,8 @@ from autopeft.tasks.columns import class_ids, class_names, looks_like_classes, s
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
-from autopeft.tasks.family import LOSS, Columns, Metric, stacked
+from autopeft.tasks.family import Columns, stacked
+from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import CLASSIFICATION
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SHOWN_CLASSES = 10
 """Classes whose shares are said."""
 _BINARY = ("f1", "average_precision")
+_RANK_EARLY = ("average_precision",)
 
 
 class Classification(SequenceFamily):
@@ -55,7 +57,7 @@ class Classification(SequenceFamily):
     def metrics_of(cls, labels: Sequence[str]) -> tuple[Metric, ...]:
         """Return the metrics; some are of two classes alone."""
         names = [name for name in CLASSIFICATION if name != LOSS.name and (len(labels) == 2 or name not in _BINARY)]
-        return (*map(Metric, names), LOSS)
+        return (*(Metric(name, ranks_early=name in _RANK_EARLY) for name in names), LOSS)
 
     @classmethod
     def check(cls, task: "Task") -> None:

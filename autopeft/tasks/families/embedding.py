@@ -21,7 +21,8 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import texts
 from autopeft.tasks.details import Detail
 from autopeft.tasks.encoded import Batch, Encoded
-from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
+from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
+from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.text import padded, padded_length, tokenise
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from autopeft.tasks.columns import is_sequence, label_sets
 from autopeft.tasks.details import MAX_CLASSES, Detail, of_counts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
-from autopeft.tasks.family import LOSS, Columns, Metric, all_finite, stacked
+from autopeft.tasks.family import Columns, all_finite, stacked
+from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import MULTI_LABEL
 from autopeft.tasks.thresholds import best_threshold
 

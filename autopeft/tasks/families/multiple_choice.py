@@ -10,7 +10,8 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import is_sequence, texts
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
-from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
+from autopeft.tasks.family import Columns, Family, require_rows
+from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.text import padded, padded_length, tokenise
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.tasks.columns import is_sequence, texts
 from autopeft.tasks.details import Detail, of_texts
 from autopeft.tasks.encoded import Batch, Encoded
-from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
+from autopeft.tasks.family import Columns, Family, require_rows
+from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.text import lengths, padded_length, text_batch
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from autopeft.tasks.columns import numbers
 from autopeft.tasks.details import Cell, Detail
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
-from autopeft.tasks.family import LOSS, Columns, Metric, stacked
+from autopeft.tasks.family import Columns, stacked
+from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import REGRESSION
 from autopeft.tasks.standardisation import Standardisation
 

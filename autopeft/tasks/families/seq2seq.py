@@ -13,8 +13,9 @@ from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import filled_texts, texts
 from autopeft.tasks.encoded import Batch, Encoded
-from autopeft.tasks.family import LOSS, Columns, Family, Metric, all_finite, require_rows, stacked
+from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
 from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, Written, agreement, generate, translation_scores
+from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.text import lengths, padded, text_batch, tokenise
 

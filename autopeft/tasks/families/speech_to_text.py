@@ -22,8 +22,9 @@ from autopeft.tasks.columns import filled_texts, texts
 from autopeft.tasks.details import Detail, of_texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.audio_classification import USUAL_RECORDINGS, configure_sound, decode_sound, n_samples, some_noise
-from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
+from autopeft.tasks.family import Columns, Family, require_rows
 from autopeft.tasks.media import READING_RATE, readable_contents
+from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.transcripts import BLANK, character_error_rate, characters_of, classes_of, collapsed, word_error_rate
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.tasks.columns import is_sequence, sequences, tag_names
 from autopeft.tasks.details import Detail, of_classes, of_counts
 from autopeft.tasks.encoded import Batch, Encoded
-from autopeft.tasks.family import LOSS, Columns, Family, Metric, require_rows
+from autopeft.tasks.family import Columns, Family, require_rows
+from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.spans import OUTSIDE, is_bio, precision_recall_f1, spans
 from autopeft.tasks.text import fill_up, lengths, padded_length, require_room, text_batch
 
