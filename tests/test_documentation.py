@@ -277,6 +277,37 @@ def test_yaml_is_read(block: Code, tmp_path: Path) -> None:
         accept(verbs()["search"].make_context("search", ["--config", str(file)]).params)
 
 
+def test_the_example_of_a_method_with_a_hook_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    from autopeft.configuration import Configuration, PeftModule
+    from autopeft.methods import catalogue, registry
+    from autopeft.methods.compose import apply
+    from autopeft.training.hooks import TrainingHooks
+
+    page = ROOT / "docs" / "contributing.md"
+    block = next(block for block in blocks(page) if block.marker == "module: autopeft.methods.output_bias")
+    module = ModuleType(block.marker.removeprefix("module: "))
+    exec(compile(block.text, str(block), "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    diff = next(block.text for block in blocks(page) if block.language == "diff" and "methods/catalogue.py" in block.text)
+    assert "\nMETHODS = (\n" in Path(catalogue.__file__).read_text(encoding="utf-8")
+    [method] = eval("(" + "\n".join(line[1:] for line in diff.splitlines() if re.match(r"\+ ", line)) + ")", dict(vars(catalogue)))
+    monkeypatch.setattr(registry, "_METHODS", {**registry._METHODS, method.name: method})
+    model = BertForSequenceClassification(
+        BertConfig(hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8, vocab_size=10)
+    )
+    batch = {"input_ids": torch.ones(2, 4, dtype=torch.long)}
+    applied = apply(model, Configuration((PeftModule(method.name, 1, (1,)),)), batch)  # it checks the count
+    try:
+        _, own = TrainingHooks(applied).parameter_groups(0.0)
+    finally:
+        applied.eject()
+    assert [tuple(one.shape) for one in own["params"]] == [(8,)]
+    assert own["learning_rate_factor"] == 10.0
+
+
 def test_the_example_of_an_export_target_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_run: Any) -> None:
     """What docs/contributing.md shows: one module, and the line of its diff."""
     from autopeft.errors import UnsupportedError
