@@ -15,7 +15,7 @@ from typing import Any
 from autopeft.errors import DeviceError, UnavailableError
 from autopeft.executors import cluster
 from autopeft.executors.base import MakeRunner, Runner
-from autopeft.executors.places import Process, Running
+from autopeft.executors.handles import RunningTrial, WorkerHandle
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
 
 MAX_DEATHS_WHILE_LOADING = 3
@@ -100,11 +100,11 @@ class WorkersExecutor:
         """Trials that were in a worker with others when it died: they get one to themselves."""
         self._facts: BackboneFacts | None = None
         """What the first worker said when it had loaded."""
-        self._loading: dict[Any, Process] = {}
+        self._loading: dict[Any, WorkerHandle] = {}
         """Workers by the answer that comes when they have loaded what they need: never, while the cluster has no room for them."""
-        self._ready: list[Process] = []
+        self._ready: list[WorkerHandle] = []
         """Workers that have loaded and have room for a trial."""
-        self._busy: dict[Any, Running] = {}
+        self._busy: dict[Any, RunningTrial] = {}
         """By the answer to come."""
         self._deaths_while_loading = 0
         self._n_given_up = 0
@@ -186,15 +186,15 @@ class WorkersExecutor:
         while self._waiting and (worker := self._worker_for(self._waiting[0].trial)) is not None:
             assignment = self._waiting.popleft()
             answer = worker.actor.run.remote(assignment)
-            self._busy[answer] = Running(worker, assignment, answer, self._trial_timeout * assignment.patience)
+            self._busy[answer] = RunningTrial(worker, assignment, answer, self._trial_timeout * assignment.patience)
             worker.take(self._busy[answer])
             if not worker.has_room:
                 self._ready.remove(worker)
 
-    def _worker_for(self, trial: int) -> Process | None:
+    def _worker_for(self, trial: int) -> WorkerHandle | None:
         """Return the worker with the fewest trials of those that may have this one too; None if none may."""
 
-        def may(worker: Process) -> bool:
+        def may(worker: WorkerHandle) -> bool:
             others = [running.assignment.trial for running in worker.running]
             return worker.gpus == self._gpus and (not others or self._suspects.isdisjoint([trial, *others]))
 
@@ -227,7 +227,7 @@ class WorkersExecutor:
             self._facts = self._facts or facts
             worker.n_places = facts.pack
             self._ready.append(worker)
-            self._divide(worker)
+            self._replace_by_smaller(worker)
             self._deaths_while_loading = 0
         return None
 
@@ -256,24 +256,24 @@ class WorkersExecutor:
             self._share_cards(outcome.measurement.peak_bytes)
         self._suspects.discard(running.assignment.trial)
         if worker in self._ready:
-            self._divide(worker)
+            self._replace_by_smaller(worker)
         return outcome
 
-    def _end(self, running: Running) -> None:
+    def _end(self, running: RunningTrial) -> None:
         """Take a trial off its worker."""
         del self._busy[running.answer]
         running.worker.end(running)
         if running.worker not in self._ready:
             self._ready.append(running.worker)
 
-    def _give_up(self, running: Running) -> Outcome:
+    def _give_up(self, running: RunningTrial) -> Outcome:
         """Kill the worker one of whose trials has been running past its time, and put another in its place."""
         self._end(running)
         self._replace(running.worker)
         seconds = self._trial_timeout * running.assignment.patience
         return Outcome(running.assignment, error=f"it ran longer than {seconds:g} s (--trial-timeout)")
 
-    def _divide(self, worker: Process) -> None:
+    def _replace_by_smaller(self, worker: WorkerHandle) -> None:
         """Let several take the place of an idle worker that holds more of a GPU than workers do by now."""
         if worker.gpus == self._gpus or worker.running:
             return
@@ -292,7 +292,7 @@ class WorkersExecutor:
         n = max(1, min(n_fitting, cluster.n_cpus_per_card(self._ray)))
         self._gpus = math.floor(10_000 / n) / 10_000
         for worker in list(self._ready):
-            self._divide(worker)
+            self._replace_by_smaller(worker)
         logger.info("%d trials share a GPU: the first took %.1f GB of %.1f", n, peak_bytes / 1e9, self._facts.device_bytes / 1e9)
 
     def _require_comparable(self, facts: BackboneFacts) -> None:
@@ -308,7 +308,7 @@ class WorkersExecutor:
                 remedy="--dtype says which all workers take.",
             )
 
-    def _give_place_up(self, worker: Process, error: Exception) -> None:
+    def _give_place_up(self, worker: WorkerHandle, error: Exception) -> None:
         """Go on without a worker whose device can't be used, if others have loaded or may yet; any other error says that none can."""
         if not isinstance(error, DeviceError) or not (self._ready or self._busy or self._loading):
             raise error from None
@@ -323,7 +323,7 @@ class WorkersExecutor:
             raise UnavailableError("worker processes die while they load the model, perhaps out of memory", value=str(error)) from None
         self._start_worker()
 
-    def _replace(self, worker: Process) -> None:
+    def _replace(self, worker: WorkerHandle) -> None:
         """Start another worker in the place of one that is dead or to be killed; what it runs is tried again, before all that waits."""
         self._ray.kill(worker.actor)
         if worker in self._ready:
@@ -336,7 +336,7 @@ class WorkersExecutor:
     def _start_worker(self) -> None:
         gpus = {"num_gpus": self._gpus} if self._gpus else {}
         actor_class = self._ray.remote(num_cpus=1, max_concurrency=self._most_packed, **gpus)(_Worker)
-        worker = Process(actor_class.remote(self._make_runner, self._device, self._gpus), self._gpus)
+        worker = WorkerHandle(actor_class.remote(self._make_runner, self._device, self._gpus), self._gpus)
         self._loading[worker.actor.describe.remote()] = worker
 
 

@@ -1,4 +1,4 @@
-"""Which trials a worker process runs, and what of its time each has had.
+"""What the driver knows of a worker process: which trials it runs, and what of its time each has had.
 
 A worker may run several trials at once. Of a second that n of them share, each is charged 1/n.
 """
@@ -11,17 +11,18 @@ from autopeft.training.measurement import Assignment
 
 
 @dataclass(eq=False)
-class Process:
-    """A worker."""
+class WorkerHandle:
+    """A worker process, as the driver sees it."""
 
     actor: Any
+    """Ray's handle of the process."""
     gpus: float = 0.0
     """How much of a GPU it holds."""
     n_places: int = 1
     """Trials that it may run at once; known when it has loaded."""
     n_trials: int = 0
     """Trials that it was handed."""
-    running: "list[Running]" = field(default_factory=list)
+    running: "list[RunningTrial]" = field(default_factory=list)
     divided_at: float = 0.0
     """When time was last divided among its trials, on the monotonic clock."""
 
@@ -30,13 +31,13 @@ class Process:
         """Whether it may take one more trial."""
         return len(self.running) < self.n_places
 
-    def take(self, running: "Running") -> None:
+    def take(self, running: "RunningTrial") -> None:
         """Take note of one more trial."""
         self._divide()
         self.running.append(running)
         self.n_trials += 1
 
-    def end(self, running: "Running") -> None:
+    def end(self, running: "RunningTrial") -> None:
         """Take note of a trial's end."""
         self._divide()
         self.running.remove(running)
@@ -49,10 +50,10 @@ class Process:
 
 
 @dataclass(eq=False)
-class Running:
+class RunningTrial:
     """A trial that a worker was handed."""
 
-    worker: Process
+    worker: WorkerHandle
     assignment: Assignment
     answer: Any
     """Stands for the outcome to come."""
