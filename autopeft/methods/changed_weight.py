@@ -60,6 +60,31 @@ class WeightChange(nn.Module):
                     del hooks[key]
 
 
+class AddedUpdates(WeightChange):
+    """Updates that are added to the weights, each a module that stands in its linear and returns the change of its weight.
+
+    Args:
+        linears: As in `WeightChange`.
+        attribute: What every linear calls its update.
+    """
+
+    def __init__(self, linears: dict[str, nn.Module], attribute: str) -> None:
+        super().__init__(linears)
+        self._attribute = attribute
+
+    def changed(self, index: int) -> Tensor:
+        """Return a linear's weight with its update."""
+        weight, update = self.weight(index), getattr(self.linears[index], self._attribute)
+        changed: Tensor = weight + update().to(weight.dtype)
+        return changed
+
+    def fold(self, model: nn.Module) -> None:
+        """Write the updates into clones of the weights, and take them away."""
+        super().fold(model)
+        for linear in self.linears:
+            delattr(linear, self._attribute)
+
+
 class _Before:
     """Pre-hook of a linear."""
 

@@ -21,13 +21,13 @@ def bottleneck(module: PeftModule, topology: Topology) -> int:
 
 
 def shared_bottleneck(module: PeftModule, topology: Topology) -> int:
-    """2hr + r + h, whatever the number of blocks; gated, h + 1 more."""
+    """Return 2hr + r + h, whatever the number of blocks; gated, h + 1 more."""
     width = topology.placed(module.layers)[0].hidden_size
     return 2 * width * module.size + module.size + width + gate(module, width)
 
 
 def mixture(module: PeftModule, topology: Topology) -> int:
-    """E(2hr + r + 2h + 1) a block: E bottlenecks, and a linear to as many scores."""
+    """Return E(2hr + r + 2h + 1) a block: E bottlenecks, and a linear to as many scores."""
     widths = [block.hidden_size for block in topology.placed(module.layers)]
     return int(module.options["experts"]) * sum(2 * width * module.size + module.size + 2 * width + 1 for width in widths)
 

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from autopeft.configuration import PeftModule
-from autopeft.methods.changed_weight import WeightChange
+from autopeft.methods.changed_weight import AddedUpdates
 from autopeft.methods.hook import TrainingHook
 from autopeft.methods.topology import Topology
 
 SCALE = 2.0
-"""S."""
+"""The factor s."""
 N_TURNS = 5
 _EXACT_WIDTH = 512
 """Up to this width singular values are computed exactly; beyond, by a random projection."""
@@ -31,7 +31,7 @@ class DuallySparse(nn.Module):
 
     Args:
         weight: W_0, in either orientation.
-        rank: R.
+        rank: r.
         n_entries: N.
     """
 
@@ -80,22 +80,6 @@ def _truncated(matrix: Tensor, rank: int) -> Tensor:
     return left * values @ right.T
 
 
-class DuallySparseChange(WeightChange):
-    """The updates of all targets, each of which stands in its linear."""
-
-    def changed(self, index: int) -> Tensor:
-        """Return a linear's weight with its update."""
-        weight, update = self.weight(index), self.linears[index].autopeft_dsee
-        changed: Tensor = weight + update().to(weight.dtype)  # type: ignore[operator]
-        return changed
-
-    def fold(self, model: nn.Module) -> None:
-        """Write the updates into clones of the weights, and take them away."""
-        super().fold(model)
-        for linear in self.linears:
-            del linear.autopeft_dsee
-
-
 class FixedEntries(TrainingHook):
     """Keeps which entries the updates have: another machine may round a decomposition otherwise."""
 
@@ -119,7 +103,7 @@ class FixedEntries(TrainingHook):
 def inject(model: nn.Module, module: PeftModule, topology: Topology) -> FixedEntries:
     """Let the targets compute with their updates."""
     linears = {linear.name: model.get_submodule(linear.name) for linear in topology.linears(module.layers, module.targets)}
-    change = DuallySparseChange(linears)
+    change = AddedUpdates(linears, "autopeft_dsee")
     updates = []
     for index, linear in enumerate(linears.values()):
         update = DuallySparse(change.weight(index), module.size, int(module.options["entries"]))

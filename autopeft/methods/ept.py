@@ -29,7 +29,7 @@ class ProjectedPrompt(DecomposedPrompt):
         vectors: P.
         filler: See `Prompt`.
         n_positions: Tokens that are updated.
-        rank: W.
+        rank: w.
         n_spaces: K.
     """
 

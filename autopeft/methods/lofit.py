@@ -23,7 +23,7 @@ from autopeft.methods.selection import Selected, Selection
 from autopeft.methods.topology import Attention, Topology
 
 L1_PENALTY = 5e-4
-"""Lambda."""
+"""The factor lambda."""
 _STANDARD_DEVIATION = 1e-3
 """Of the factors at first: at zero, the penalty has no direction."""
 

@@ -18,7 +18,7 @@ from autopeft.methods.topology import Topology
 from autopeft.methods.weight_forms import sparse_entries
 
 L1_PENALTY = 0.1
-"""Lambda."""
+"""The factor lambda."""
 
 
 class SparseChange(WeightChange):

@@ -21,10 +21,10 @@ class Hypernetwork(nn.Module):
     """Makes a weight of i x o out of an embedding.
 
     Args:
-        embedding_width: K.
-        fan_in: I.
-        fan_out: O.
-        rank: Q.
+        embedding_width: k.
+        fan_in: i.
+        fan_out: o.
+        rank: q.
         starts_at_zero: Whether the weight is zero at first, whatever the embedding.
     """
 

@@ -19,13 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from autopeft.configuration import PeftModule
-from autopeft.methods.changed_weight import WeightChange
+from autopeft.methods.changed_weight import AddedUpdates
 from autopeft.methods.hook import TrainingHook
 from autopeft.methods.topology import Topology
 from autopeft.methods.weight_forms import mean_rank
 
 SCALE = 2.0
-"""S."""
+"""The factor s."""
 N_ALLOCATIONS = 20
 """At most so many times do ranks grow."""
 
@@ -35,7 +35,7 @@ class Triangular(nn.Module):
 
     Args:
         weight: W, in either orientation; "rows" and "columns" are its own.
-        rank: R, the highest.
+        rank: r, the highest that it may reach.
     """
 
     rank: Tensor
@@ -52,7 +52,7 @@ class Triangular(nn.Module):
 
     @property
     def highest(self) -> int:
-        """R."""
+        """The highest rank, r."""
         return len(self.right)
 
     def core(self) -> Tensor:
@@ -71,22 +71,6 @@ class Triangular(nn.Module):
     def size(self) -> float:
         """Return |L + U|_F / rho."""
         return float(self.core().norm() / self.rank)
-
-
-class TriangularChange(WeightChange):
-    """The changes of all targets, each of which stands in its linear."""
-
-    def changed(self, index: int) -> Tensor:
-        """Return a linear's weight with its change."""
-        weight, update = self.weight(index), self.linears[index].autopeft_triadapt
-        changed: Tensor = weight + update().to(weight.dtype)  # type: ignore[operator]
-        return changed
-
-    def fold(self, model: nn.Module) -> None:
-        """Write the changes into clones of the weights, and take them away."""
-        super().fold(model)
-        for linear in self.linears:
-            del linear.autopeft_triadapt
 
 
 class RankGrowth(TrainingHook):
@@ -153,7 +137,7 @@ class RankGrowth(TrainingHook):
 def inject(model: nn.Module, module: PeftModule, topology: Topology) -> RankGrowth:
     """Let the targets compute with their changes."""
     linears = {linear.name: model.get_submodule(linear.name) for linear in topology.linears(module.layers, module.targets)}
-    change = TriangularChange(linears)
+    change = AddedUpdates(linears, "autopeft_triadapt")
     updates = []
     for index, linear in enumerate(linears.values()):
         update = Triangular(change.weight(index), module.size)

@@ -19,18 +19,18 @@ def over_linears(one: Form) -> Callable[[PeftModule, Topology], int]:
 
 
 def sparse_entries(module: PeftModule, topology: Topology) -> int:
-    """R entries in a thousand of all targets together, at least one."""
+    """Return r entries in a thousand of all targets together, at least one."""
     total = sum(linear.fan_in * linear.fan_out for linear in topology.linears(module.layers, module.targets))
     return max(1, round(total * module.size / 1000))
 
 
 def sparse_entries_of(module: PeftModule, linear: Linear) -> int:
-    """R entries in a thousand of the weight, at least one."""
+    """Return r entries in a thousand of the weight, at least one."""
     return max(1, round(linear.fan_in * linear.fan_out * module.size / 1000))
 
 
 def dsee(module: PeftModule, linear: Linear) -> int:
-    """R(i + o) + N: the factors, and N entries."""
+    """Return r(i + o) + N: the factors, and N entries."""
     return low_rank(module, linear) + int(module.options["entries"])
 
 

@@ -1,6 +1,6 @@
 """What a study holds: what its trials measured, what still runs, and what must not be proposed again.
 
-Legend: m objectives, n observations, k fidelities. A point is a trial's parameters.
+Legend: m objectives, n observations, k fidelities, e ended trials, c bounds. A point is a trial's parameters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ class History:
     feasible: Mask
     """n: which completed and kept to all bounds; the others teach, and nothing need be better than them."""
     ended: list[Parameters]
-    """E points: trials that completed or failed."""
+    """e points: trials that completed or failed."""
     excess: Array
     """e x c: by how much each exceeded each bound, NaN where that wasn't measured. The last bound is not to fail: 1 or -1."""
     running: list[Parameters]

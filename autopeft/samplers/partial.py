@@ -27,9 +27,9 @@ class Early:
     """A measurement before a trial's end."""
 
     fidelities: tuple[float, ...]
-    """T: shares of one means or several, all of them at most 1 and one at least below."""
+    """t: shares of one means or several, all of them at most 1 and one at least below."""
     values: tuple[float, ...]
-    """V, one an objective, in any unit: it has only to go with the final value."""
+    """v, one an objective, in any unit: it has only to go with the final value."""
 
 
 ReadEarly = Callable[[FrozenTrial], Sequence[Early]]
