@@ -13,6 +13,9 @@ _MIN_PART = 3
 _MAX_SHOWN = 300
 """Characters of a value that a message shows: a document, or a number of thousands of digits, would hide the rest."""
 
+_MAX_SHOWN_OF_OTHERS = 200
+"""Characters of another library's error that a message shows."""
+
 
 class AutopeftError(Exception):
     """Base of every error that autopeft raises on purpose.
@@ -51,6 +54,11 @@ def _rebuild(cls: type[AutopeftError], state: dict[str, object]) -> AutopeftErro
     error = cls.__new__(cls)
     error.__dict__.update(state)
     return error
+
+
+def in_one_line(error: Exception) -> str:
+    """Return the type and text of an error of any library's, in one line of bounded length."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:_MAX_SHOWN_OF_OTHERS]
 
 
 class InvalidInputError(AutopeftError, ValueError):

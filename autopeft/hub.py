@@ -8,6 +8,8 @@ import queue
 import threading
 from typing import Literal
 
+from autopeft.errors import in_one_line
+
 REQUEST_SECONDS = 3.0
 """How long each network operation of the question may take."""
 DEADLINE_SECONDS = 3.5
@@ -37,7 +39,7 @@ def why_unreachable(repository: str, kind: Literal["model", "dataset"]) -> str:
             HfApi().repo_info(repository, repo_type=kind, timeout=REQUEST_SECONDS)
             answers.put("")
         except Exception as error:  # the hub client lets the errors of several libraries through
-            answers.put(one_line(error))
+            answers.put(in_one_line(error))
 
     # A daemon, so that a request that hangs doesn't keep the process alive.
     threading.Thread(target=ask, daemon=True).start()
@@ -45,8 +47,3 @@ def why_unreachable(repository: str, kind: Literal["model", "dataset"]) -> str:
         return answers.get(timeout=DEADLINE_SECONDS)
     except queue.Empty:
         return f"no answer within {DEADLINE_SECONDS} seconds"
-
-
-def one_line(error: Exception) -> str:
-    """Return an error's type and text in one line of bounded length."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

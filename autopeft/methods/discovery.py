@@ -16,8 +16,7 @@ from torch import nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.pytorch_utils import Conv1D
 
-from autopeft.errors import InvalidInputError, UnsupportedError
-from autopeft.hub import one_line
+from autopeft.errors import InvalidInputError, UnsupportedError, in_one_line
 from autopeft.methods.attention import backend, redirect
 from autopeft.methods.fingerprint import parameter_digest
 from autopeft.methods.head import head_parameter_names, parameters_not_loaded
@@ -91,7 +90,7 @@ def _observe(model: nn.Module, batch: Mapping[str, Any], blocks: Mapping[str, nn
         with torch.no_grad():
             model(**batch)
     except Exception as error:  # whatever the model's own code raises
-        raise UnsupportedError(f"the model can't be run on an example batch: {one_line(error)}", value=type(model).__name__) from error
+        raise UnsupportedError(f"the model can't be run on an example batch: {in_one_line(error)}", value=type(model).__name__) from error
     finally:
         snapshot.restore()
     return observed

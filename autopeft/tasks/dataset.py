@@ -8,7 +8,7 @@ from autopeft.tasks.assembly import assemble, without_hidden
 from autopeft.tasks.entry import ROLES, HubDataset, Role
 from autopeft.tasks.family import Columns
 from autopeft.tasks.files import find_family
-from autopeft.tasks.hub import load_dataset_tables
+from autopeft.tasks.hub_tables import load_dataset_tables
 from autopeft.tasks.task import TaskData
 
 _REFERENCE = re.compile(r"([\w.-]+(?:/[\w.-]+)?)(?::([^:\s]+))?")

@@ -8,7 +8,7 @@ from pathlib import Path
 from autopeft.errors import InvalidInputError, UnavailableError
 from autopeft.tasks.assembly import assemble, without_hidden
 from autopeft.tasks.entry import Entry, Role
-from autopeft.tasks.hub import load_dataset_tables
+from autopeft.tasks.hub_tables import load_dataset_tables
 from autopeft.tasks.reading import SUFFIXES, read_table
 from autopeft.tasks.registry import find, task_names
 from autopeft.tasks.table import Table

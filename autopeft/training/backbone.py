@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autopeft.errors import InvalidInputError, UnavailableError
-from autopeft.hub import is_switched_off, one_line, why_unreachable
+from autopeft.errors import InvalidInputError, UnavailableError, in_one_line
+from autopeft.hub import is_switched_off, why_unreachable
 from autopeft.paths import absolute, command, is_folder
 from autopeft.training.remote_code import CONFIGURATIONS, code_files, code_references, refuse_code
 
@@ -175,7 +175,7 @@ def _from_hub(name: str, offline: bool, trust_remote_code: bool) -> Path:
     except InvalidInputError:
         raise
     except Exception as error:  # the hub client lets the errors of several libraries through
-        raise _unreachable(name, f"its download broke off: {one_line(error)}") from error
+        raise _unreachable(name, f"its download broke off: {in_one_line(error)}") from error
 
 
 def _lacks_code(folder: Path) -> bool:

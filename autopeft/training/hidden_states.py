@@ -22,8 +22,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from autopeft.errors import VerificationError, hides_a_stop
-from autopeft.hub import one_line
+from autopeft.errors import VerificationError, hides_a_stop, in_one_line
 from autopeft.methods.applied import AppliedModules
 from autopeft.methods.outputs import first_tensor
 from autopeft.methods.topology import Topology
@@ -267,7 +266,7 @@ class HiddenStates:
             except Exception as error:  # whatever a model's code raises where layers did not do all that they do
                 if hides_a_stop(error):
                     raise KeyboardInterrupt from error
-                return _Verdict(True, f"the layers above need more than hidden states: {one_line(error)}")
+                return _Verdict(True, f"the layers above need more than hidden states: {in_one_line(error)}")
         finally:
             self._model.train(was_training)
         return _Verdict(True, "" if _agree(found, computed) else "cached hidden states do not give the logits that computed ones give")

@@ -5,8 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from autopeft.errors import UnsupportedError
-from autopeft.hub import one_line
+from autopeft.errors import UnsupportedError, in_one_line
 from autopeft.methods.quantised import eight_bits
 
 
@@ -32,5 +31,5 @@ def skeleton(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model, memo)
     except Exception as error:  # a model's code may hold anything, such as a lock or an open file
         remedy = "Run one trial at a time: --pack 1."
-        what = f"the model can't be shared by several trials: {one_line(error)}"
+        what = f"the model can't be shared by several trials: {in_one_line(error)}"
         raise UnsupportedError(what, value=type(model).__name__, remedy=remedy) from error

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autopeft.errors import AutopeftError, InvalidInputError, UnavailableError
-from autopeft.hub import is_switched_off, one_line, why_unreachable
+from autopeft.errors import AutopeftError, InvalidInputError, UnavailableError, in_one_line
+from autopeft.hub import is_switched_off, why_unreachable
 from autopeft.tasks.entry import ROLES, HubDataset, Role
 from autopeft.tasks.hub_columns import columns_of
 from autopeft.tasks.nested import with_nested
@@ -45,7 +45,7 @@ def load_dataset_tables(dataset: HubDataset, offline: bool) -> Mapping[Role, Tab
     except AutopeftError:
         raise
     except Exception as error:  # datasets lets the errors of half a dozen libraries through
-        raise UnavailableError(f"{dataset.id} can't be loaded from the hub: {one_line(error)}") from error
+        raise UnavailableError(f"{dataset.id} can't be loaded from the hub: {in_one_line(error)}") from error
 
 
 def _load_cached(dataset: HubDataset) -> Mapping[Role, Table] | str:
@@ -69,7 +69,7 @@ def _load_cached(dataset: HubDataset) -> Mapping[Role, Table] | str:
         raise
     except (FileNotFoundError, ValueError, KeyError, RuntimeError) as error:
         # The cached copy lacks this configuration or one of its splits: another task of the same data set left it.
-        return "" if dataset.is_described else f" in this form ({one_line(error)})"
+        return "" if dataset.is_described else f" in this form ({in_one_line(error)})"
 
 
 def _load(dataset: HubDataset, where: str) -> Mapping[Role, Table]:
