@@ -29,6 +29,7 @@ DIALECT = {
     r"\bfor good\b": "at the full budget",
     r"\b(un)?luck(y|ier|iest|ily)?\b": "chance, seed noise, selection bias",
     r"\bforesight\b": "search problem",
+    r"\bshel(f|ves)\b": "cache",
     r"\bquaint": "-",
 }
 """Words that aren't the field's, and what to write instead."""

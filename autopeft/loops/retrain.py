@@ -300,7 +300,7 @@ def _describe(plan: RetrainPlan, executor: Executor, threads: int | None) -> Map
         **_identity(plan),
         "metric": data.task.metric,
         "direction": family_of(data.task).metrics[data.task.metric].direction,
-        "floor": data.trivial_scores().get(data.task.metric),
+        "trivial_score": data.trivial_scores().get(data.task.metric),
         "examples": {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)},
         "data_notes": list(data.notes),
         "backbone_parameters": facts.backbone_parameters,

@@ -175,12 +175,12 @@ class RetrainedTable:
 
     def _collapsed(self, entry: Retrained) -> dict[int, float]:
         """Return the task's metric on validation data by seed, of those with which an entry learnt next to nothing."""
-        metric, floor = self.settings["metric"], self.settings.get("floor")  # folders of earlier versions have no floor
-        if floor is None:
+        metric, trivial = self.settings["metric"], self.settings.get("trivial_score")  # folders of earlier versions have none
+        if trivial is None:
             return {}
         sign = searched_metric(self.settings).sign
         values = {result.seed: result.validation[metric] for result in entry.results}
-        least = sign * floor + COLLAPSED_SHARE * (max(sign * value for value in values.values()) - sign * floor)
+        least = sign * trivial + COLLAPSED_SHARE * (max(sign * value for value in values.values()) - sign * trivial)
         return {seed: value for seed, value in values.items() if sign * value < least}
 
     def _cells(self, entry: Retrained, names: Sequence[str]) -> tuple[str, ...]:

@@ -102,7 +102,7 @@ def test_a_seed_that_learnt_next_to_nothing_is_told(tmp_path: Path) -> None:
     bad = next(result for result in folder.read()[0].results if result.seed == 1)
     folder.write_result(candidate.id, replace(bad, validation={"accuracy": 0.70, "loss": 0.6}), {"curve.jsonl": b""})
     assert not any("Collapsed" in line for line in RetrainedTable.of(folder).introduction())  # nobody knows what nothing is
-    folder.prepare({**SETTINGS, "floor": 0.68}, [candidate])
+    folder.prepare({**SETTINGS, "trivial_score": 0.68}, [candidate])
     table = RetrainedTable.of(folder)
     (line,) = [line for line in table.introduction() if "Collapsed" in line]
     assert line == "Collapsed: trial 3 with seed 1 (validation accuracy 0.7000); a lower learning rate may be steadier"

@@ -166,7 +166,7 @@ def test_our_sampler_takes_known_objectives_from_the_closed_form(run: RunDirecto
             study.tell(assignment, measurement(0.5, 100))
         return float(np.mean([known(record.configuration)["trainable_parameters"] for record in study.records()[16:]]))
 
-    assert mean_parameters(run.path / "dear", 1.0) < 0.5 * mean_parameters(run.path / "free", 0.0)
+    assert mean_parameters(run.path / "expensive", 1.0) < 0.5 * mean_parameters(run.path / "free", 0.0)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
