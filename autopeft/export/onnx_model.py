@@ -26,7 +26,6 @@ from autopeft.methods.outputs import first_tensor
 from autopeft.tasks import family_of
 
 GRAPH = "model.onnx"
-_WRITES_TEXT = ("CAUSAL_LM", "SEQ_2_SEQ_LM")
 _TOLERANCE = 1e-3
 """By how much an output may differ, as a share of the largest: another library computes it, in float32."""
 
@@ -38,7 +37,7 @@ def plan(trial: FinishedTrial) -> ExportPlan:
         UnsupportedError: A module can't be folded into the weights, or the model writes text.
         UnavailableError: What draws or runs the graph is not installed.
     """
-    if family_of(trial.task).peft_task_type in _WRITES_TEXT:
+    if family_of(trial.task).writes_text:
         raise UnsupportedError(
             "an ONNX graph of one pass can't write text, as it keeps nothing to go on from",
             value=trial.task.kind,

@@ -69,6 +69,8 @@ class Family(ABC):
     """Whether each row has one target, the first dimension of `Batch.targets`, and the loss is a sum over rows."""
     continues_answers: ClassVar[bool] = False
     """Whether inputs hold the answers, of which `answer_positions` says where, for the model to continue them."""
+    writes_text: ClassVar[bool] = False
+    """Whether answers are texts that the model generates a token at a time."""
     evaluation_positions: ClassVar[int | None] = None
     """Most positions in a batch that is not trained on, where outputs are large; None: no such limit."""
     low_cost: ClassVar[Budget] = Budget(train_examples=2000, epochs=2, evaluation_examples=500, batch_size=16)

@@ -64,6 +64,7 @@ class CausalLM(Family):
     has_fresh_head: ClassVar[bool] = False
     has_class_logits: ClassVar[bool] = True
     continues_answers: ClassVar[bool] = True
+    writes_text: ClassVar[bool] = True
     low_cost: ClassVar[Budget] = Budget(train_examples=1000, epochs=1, evaluation_examples=200, batch_size=16, max_length=512)
     evaluation_positions: ClassVar[int | None] = 2048
     peft_task_type: ClassVar[str] = "CAUSAL_LM"

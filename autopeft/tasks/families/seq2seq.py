@@ -47,6 +47,7 @@ class Seq2Seq(Family):
     auto_model: ClassVar[str] = "AutoModelForSeq2SeqLM"
     has_fresh_head: ClassVar[bool] = False
     has_class_logits: ClassVar[bool] = True
+    writes_text: ClassVar[bool] = True
     low_cost: ClassVar[Budget] = Budget(train_examples=1000, epochs=1, evaluation_examples=200, batch_size=16, max_length=256)
     evaluation_positions: ClassVar[int | None] = 4096
     peft_task_type: ClassVar[str] = "SEQ_2_SEQ_LM"
