@@ -49,9 +49,7 @@ def test_every_family_has_columns_here() -> None:
 def test_nobody_asks_of_which_kind_a_task_is() -> None:
     """What depends on it belongs into the family's file."""
     names = "|".join(family_names())
-    asks = re.compile(
-        rf"(task|self)\.kind\s*(==|!=|in\b)|kind\s*(==|!=)\s*\"({names})\"|(peft_task_type|pipeline)\s*(==|!=|in\b|not in\b)"
-    )
+    asks = re.compile(rf"(task|self)\.kind\s*(==|!=|in\b)|kind\s*(==|!=)\s*\"({names})\"|(peft_task_type|pipeline)\s*(==|!=|in\b|not in\b)")
     paths = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name != "families"]
     assert paths
     assert not [str(path) for path in paths if asks.search(path.read_text(encoding="utf-8"))]
