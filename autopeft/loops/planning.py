@@ -1,7 +1,7 @@
 """From a request to a plan: finds all that it names, binds the space to the backbone, and says what is tried first."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ from autopeft.space.slots import MethodChoice, Point
 from autopeft.space.space import SearchSpace
 from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
-from autopeft.tasks import Family, TaskData, early_metrics, family_of
+from autopeft.tasks import Family, Split, TaskData, early_metrics, family_of
 from autopeft.tasks.checks import findings, is_constant
 from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.batches import draw
@@ -104,51 +104,86 @@ def prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) ->
     """
     for path in request.plugins:
         import_plugin(path)
-    methods = all_methods()
-    # A run goes on in the space that it began in, whatever its name or file stands for by now.
-    known = None if stored is None else stored.get("space_definition")
-    names = [method.name for method in methods]
-    definition = read_space(request.space, names) if known is None else stored_space(known, names, request.space)
+    definition = _definition(request, stored)
     data = load_data(request)
-    if request.workers is None and runs_inline(request):
-        note = "trials run in this process, one after another, as Ray is not installed; for workers: pip install 'autopeft[ray]'"
-        data = replace(data, notes=(*data.notes, note))
-    data = replace(data, notes=(*data.notes, *findings(data, request.budget(data.task.low_cost))))
+    data = replace(data, notes=(*data.notes, *_notes_before_loading(request, data)))
     directions = {name: metric.direction for name, metric in family_of(data.task).metrics.items()}
     objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), directions)
     backbone = find_backbone(request.model, offline=request.offline, trust_remote_code=request.trust_remote_code, quantize=request.quantize)
     backbone = replace(backbone, dtype=request.dtype, attention=request.attention)
-    with closing(_start(request, backbone, data)) as executor:
+    with closing(_start_executor(request, backbone, data)) as executor:
         facts = executor.describe()
         backbone = replace(backbone, dtype=facts.dtype, attention=facts.attention or "auto")  # as it was loaded
-        topology = facts.topology
-        traits = {method.name: _traits(method) for method in methods}
-        bound = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, traits=traits)
-        space, left_out = supported_part(bound, topology)
-        space, unused = usable_recipes(space, topology, family_of(data.task))
-        left_out += unused
-        constraints = request.constraints(facts.backbone_parameters)
+        space, left_out = _bound_space(definition, request, facts.topology, family_of(data.task))
         budget = request.budget(data.task.low_cost)
         measured = draw(data.validation, budget.evaluation_examples)
-        trivial = replace(data, validation=measured).trivial_scores()  # of what trials measure on
-        if is_constant(measured) and not is_constant(data.validation):
-            note = f"warning: the {len(measured):,} validation examples that trials measure on have a single answer"
-            remedy = f"--evaluation-examples takes more of the {len(data.validation):,}"
-            data = replace(data, notes=(*data.notes, f"{note}; {remedy}"))
-        counter = ParameterCounter(topology)
-        exact, early = BackboneCosts(counter, facts.head_parameters), early_metrics(family_of(data.task).metrics.values())
-        problem = SpaceProblem(space, objectives, exact, constraints, trivial, counter.resolve, early)
-        start = start_points(request.presets, problem, topology)
-        if stored is None:  # the runs may be gone or have grown when this one is resumed, and its queue holds what they had
-            start |= warm_points(request.warm_start, problem)
-            if PORTFOLIO in request.start:
-                n_most = max(0, math.ceil(LARGEST_SHARE * request.trials) - len(start))
-                start |= {f"portfolio: {name}": point for name, point in portfolio_points(problem, topology, n_most).items()}
-        if facts.n_cut:
-            note = f"{facts.n_cut:,} training examples of a trial have more than {budget.max_length:,} tokens and are cut, or read in parts"
-            data = replace(data, notes=(*data.notes, note))
+        problem = _problem(space, objectives, request, facts, replace(data, validation=measured))
+        start = _start(request, problem, facts.topology, is_new=stored is None)
+        data = replace(data, notes=(*data.notes, *_notes_on_trials(data, measured, facts, budget)))
         budget, data = fit_length(budget, data, facts, _most_positions(space))
         yield SearchPlan(request, data, backbone, budget, facts, problem, start, definition, left_out), executor
+
+
+def _definition(request: SearchRequest, stored: Mapping[str, Any] | None) -> SpaceDefinition:
+    """Return the space as written. A run goes on in the space that it began in, whatever its name or file stands for by now."""
+    names = [method.name for method in all_methods()]
+    known = None if stored is None else stored.get("space_definition")
+    return read_space(request.space, names) if known is None else stored_space(known, names, request.space)
+
+
+def _bound_space(
+    definition: SpaceDefinition, request: SearchRequest, topology: Topology, family: Family
+) -> tuple[SearchSpace, tuple[str, ...]]:
+    """Return what of the space as written the backbone and the kind of task can take, and why they can't take the rest."""
+    traits = {method.name: _traits(method) for method in all_methods()}
+    bound = definition.bind(request.space, n_layers=topology.n_layers, hidden_size=topology.hidden_size, traits=traits)
+    space, left_out = supported_part(bound, topology)
+    space, unused = usable_recipes(space, topology, family)
+    return space, left_out + unused
+
+
+def _problem(
+    space: SearchSpace, objectives: Sequence[Objective], request: SearchRequest, facts: BackboneFacts, measured: TaskData
+) -> SpaceProblem:
+    """Return the search problem of a space on a backbone; its trivial scores are of the examples that trials measure on."""
+    counter = ParameterCounter(facts.topology)
+    return SpaceProblem(
+        space,
+        objectives,
+        BackboneCosts(counter, facts.head_parameters),
+        request.constraints(facts.backbone_parameters),
+        measured.trivial_scores(),
+        counter.resolve,
+        early_metrics(family_of(measured.task).metrics.values()),
+    )
+
+
+def _start(request: SearchRequest, problem: SpaceProblem, topology: Topology, *, is_new: bool) -> dict[str, Point]:
+    """Return the points to try first, by what they are called: presets, trials of earlier runs, the portfolio's entries."""
+    start = start_points(request.presets, problem, topology)
+    if not is_new:  # earlier runs may be gone or have grown since, and the queue of this one holds what they had
+        return start
+    start |= warm_points(request.warm_start, problem)
+    if PORTFOLIO in request.start:
+        n_most = max(0, math.ceil(LARGEST_SHARE * request.trials) - len(start))
+        start |= {f"portfolio: {name}": point for name, point in portfolio_points(problem, topology, n_most).items()}
+    return start
+
+
+def _notes_before_loading(request: SearchRequest, data: TaskData) -> Iterator[str]:
+    """Yield what is to be said before a backbone is loaded."""
+    if request.workers is None and runs_inline(request):
+        yield "trials run in this process, one after another, as Ray is not installed; for workers: pip install 'autopeft[ray]'"
+    yield from findings(data, request.budget(data.task.low_cost))
+
+
+def _notes_on_trials(data: TaskData, measured: Split, facts: BackboneFacts, budget: Budget) -> Iterator[str]:
+    """Yield what is to be said of the examples that trials train and measure on."""
+    if is_constant(measured) and not is_constant(data.validation):
+        note = f"warning: the {len(measured):,} validation examples that trials measure on have a single answer"
+        yield f"{note}; --evaluation-examples takes more of the {len(data.validation):,}"
+    if facts.n_cut:
+        yield f"{facts.n_cut:,} training examples of a trial have more than {budget.max_length:,} tokens and are cut, or read in parts"
 
 
 def write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, str], command: str) -> None:
@@ -251,7 +286,7 @@ class BackboneCosts:
         return {TRAINABLE_PARAMETERS.name: float(parameters), ADAPTER_BYTES.name: float(adapter_bytes(parameters, self.head_parameters))}
 
 
-def _start(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> Executor:
+def _start_executor(request: SearchRequest, backbone: BackboneSource, data: TaskData) -> Executor:
     return start_executor(runner_settings(request, backbone, data, n_threads(request)), request, request.trial_timeout)
 
 

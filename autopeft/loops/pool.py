@@ -70,13 +70,13 @@ class Pool:
             outcome = self._executor.next_outcome()
             if outcome.lost and self._may_try_again(outcome.assignment):
                 self._executor.submit(outcome.assignment)
-                continue
+                continue  # it still counts as running
             self._n_running -= 1
             if self._ready is not None and self.has_time:
                 self._start(self._ready)
                 self._ready = None
             yield outcome
-        if self._ready is not None:
+        if self._ready is not None:  # the time was up before a worker was free for it
             self._source.put_back(self._ready)
             self._ready = None
 

@@ -76,7 +76,7 @@ class Proposer:
     """Values, by objective index, from which on a point is worth nothing."""
     rng: np.random.Generator
     model: Model = MODELS["map"]
-    _found: dict[tuple[Any, ...], Exact] = field(default_factory=dict, repr=False)
+    _remembered: dict[tuple[Any, ...], Exact] = field(default_factory=dict, repr=False)
     """By the values of a point."""
 
     def initial_design(self) -> Parameters:
@@ -87,13 +87,18 @@ class Proposer:
         return pool[most_even(*(np.nan_to_num(one).clip(0.0, 1.0) for one in covered))]
 
     def optimize_acquisition(self) -> Parameters:
-        """Return the point that promises most; where nothing promises anything, the one that covers most."""
+        """Return the point that promises most; where nothing promises anything, the one that covers most.
+
+        A point's score is the logarithm of its expected improvement plus that of the chance that it keeps to all bounds and doesn't fail. A
+        local search starts from random points and from changes of the best ones so far.
+        """
         pool, scales, history = self.random_points(), self.scales(), self.history
         losses = self.losses(scales, history.observed, history.values)
         complete = history.n_complete
         inputs = self._acquisition_inputs(scales, losses)
-        promise = acquisition(inputs, self.reference_losses(scales, losses[:complete]), self.model.fit)
+        log_improvement = acquisition(inputs, self.reference_losses(scales, losses[:complete]), self.model.fit)
         log_chance = log_feasibility(self.inputs(history.ended, scales), history.excess, inputs.groups)
+        # Where no complete trial keeps to the bounds, the best are those that would be without them.
         leading = np.flatnonzero(history.feasible if history.feasible.any() else np.arange(len(losses)) < complete)
         best = [history.observed[i] for i in leading[non_dominated(losses[leading])]]
         pool = [*pool, *self.problem.mutate(best, N_MUTATED, self.rng)]
@@ -103,7 +108,7 @@ class Proposer:
             scores = np.full(len(points), -np.inf)
             if allowed.any():
                 found = self.inputs([point for point, may in zip(points, allowed, strict=True) if may], scales)
-                scores[allowed] = promise(found) + log_chance(found)
+                scores[allowed] = log_improvement(found) + log_chance(found)
             return np.where(np.isnan(scores), -np.inf, scores)
 
         point, height = local_search(pool, allowed_score, lambda point: self.problem.neighbours(point, self.rng))
@@ -112,15 +117,15 @@ class Proposer:
     def random_points(self) -> list[Parameters]:
         """Return random points that may be proposed; repeats if nothing else may be, and any if nothing may be."""
         drawn = self.problem.sample(N_RANDOM, self.rng)
-        found = self._those(drawn, self.allowed(drawn))
+        found = self._select(drawn, self.allowed(drawn))
         for _ in range(N_TRIES):
             if len(found) >= N_RANDOM // 2:
                 return found
             more = self.problem.sample(N_RANDOM, self.rng)
-            found += self._those(more, self.allowed(more))
-        return found or self._those(drawn, self.allowed(drawn, repeats=True)) or drawn
+            found += self._select(more, self.allowed(more))
+        return found or self._select(drawn, self.allowed(drawn, repeats=True)) or drawn
 
-    def _those(self, points: Sequence[Parameters], which: Mask) -> list[Parameters]:
+    def _select(self, points: Sequence[Parameters], which: Mask) -> list[Parameters]:
         return [point for point, is_one in zip(points, which, strict=True) if is_one]
 
     def allowed(self, points: Sequence[Parameters], *, repeats: bool = False) -> Mask:
@@ -133,11 +138,12 @@ class Proposer:
         return {self._look(point).key for point in self.history.tried}
 
     def _look(self, point: Parameters) -> Exact:
+        """Return what the problem says of a point; a suggestion looks at some several times."""
         values = tuple(point.values())
-        if values not in self._found:
+        if values not in self._remembered:
             costs = self.problem.exact_costs(point)
-            self._found[values] = Exact(self.problem.key(point), [costs.get(index, math.nan) for index in range(len(self.signs))])
-        return self._found[values]
+            self._remembered[values] = Exact(self.problem.key(point), [costs.get(index, math.nan) for index in range(len(self.signs))])
+        return self._remembered[values]
 
     def _exact_values(self, points: Sequence[Parameters]) -> Array:
         """Return n x m exact values, NaN for what is measured or has none."""
@@ -150,7 +156,7 @@ class Proposer:
         """
         points = self.problem.sample(N_RANDOM, np.random.default_rng(0))
         complete = self.history.observed[: self.history.n_complete]
-        exact = self._exact_values([*self._those(points, self.allowed(points, repeats=True)), *complete])
+        exact = self._exact_values([*self._select(points, self.allowed(points, repeats=True)), *complete])
         return [
             ObjectiveScale.over(exact[:, index], sign, is_cost=index in self.problem.costs or None)
             if index in self.problem.exact_objectives

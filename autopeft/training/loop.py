@@ -173,7 +173,11 @@ class Training:
         set_random_state(saved["random"], self._device)
 
     def _update(self, indices: list[int], n_terms: int) -> float:
-        """Take one optimiser step over so many terms of the loss, and return their mean."""
+        """Take one optimiser step over so many terms of the loss, and return their mean.
+
+        Gradients add up over parts of the batch, and over the recipes' passes of each. Each part's loss is divided by the terms of the
+        whole batch, so that how it is cut changes nothing.
+        """
         factor = schedule(word(self._settings, "schedule"), self.step, self.n_steps, self._number("warmup_fraction"))
         rate = self._number("learning_rate") * factor
         for group in self._optimizer.param_groups:

@@ -121,6 +121,7 @@ class Seats(Generic[Place]):
             self._changed.notify_all()
 
     def _has_room(self, resident_bytes: int, most: int) -> bool:
+        """Return whether a trial may join those under way: none of them, nor it, wants less company, and memory has room."""
         n = len(self._taken) + 1
         return (
             bool(self._free)
