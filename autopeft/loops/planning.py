@@ -160,7 +160,7 @@ def _problem(
 
 def _start(request: SearchRequest, problem: SpaceProblem, topology: Topology, *, is_new: bool) -> dict[str, Point]:
     """Return the points to try first, by what they are called: presets, trials of earlier runs, the portfolio's entries."""
-    start = start_points(request.presets, problem, topology)
+    start: dict[str, Point] = {**start_points(request.presets, problem, topology)}
     if not is_new:  # earlier runs may be gone or have grown since, and the queue of this one holds what they had
         return start
     start |= warm_points(request.warm_start, problem)
