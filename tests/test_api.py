@@ -133,7 +133,7 @@ def test_a_data_folder_of_the_environment_is_recorded(tmp_path: Path, monkeypatc
     asked: list[Any] = []
     monkeypatch.setenv("AUTOPEFT_DATA", str(tmp_path))
     monkeypatch.setattr(
-        "autopeft.loops.search.search", lambda request, told, sources, **_: asked.append((request, sources)) or Run(tmp_path)
+        "autopeft.loops.search.search", lambda request, progress, sources, **_: asked.append((request, sources)) or Run(tmp_path)
     )
     autopeft.search(task="mrpc", trials=3)
     ((request, sources),) = asked

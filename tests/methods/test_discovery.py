@@ -78,7 +78,7 @@ def test_a_layer_that_cannot_take_a_method_is_named_with_those_that_can() -> Non
 
 
 @pytest.mark.parametrize(("family", "cross"), [("bert", []), ("t5", [3, 4, 5]), ("bart", [3, 4, 5]), ("whisper", [3, 4, 5])])
-def test_cross_attention_is_told_apart(family: str, cross: list[int]) -> None:
+def test_cross_attention_is_distinguished(family: str, cross: list[int]) -> None:
     blocks = subject(family).topology.blocks
     assert [block.index for block in blocks for attention in block.attentions if attention.is_cross] == cross
 

@@ -20,7 +20,7 @@ def test_what_is_off_is_zero_and_what_is_moot_or_never_differs_is_left_out() -> 
     }
 
 
-def test_modules_in_layers_of_their_own_are_told_apart() -> None:
+def test_modules_in_layers_of_their_own_are_distinguished() -> None:
     found = features(
         [
             Configuration((PeftModule("lora", 8, (0, 1)), PeftModule("prefix", 2, (4,)))),

@@ -95,7 +95,7 @@ def test_the_printed_table_says_where_the_test_data_came_from_and_which_test_was
     assert verdicts["BitFit"].startswith("not testable")
 
 
-def test_a_seed_that_learnt_next_to_nothing_is_told(tmp_path: Path) -> None:
+def test_a_seed_that_learnt_next_to_nothing_is_reported(tmp_path: Path) -> None:
     folder = RetrainedFolder(tmp_path / "retrained")
     candidate = add(folder, "trial 3", "trial", 3, [0.80, 0.69, 0.81], 0.80)
     add(folder, "trial 5", "trial", 5, [0.68, 0.69], 0.69)  # poor with every seed: that is how it is

@@ -3,7 +3,7 @@ import numpy as np
 from autopeft.study.importance import importances
 
 
-def test_what_decides_a_target_is_told_from_what_does_not_whichever_way_it_points() -> None:
+def test_what_decides_a_target_is_distinguished_from_what_does_not_whichever_way_it_points() -> None:
     rng = np.random.default_rng(0)
     rows = [{"much": int(rng.integers(8)), "some": str(rng.choice(["a", "b"])), "none": int(rng.integers(8))} for _ in range(60)]
     target = np.array([3.0 * row["much"] + 5.0 * (row["some"] == "b") for row in rows])

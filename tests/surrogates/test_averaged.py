@@ -18,15 +18,15 @@ NEW = RNG.random((300, 5))
 
 def test_of_noisy_measurements_it_tells_more_than_one_fit() -> None:
     """Few of many coordinates matter, and half of the variance is noise."""
-    told: dict[str, list[tuple[float, float]]] = {"one": [], "averaged": []}
+    found: dict[str, list[tuple[float, float]]] = {"one": [], "averaged": []}
     for seed in range(6):
         rng = np.random.default_rng(seed)
         points, new = rng.random((48, 12)), rng.random((300, 12))
         truth, losses = hidden(new), hidden(points) + 0.7 * rng.normal(size=48)
         for name, fit in (("one", GaussianProcess.fit), ("averaged", fit_averaged)):
             mean, deviation = fit(points, losses, ()).predict(new)
-            told[name].append((((mean - truth) ** 2).mean() ** 0.5, norm.logpdf(truth, mean, deviation).mean()))
-    (error, density), (error_averaged, density_averaged) = (np.mean(one, axis=0) for one in told.values())
+            found[name].append((((mean - truth) ** 2).mean() ** 0.5, norm.logpdf(truth, mean, deviation).mean()))
+    (error, density), (error_averaged, density_averaged) = (np.mean(one, axis=0) for one in found.values())
     assert error_averaged < 0.9 * error
     assert density_averaged > density + 0.1
 

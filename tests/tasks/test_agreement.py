@@ -72,9 +72,9 @@ ANSWERS = ["The cat", "a cat, the dog!", "Dogs", "", "the", "cat  and dog", "An 
 
 def test_answers_score_as_torchmetrics_port_of_squad_s_script_says() -> None:
     squad = pytest.importorskip("torchmetrics.functional.text").squad
-    told = [answer for answer in ANSWERS if normalised(answer)]  # of an empty answer, version 1.1 has no notion
+    answered = [answer for answer in ANSWERS if normalised(answer)]  # of an empty answer, version 1.1 has no notion
     for found in ANSWERS:
-        for answer in told:
+        for answer in answered:
             prediction, target = {"prediction_text": found, "id": "0"}, {"answers": {"text": [answer], "answer_start": [0]}, "id": "0"}
             wanted = {name: float(value) / 100 for name, value in squad(prediction, target).items()}
             assert f1(found, answer) == pytest.approx(wanted["f1"], abs=1e-6)

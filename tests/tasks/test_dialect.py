@@ -58,7 +58,7 @@ def test_encodings_are_recognised_and_said(tmp_path: Path, encoding: str, note: 
     assert all(str(note) in one for one in table.notes)
 
 
-def test_a_search_is_told_how_its_files_were_read(tmp_path: Path) -> None:
+def test_a_search_says_how_its_files_were_read(tmp_path: Path) -> None:
     rows = [["text", "label"], *([f"größer {n}", f"class {n % 2}"] for n in range(20))]
     (tmp_path / "t.csv").write_bytes(joined(";", rows).encode("cp1252"))
     notes = " ".join(load_files(tmp_path / "t.csv", text="text", label="label").notes)

@@ -187,7 +187,7 @@ def answering_hub() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_closed_port_is_told_at_once(tmp_path: Path, closed_port: str) -> None:
+def test_a_closed_port_is_reported_at_once(tmp_path: Path, closed_port: str) -> None:
     message, seconds = attempt(tmp_path, "rte", HF_ENDPOINT=closed_port)
     assert "can't be reached on the hub" in message
     for way in ("--data-dir FOLDER", "AUTOPEFT_DATA=FOLDER", "where the hub can be reached", "--task demo"):
@@ -195,7 +195,7 @@ def test_a_closed_port_is_told_at_once(tmp_path: Path, closed_port: str) -> None
     assert seconds < 5
 
 
-def test_a_server_that_never_answers_is_told_within_five_seconds(tmp_path: Path, black_hole: str) -> None:
+def test_a_server_that_never_answers_is_reported_within_five_seconds(tmp_path: Path, black_hole: str) -> None:
     message, seconds = attempt(tmp_path, "rte", HF_ENDPOINT=black_hole)
     assert "can't be reached on the hub" in message
     assert seconds < 5
@@ -244,6 +244,6 @@ datasets.load_dataset = load_dataset
     assert message == "asked for nyu-mll/glue rte\nloaded 20 20 20 t 0"
 
 
-def test_a_hub_that_answers_nonsense_is_told(tmp_path: Path, answering_hub: str) -> None:
+def test_a_hub_that_answers_nonsense_is_reported(tmp_path: Path, answering_hub: str) -> None:
     message, _ = attempt(tmp_path, "rte", HF_ENDPOINT=answering_hub)
     assert "nyu-mll/glue can't be loaded from the hub" in message

@@ -152,7 +152,7 @@ def test_real_data(shared_data: Path, name: str, sizes: tuple[int, int, int], po
         assert data.train.targets.mean() == pytest.approx(positive, abs=0.001)
 
 
-def test_a_folder_of_own_files_is_no_task_and_told_how_to_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_own_files_is_no_task_and_how_to_use_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "my trec" / "train.csv", {"text": ["a", "b"], "label": ["x", "y"]})
     write(tmp_path / "my trec" / "test.csv", {"text": ["a", "b"], "label": ["x", "y"]})
     expected = r"folder .*my trec holds own files .*--train '.*my trec/train.csv' --test '.*my trec/test.csv' --text COLUMN"

@@ -39,7 +39,7 @@ def test_pickled_weights_are_refused(backbone_folder: Path, tmp_path: Path) -> N
         find_backbone(str(tmp_path))
 
 
-def test_missing_folder_is_told_at_once() -> None:
+def test_missing_folder_is_reported_at_once() -> None:
     with pytest.raises(InvalidInputError, match=r"config\.json"):
         find_backbone("./no/such/folder")
 
@@ -53,7 +53,7 @@ def test_the_demo_package_is_the_default_and_is_checked(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("answers", [False, True], ids=["no server", "a server that never answers"])
-def test_an_unreachable_hub_is_told_within_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answers: bool) -> None:
+def test_an_unreachable_hub_is_reported_within_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answers: bool) -> None:
     from huggingface_hub import constants
 
     with socket.socket() as server:
