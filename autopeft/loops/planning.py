@@ -190,6 +190,7 @@ def write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, st
     """Write run.json, which makes a folder a run."""
     facts = plan.facts
     earlier = run.settings() if run.settings_path.exists() else {}
+    measured = {objective.name for objective in plan.objectives}
     run.write_settings(
         {
             "name": run.path.resolve().name,
@@ -204,6 +205,7 @@ def write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, st
             "confirmations": {"number": plan.n_confirmations, "budget": plan.budget.full().to_dict()},
             "objectives": [asdict(objective) for objective in plan.objectives],
             "trivial_scores": {plan.objectives[index].name: value for index, value in plan.problem.trivial.items()},
+            "full_trivial_scores": {name: value for name, value in plan.data.trivial_scores().items() if name in measured},
             "constraints": [{"name": one.objective.name, "upper": one.upper} for one in plan.problem.constraints],
             "n_layers": facts.topology.n_layers,
             "hidden_size": facts.topology.hidden_size,

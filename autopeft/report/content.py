@@ -117,7 +117,9 @@ def gather(run: RunDirectory) -> Report:
     times = study.times()
     costs = SearchCosts.of(records, times)
     retrained = _table(RetrainedFolder(run.retrained_path))
-    compared = references(run, header.trivial_scores, objectives[0], retrained, is_confirmed=leaderboard.is_confirmed)
+    compared = references(
+        run, header.trivial(is_confirmed=leaderboard.is_confirmed), objectives[0], retrained, is_confirmed=leaderboard.is_confirmed
+    )
     # At the full budget all validation examples are measured on.
     n_rows = (settings.get("examples") or {}).get("validation") if leaderboard.is_confirmed else header.n_validation
     shown = [record.number for record in (*leaderboard.running, *leaderboard.records)[:MAX_PAGES]]

@@ -23,6 +23,8 @@ class RunHeader:
     """Validation examples that every trial is measured on."""
     trivial_scores: Mapping[str, float] = field(default_factory=dict)
     """By objective, what one answer for all of them reaches; of those of which that is known."""
+    full_trivial_scores: Mapping[str, float] = field(default_factory=dict)
+    """The same of all validation examples, which confirmed trials are measured on."""
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], fallback_name: str) -> Self:
@@ -43,7 +45,12 @@ class RunHeader:
             backbone_parameters=settings.get("backbone_parameters"),
             n_validation=min((n for n in measured if n is not None), default=None) if measured[0] is not None else None,
             trivial_scores=dict(settings.get("trivial_scores") or {}),
+            full_trivial_scores=dict(settings.get("full_trivial_scores") or {}),
         )
+
+    def trivial(self, *, is_confirmed: bool) -> Mapping[str, float]:
+        """Return what one answer for all reaches of the examples that a trial was measured on."""
+        return {**self.trivial_scores, **(self.full_trivial_scores if is_confirmed else {})}  # earlier runs know of a trial's alone
 
 
 def _name(entry: object) -> str:

@@ -201,16 +201,22 @@ def trivial_notes(leaderboard: Leaderboard, header: RunHeader) -> list[str]:
     """Say what no training reaches too, and how many trials do better."""
     complete = leaderboard.complete
     return [
-        f"The same answer for every example reaches {in_words(one.name)} {score(header.trivial_scores[one.name])}: "
+        f"The same answer for every example reaches {in_words(one.name)} {_trivial(one.name, leaderboard, header)}: "
         f"{sum(beats_trivial(record, one, header) for record in complete)} of {len(complete)} complete trials do better."
         for one in leaderboard.objectives
         if one.name in header.trivial_scores and complete
     ]
 
 
+def _trivial(name: str, leaderboard: Leaderboard, header: RunHeader) -> str:
+    """Return the score at low cost, and that at the full budget where another one counts there."""
+    low, full = (score(header.trivial(is_confirmed=is_confirmed)[name]) for is_confirmed in (False, True))
+    return low if low == full or not leaderboard.is_confirmed else f"{low} ({full} at the full budget)"
+
+
 def beats_trivial(record: TrialRecord, objective: Objective, header: RunHeader) -> bool:
     """Return whether a trial is better by an objective than the same answer for every example; true where that isn't known."""
-    trivial = header.trivial_scores.get(objective.name)
+    trivial = header.trivial(is_confirmed=record.low_cost is not None).get(objective.name)
     return trivial is None or objective.sign * record.values[objective.name] < objective.sign * trivial
 
 

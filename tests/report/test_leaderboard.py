@@ -7,7 +7,7 @@ import pytest
 from autopeft.objectives import TRAIN_SECONDS, TRAINABLE_PARAMETERS, Objective
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard, introduction, tables
-from autopeft.study.record import TrialRecord
+from autopeft.study.record import Confirmation, TrialRecord
 
 
 def test_trials_are_sorted_into_front_dominated_and_failed(records, objectives):
@@ -77,6 +77,15 @@ def test_it_says_how_many_trials_learnt_anything(records, objectives, header, di
     lines = introduction(Leaderboard.of(records, objectives), replace(header, trivial_scores={"accuracy": trivial}))
     assert lines[-1] == f"The same answer for every example reaches accuracy {trivial:.4f}: {better} of 5 complete trials do better."
     assert not any("same answer" in line for line in introduction(Leaderboard.of(records, objectives), header))
+
+
+def test_what_is_confirmed_is_compared_with_one_answer_for_all_that_it_was_measured_on(records, objectives, header):
+    header = replace(header, trivial_scores={"accuracy": 0.88}, full_trivial_scores={"accuracy": 0.75})
+    best = max((one for one in records if one.values), key=lambda one: one.values["accuracy"])
+    done = Confirmation("complete", values=best.values, metrics=best.metrics)
+    some = [replace(one, confirmation=done) if one is best else one for one in records]
+    line = introduction(Leaderboard.of(some, objectives), header)[-1]
+    assert line.endswith("reaches accuracy 0.8800 (0.7500 at the full budget): 1 of 5 complete trials do better.")
 
 
 def test_a_run_without_trials_still_introduces_itself(objectives):
