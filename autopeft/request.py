@@ -31,6 +31,8 @@ PORTFOLIO, NONE = "portfolio", "none"
 """What `SearchRequest.start` takes beside the presets."""
 AUTO = "auto"
 """What `SearchRequest.pack` takes beside numbers."""
+LARGEST_SEED = 2**32 - 1
+"""NumPy's generators take none above."""
 _MEASURED_ALONE = (TRAIN_SECONDS, PEAK_BYTES, LATENCY_SECONDS)
 """Costs that a trial must have a worker to itself for."""
 _TYPES = {int: "a whole number", float: "a number", str: "text", bool: "True or False", NoneType: "None"}
@@ -174,10 +176,12 @@ class SearchRequest:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InvalidInputError(f"--{name} must be a whole number of {least} or more", value=value)
-        if self.time_limit is not None and not self.time_limit > 0:
-            raise InvalidInputError("--time-limit must be more than 0 minutes", value=self.time_limit)
-        if self.trial_timeout is not None and not self.trial_timeout > 0:
-            raise InvalidInputError("--trial-timeout must be more than 0 seconds", value=self.trial_timeout)
+        if self.seed > LARGEST_SEED:
+            raise InvalidInputError(f"--seed must be at most {LARGEST_SEED}", value=self.seed)
+        for name, unit in {"time_limit": "minutes", "trial_timeout": "seconds"}.items():
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise InvalidInputError(f"{flag(name)} must be more than 0 {unit}, and finite", value=value)
         if self.trial_timeout is not None and self.workers == 0:
             remedy = "Give --workers 1 or more."
             raise InvalidInputError("--trial-timeout needs worker processes, which can be killed", value=self.trial_timeout, remedy=remedy)

@@ -23,6 +23,7 @@ from autopeft.cli.verb import Verb
 from autopeft.cli.watch import watch
 from autopeft.errors import AutopeftError, InvalidInputError, UnavailableError
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _OF_PATHS = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
 """What the system says of a path that someone has given, whichever verb meets it first."""
 
@@ -79,9 +80,15 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.errno not in _OF_PATHS or not isinstance(error.filename, str):
+        said: AutopeftError
+        if error.errno in _NO_ROOM:
+            said = UnavailableError(
+                f"a file can't be written: {error.strerror}", value=error.filename or ..., remedy="Make room, then try again."
+            )
+        elif error.errno in _OF_PATHS and isinstance(error.filename, str):
+            said = InvalidInputError(f"a path can't be used: {error.strerror}", value=error.filename, remedy="Check it.")
+        else:
             raise
-        said = InvalidInputError(f"a path can't be used: {error.strerror}", value=error.filename, remedy="Check it.")
         print(f"error: {said}", file=sys.stderr)
         sys.exit(said.exit_code)
     except ModuleNotFoundError as error:

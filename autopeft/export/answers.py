@@ -29,10 +29,15 @@ def require_writable(path: Path) -> None:
 
 
 def write_answers(path: Path, table: Table, answers: Sequence[Mapping[str, Any]]) -> None:
-    """Write the rows of a table, each with its answer: as JSON lines, or as CSV with a column per probability."""
+    """Write the rows of a table, each with its answer: as JSON lines, or as CSV with a column per probability.
+
+    A column of the table that is called as a part of the answer is, such as the prediction of another time, is written as input_prediction.
+    """
     outer = {name: name.partition(".")[0] for name in table.columns}
     # What lies inside a column that is written is written with it.
     columns = {name: cells for name, cells in table.columns.items() if outer[name] == name or outer[name] not in table.columns}
+    own = {name for answer in answers for name in (*answer, *_flat(answer))}
+    columns = {f"input_{name}" if name in own else name: cells for name, cells in columns.items()}
     rows = [{name: cells[row] for name, cells in columns.items()} | dict(answer) for row, answer in enumerate(answers)]
     text = json_lines(rows) if path.suffix.lower() == ".jsonl" else _csv(rows)
     write_atomically(path, text.encode())

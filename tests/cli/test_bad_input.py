@@ -1,5 +1,7 @@
 """Every mistake a user can make is one clear message within seconds, exit code 2 or 3, and never a traceback."""
 
+import errno
+import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -9,7 +11,9 @@ import pytest
 from huggingface_hub import constants
 from typer.testing import CliRunner
 
+from autopeft.cli import main
 from autopeft.cli.main import app
+from autopeft.errors import UnavailableError
 from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from tests.cli.conftest import Autopeft
@@ -197,3 +201,17 @@ def test_a_flag_that_is_nearly_spelled_is_proposed() -> None:
     # How it is put depends on how many flags are near, --train among them.
     assert "Did you mean" in answer.output or "Possible options" in answer.output
     assert "--trials" in answer.output
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_file_without_room_is_one_line_whichever_verb_writes_it(
+    code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write() -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(main, "app", write)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == UnavailableError.exit_code
+    assert capsys.readouterr().err == f"error: a file can't be written: {os.strerror(code)}. Make room, then try again.\n"
