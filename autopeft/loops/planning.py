@@ -12,6 +12,7 @@ from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import AutopeftError, UnsupportedError
 from autopeft.executors.base import Executor
+from autopeft.inference import variance_over_rows
 from autopeft.loops.confirm import default_number
 from autopeft.loops.data import load_data
 from autopeft.loops.lengths import fit_length
@@ -47,6 +48,7 @@ from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
 from autopeft.tasks import Family, Split, TaskData, early_metrics, family_of
 from autopeft.tasks.checks import findings, is_constant
+from autopeft.tasks.metrics import bounds
 from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.batches import draw
 from autopeft.training.measurement import BackboneFacts, RunnerSettings
@@ -146,15 +148,16 @@ def _problem(
     space: SearchSpace, objectives: Sequence[Objective], request: SearchRequest, facts: BackboneFacts, measured: TaskData
 ) -> SpaceProblem:
     """Return the search problem of a space on a backbone; its trivial scores are of the examples that trials measure on."""
-    counter = ParameterCounter(facts.topology)
+    counter, trivial = ParameterCounter(facts.topology), measured.trivial_scores()
     return SpaceProblem(
         space,
         objectives,
         BackboneCosts(counter, facts.head_parameters),
         request.constraints(facts.backbone_parameters),
-        measured.trivial_scores(),
+        trivial,
         counter.resolve,
         early_metrics(family_of(measured.task).metrics.values()),
+        {name: math.sqrt(variance_over_rows(value, len(measured.validation), bounds(name))) for name, value in trivial.items()},
     )
 
 

@@ -24,6 +24,9 @@ collapse. So what a point promises if it learns is weighed with the chance that 
   may get its turn; one among others that collapsed doesn't.
 
 A training that collapses at the full budget teaches those chances alone as well.
+
+Where no trial is better than a trivial answer by more than chance gives the best of a few, low cost says nothing: all collapsed. Then the
+trials are confirmed in the order in which they were tried, for a search begins with what is known to be good elsewhere.
 """
 
 import math
@@ -53,6 +56,8 @@ Mask = NDArray[np.bool_]
 MIN_TAUGHT = 3
 """Fewer trials than this can't tell a surrogate anything: the best measured goes first."""
 COLLAPSED_SHARE = 0.25
+BY_CHANCE = 2.0
+"""The best of a few trials that learnt nothing may lie so many standard errors above the trivial score."""
 N_BEST = 8
 """So many of the tried points are mutated into new ones."""
 
@@ -82,11 +87,13 @@ class FullBudgetProposer:
         proposer: The search's history, and what turns points into inputs and losses.
         tried: All complete trials.
         new_costs: What the low-cost trial of a new point costs, in confirmations.
+        trivial_error: Standard error of the trivial value of the first objective, over the examples that low-cost trials are measured on.
     """
 
     proposer: Proposer
     tried: Sequence[Tried]
     new_costs: float = 0.0
+    trivial_error: float = 0.0
 
     def choose(self, *, may_be_new: bool) -> int | Parameters | None:
         """Return the index of an open trial, or a new point that promises more; None if there is neither."""
@@ -104,6 +111,8 @@ class FullBudgetProposer:
 
     def _choose(self, may_be_new: bool) -> int | Parameters | None:
         open_ = [index for index, one in enumerate(self.tried) if one.is_open]
+        if not self._learnt.any():
+            return next(iter(open_), None)
         if len(self._teachers) < MIN_TAUGHT:
             return min(open_, key=lambda index: self.proposer.signs[0] * self.tried[index].values[0], default=None)
         if not self._begun:
@@ -209,6 +218,8 @@ class FullBudgetProposer:
         if trivial is None or not self.tried:
             return sign * math.inf
         best = sign * min(sign * one.values[0] for one in self.tried)
+        if -sign * (best - trivial) <= BY_CHANCE * self.trivial_error:
+            return -sign * math.inf
         return trivial + COLLAPSED_SHARE * (best - trivial)
 
     @cached_property

@@ -44,7 +44,8 @@ def choose(
     history = read_history(trials, problem.distributions, len(signs), read_early)
     tried = [Tried(dict(trial.params), tuple(trial.values), **_more(known[trial.number], problem)) for trial in complete]
     proposer = Proposer(problem, history, signs, problem.trivial, rng)
-    found = FullBudgetProposer(proposer, tried, new_costs).choose(may_be_new=may_be_new)
+    error = problem.trivial_errors.get(problem.objectives[0].name, 0.0)
+    found = FullBudgetProposer(proposer, tried, new_costs, error).choose(may_be_new=may_be_new)
     return complete[found].number if isinstance(found, int) else found
 
 

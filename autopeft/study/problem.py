@@ -60,6 +60,7 @@ class SpaceProblem(SearchProblem):
         trivial_scores: Values of metrics, by name, that no training at all reaches too: what doesn't exceed them is worth nothing.
         resolve: What comes of a configuration on the backbone; two of which the same comes are one. None: the configuration itself.
         early_metrics: What may stand for the first of the task's metrics while a trial is on its way.
+        trivial_errors: Standard errors of trivial scores, by name, over the examples that trials are measured on.
 
     Raises:
         InvalidInputError: Nothing in the space can be built, or nothing that can be keeps to the constraints.
@@ -74,10 +75,11 @@ class SpaceProblem(SearchProblem):
         trivial_scores: Mapping[str, float] = MappingProxyType({}),
         resolve: Resolve | None = None,
         early_metrics: EarlyMetrics = MappingProxyType({}),
+        trivial_errors: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        self._given = (space, objectives, costs, constraints, dict(trivial_scores), resolve, dict(early_metrics))
+        self._given = (space, objectives, costs, constraints, dict(trivial_scores), resolve, dict(early_metrics), dict(trivial_errors))
         self.space, self.objectives, self.constraints = space, tuple(objectives), tuple(constraints)
-        self._costs, self._resolve, self.early_metrics = costs, resolve, early_metrics
+        self._costs, self._resolve, self.early_metrics, self.trivial_errors = costs, resolve, early_metrics, trivial_errors
         self._bounds = [constraint for constraint in constraints if constraint.objective.known]
         self._columns = [(parameter.name, _written_name(parameter), _ranked(parameter)) for parameter in space.parameters]
         super().__init__(

@@ -85,6 +85,14 @@ def test_of_very_few_trials_the_best_measured_goes_first(n: int) -> None:
     assert proposer(GRID[:n]).choose(may_be_new=True) == n - 1
 
 
+def test_where_nothing_is_better_than_by_chance_what_was_tried_first_goes_first() -> None:
+    some = [replace(one, values=(0.5 + 0.01 * (index % 3), one.values[1])) for index, one in enumerate(GRID)]
+    blind = replace(proposer(some), trivial_error=0.02)
+    assert blind.choose(may_be_new=True) == 0
+    assert proposer(some).choose(may_be_new=True) != 0
+    assert replace(proposer(confirmed(some, 0, 0.9)), trivial_error=0.02).choose(may_be_new=True) == 1
+
+
 def test_a_region_where_trials_collapse_is_not_taken_for_promising() -> None:
     """Four small points stayed at chance: of the smaller half of the sizes nobody knows what one that learns would be worth."""
     learns_from = 40.0
