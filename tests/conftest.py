@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may wait for a network
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
+os.environ.setdefault("RAY_worker_niceness", "0")  # at Ray's 15 the workers of one test starve beside another test
 
 SHARED = Path(__file__).parents[2] / "shared"
 WORDS = ["the", "cat", "dog", "bird", "sees", "hears", "likes", "red", "blue", "green", "old", "new", "and", "not", "very", "quick"]

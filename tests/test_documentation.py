@@ -423,7 +423,7 @@ def test_readme_has_the_two_commands_of_a_fresh_machine() -> None:
     }
     assert marked == {
         "run": "pip install -c .ci/constraints.txt -e '.[demo]' && autopeft search --task demo --trials 12\n",
-        "test": "pip install -c .ci/constraints.txt -e '.[demo,dev]' && ruff check . && ruff format --check . && mypy && pytest -n 3\n",
+        "test": "pip install -c .ci/constraints.txt -e '.[demo,dev]' && ruff check . && ruff format --check . && mypy && pytest -n 2\n",
     }
 
 

@@ -1,8 +1,10 @@
 import json
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 import typer
+from safetensors.numpy import save
 from typer.testing import CliRunner
 
 from autopeft.budget import Budget
@@ -17,6 +19,8 @@ from autopeft.study.study import Study
 from autopeft.tasks import get_task
 from autopeft.training.backbone import BackboneSource
 from autopeft.training.measurement import Assignment, Measurement
+
+TENSORS = save({"a": np.zeros(1, dtype=np.float32)})
 
 
 @pytest.fixture
@@ -37,8 +41,9 @@ def run(tmp_path):
     space = SearchSpace("test", (ModuleSlot("prefix", (MethodChoice("prefix", (1, 2)),)),), (), n_layers=2, rule="all")
     study = Study.create(directory, SpaceProblem(space, objectives, lambda _: {}), "random", 0)
     number, configuration, seed = study.ask()
-    description = json.dumps({"format": 1, "metadata": {"task": get_task("mrpc").to_dict()}}).encode()
-    directory.write_trial(number, {"adapter/adapter.json": description, "adapter/adapter.safetensors": b"tensors"})
+    nothing = {"configuration": {}, "backbone": {}, "head": []}
+    description = json.dumps({"format": 1, "metadata": {"task": get_task("mrpc").to_dict()}, **nothing}).encode()
+    directory.write_trial(number, {"adapter/adapter.json": description, "adapter/adapter.safetensors": TENSORS})
     study.tell(Assignment(number, configuration, Budget(), seed), Measurement({"accuracy": 0.75}, (), 64, 770, 1.0, 1.0, 1, 1))
     return directory.path
 
@@ -53,7 +58,7 @@ def test_the_folder_written_is_printed(run):
     result = call(run, "--trial", 0, "--to", "script")
     folder = run / "exports" / "0000-script"
     assert result.stdout.split() == [str(folder)]
-    assert (folder / "adapter" / "adapter.safetensors").read_bytes() == b"tensors"
+    assert (folder / "adapter" / "adapter.safetensors").read_bytes() == TENSORS
     assert json.loads((folder / "settings.json").read_text())["validation_metrics"] == {"accuracy": 0.75}
 
 
