@@ -4,6 +4,7 @@ Every message states the rule, the value that broke it and the remedy. A subclas
 caller would expect, and carries the exit code that the command line answers with.
 """
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -13,6 +14,8 @@ _MIN_PART = 3
 _MAX_SHOWN = 300
 """Characters of a value that a message shows: a document, or a number of thousands of digits, would hide the rest."""
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says where a disk, or a quota on it, is full."""
 _MAX_SHOWN_OF_OTHERS = 200
 """Characters of another library's error that a message shows."""
 

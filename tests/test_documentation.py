@@ -278,6 +278,16 @@ def test_yaml_is_read(block: Code, tmp_path: Path) -> None:
         accept(verbs()["search"].make_context("search", ["--config", str(file)]).params)
 
 
+def shown_module(name: str, table: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make a module that docs/contributing.md shows importable, and return the diff of the table that its entry stands in."""
+    shown = list(blocks(ROOT / "docs" / "contributing.md"))
+    block = next(block for block in shown if block.marker == f"module: {name}")
+    module = ModuleType(name)
+    exec(compile(block.text, str(block), "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, name, module)
+    return next(block.text for block in shown if block.language == "diff" and table in block.text)
+
+
 def test_the_example_of_a_method_with_a_hook_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
     from transformers import BertConfig, BertForSequenceClassification
@@ -287,12 +297,7 @@ def test_the_example_of_a_method_with_a_hook_is_one(monkeypatch: pytest.MonkeyPa
     from autopeft.methods.compose import apply
     from autopeft.training.hooks import TrainingHooks
 
-    page = ROOT / "docs" / "contributing.md"
-    block = next(block for block in blocks(page) if block.marker == "module: autopeft.methods.output_bias")
-    module = ModuleType(block.marker.removeprefix("module: "))
-    exec(compile(block.text, str(block), "exec"), module.__dict__)
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    diff = next(block.text for block in blocks(page) if block.language == "diff" and "methods/catalogue.py" in block.text)
+    diff = shown_module("autopeft.methods.output_bias", "methods/catalogue.py", monkeypatch)
     assert "\nMETHODS = (\n" in Path(catalogue.__file__).read_text(encoding="utf-8")
     [method] = eval("(" + "\n".join(line[1:] for line in diff.splitlines() if re.match(r"\+ ", line)) + ")", dict(vars(catalogue)))
     monkeypatch.setattr(registry, "_METHODS", {**registry._METHODS, method.name: method})
@@ -315,12 +320,7 @@ def test_the_example_of_an_export_target_is_one(tmp_path: Path, monkeypatch: pyt
     from autopeft.export import registry
     from autopeft.export.writing import export_trial
 
-    page = ROOT / "docs" / "contributing.md"
-    block = next(block for block in blocks(page) if block.marker == "module: autopeft.export.summary")
-    module = ModuleType(block.marker.removeprefix("module: "))
-    exec(compile(block.text, str(block), "exec"), module.__dict__)
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    diff = next(block.text for block in blocks(page) if block.language == "diff" and "export/registry.py" in block.text)
+    diff = shown_module("autopeft.export.summary", "export/registry.py", monkeypatch)
     added = [line[1:] for line in diff.splitlines() if re.match(r"\+ ", line)]
     assert len(added) == 1
     [entry] = eval("{" + added[0] + "}", {"Target": registry.Target}).items()
@@ -356,12 +356,7 @@ def test_the_example_of_an_objective_is_one(small_request: Any, tmp_path: Path, 
 def test_the_toy_family_works_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from autopeft.tasks import families, family_of, load_files
 
-    page = ROOT / "docs" / "contributing.md"
-    block = next(block for block in blocks(page) if block.marker == "module: autopeft.tasks.families.ordinal")
-    module = ModuleType(block.marker.removeprefix("module: "))
-    exec(compile(block.text, str(block), "exec"), module.__dict__)
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    diff = next(block.text for block in blocks(page) if block.language == "diff" and "tasks/families" in block.text)
+    diff = shown_module("autopeft.tasks.families.ordinal", "tasks/families", monkeypatch)
     [added] = [line[1:] for line in diff.splitlines() if re.match(r"\+ ", line)]
     monkeypatch.setattr(families, "_FAMILIES", {**families._FAMILIES, **eval("{" + added + "}")})
     for line in diff.splitlines():

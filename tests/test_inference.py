@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from autopeft.inference import estimate, holm, welch
+from autopeft.inference import estimate, holm, variance_over_rows, welch
 
 TRUTH = float(np.clip(np.random.default_rng(1).normal(0.8, math.hypot(0.15, 0.01), size=1_000_000), 0, 1).mean())
 """The share of right answers over all rows and seeds that `test_most_intervals_hold_the_truth` draws from, nearly."""
@@ -55,6 +55,12 @@ def test_most_intervals_hold_the_truth() -> None:
         found = estimate(right.mean(axis=1).tolist(), resampled=right[:, rows].mean(axis=2).tolist(), n_rows=200, bounds=(0.0, 1.0))
         held += found.low <= TRUTH <= found.high
     assert 184 <= held <= 200
+
+
+def test_rows_say_nothing_of_a_metric_that_keeps_to_no_known_bounds() -> None:
+    assert variance_over_rows(0.5, 100, (0.0, 1.0)) == pytest.approx(0.25 / 104)
+    assert variance_over_rows(3.5, 100, (0.0, 1.0)) == 0.0
+    assert variance_over_rows(3.5, 100, (0.0, math.inf)) == 0.0
 
 
 def test_one_value_has_no_spread() -> None:

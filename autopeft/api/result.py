@@ -12,7 +12,7 @@ from autopeft.errors import AutopeftError
 from autopeft.export.finished_trial import read_retrained, read_trial
 from autopeft.export.writing import export_trial
 from autopeft.loops import retrain as retraining
-from autopeft.loops.baselines import tune
+from autopeft.loops.baselines import tune_and_retrain
 from autopeft.loops.retrain import RetrainRequest
 from autopeft.loops.selection import choose
 from autopeft.paths import StrPath
@@ -174,18 +174,15 @@ class SearchResult:
         run, request = RunDirectory.open(self.path), make_request(RetrainRequest, locals())
         with training_progress(progress) as listener:
             line = listener.line if isinstance(listener, RetrainProgress) else None
-            tuned = tune(
+            folder = tune_and_retrain(
                 run,
+                request,
                 lambda name: SilentSearch() if line is None else TuningProgress(name, line),
+                listener,
+                line or (lambda text: None),
                 methods=methods,
                 trials=trials_per_method,
-                workers=request.workers,
             )
-            if line is not None:
-                for reason in tuned.left_out:
-                    line(reason)
-            folder = retraining.retrain(run, tuned.candidates, request, listener)
-            folder.write_costs(tuned.by_what)
             return summarise(folder)
 
     def export(

@@ -39,8 +39,8 @@ def baselines(
     """
     say_first("finding task and model")
     from autopeft.cli.retraining import print_results, until_stopped
-    from autopeft.loops.baselines import tune
-    from autopeft.loops.retrain import RetrainRequest, retrain
+    from autopeft.loops.baselines import tune_and_retrain
+    from autopeft.loops.retrain import RetrainRequest
     from autopeft.report.training_progress import RetrainProgress, TuningProgress
     from autopeft.study.directory import RunDirectory
     from autopeft.study.retrained import RetrainedFolder
@@ -50,11 +50,14 @@ def baselines(
     chosen = None if methods is None else split_names(methods)
 
     def work(progress: RetrainProgress) -> RetrainedFolder:
-        tuned = tune(directory, lambda name: TuningProgress(name, progress.line), methods=chosen, trials=trials_per_method, workers=workers)
-        for reason in tuned.left_out:
-            progress.line(reason)
-        folder = retrain(directory, tuned.candidates, request, progress)
-        folder.write_costs(tuned.by_what)
-        return folder
+        return tune_and_retrain(
+            directory,
+            request,
+            lambda name: TuningProgress(name, progress.line),
+            progress,
+            progress.line,
+            methods=chosen,
+            trials=trials_per_method,
+        )
 
     print_results(until_stopped(work), output)

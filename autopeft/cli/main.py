@@ -21,9 +21,8 @@ from autopeft.cli.show import show
 from autopeft.cli.suggest import suggest
 from autopeft.cli.verb import Verb
 from autopeft.cli.watch import watch
-from autopeft.errors import AutopeftError, InvalidInputError, UnavailableError
+from autopeft.errors import NO_ROOM, AutopeftError, InvalidInputError, UnavailableError
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _OF_PATHS = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
 """What the system says of a path that someone has given, whichever verb meets it first."""
 
@@ -81,7 +80,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         said: AutopeftError
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_ROOM:
             said = UnavailableError(
                 f"a file can't be written: {error.strerror}", value=error.filename or ..., remedy="Make room, then try again."
             )

@@ -16,12 +16,13 @@ from autopeft.costs import Costs, total
 from autopeft.errors import AutopeftError, InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.loops import search as engine
 from autopeft.loops.planning import SearchPlan
+from autopeft.loops.retrain import Progress, RetrainRequest, retrain
 from autopeft.objectives import losses
 from autopeft.request import SearchRequest, as_loaded
 from autopeft.study.directory import RunDirectory
 from autopeft.study.reader import StudyReader
 from autopeft.study.record import TrialRecord, best, front, low_cost_front, spent
-from autopeft.study.retrained import BASELINES, Candidate
+from autopeft.study.retrained import BASELINES, Candidate, RetrainedFolder
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,35 @@ def tune(
     candidates = [_candidate(name, study) for name, study in tuned.items()]
     costs = (spent(StudyReader.open(RunDirectory.open(path.parent)).records()) for path in run.baselines_path.glob("*/study.db"))
     return Tuned(tuple(candidates), tuple(left_out), spent(records), total(costs))
+
+
+def tune_and_retrain(
+    run: RunDirectory,
+    request: RetrainRequest,
+    tuning: Callable[[str], engine.Progress],
+    progress: Progress,
+    say: Callable[[str], None],
+    *,
+    methods: Sequence[str] | None = None,
+    trials: int | None = None,
+) -> RetrainedFolder:
+    """Tune baselines, train the best of each at the full budget, and keep what the search and they cost beside it.
+
+    Args:
+        run: The search to compare with; errors are those of `tune` and `retrain`.
+        request: How the best are trained.
+        tuning: Makes what hears of a baseline's trials, from its name in tables.
+        progress: Hears of every training at the full budget.
+        say: Gets why a baseline is left out, one sentence each.
+        methods: As in `tune`.
+        trials: As in `tune`.
+    """
+    tuned = tune(run, tuning, methods=methods, trials=trials, workers=request.workers)
+    for reason in tuned.left_out:
+        say(reason)
+    folder = retrain(run, tuned.candidates, request, progress)
+    folder.write_costs(tuned.by_what)
+    return folder
 
 
 def _n_low_cost(run: RunDirectory, records: Sequence[TrialRecord]) -> int:

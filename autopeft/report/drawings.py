@@ -24,6 +24,8 @@ STRIPE_WIDTH = 20.0
 MIN_CELL_WIDTH = 48.0
 SHARE_WIDTH = 90.0
 EXPECTED_WIDTH = 10.0
+WEIGHT_OF_NAMED = 10
+"""Marks without a name that one with a name counts for where another name is to stand: names would hide each other."""
 TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800)
 """Seconds between the labels of an axis of time."""
 
@@ -60,16 +62,12 @@ def _trial(point: Point, x: float, y: float, radius: float, color: Mapping[str, 
     )
 
 
-_NAMED = 10
-"""How many marks without a name one with a name counts for where another name is to stand: it hides a name, and they its line."""
-
-
 def _references(frame: Frame, picture: Picture) -> tuple[list[Element], list[Element]]:
     """Return a line for each value to compare with, and their names, each at the end where fewer marks and names are in its way."""
     lines: list[Element] = []
     words: list[Element] = []
     taken = [(frame.x(point.x), frame.y(point.y), 1) for point in picture.dominated]
-    taken += [(frame.x(point.x), frame.y(point.y), _NAMED) for point in picture.front]
+    taken += [(frame.x(point.x), frame.y(point.y), WEIGHT_OF_NAMED) for point in picture.front]
     for one in sorted(picture.lines, key=lambda one: one.value):
         y, name = frame.y(one.value), f"{one.name} {score(one.value)}"
         width = LETTER_WIDTH * len(name)
@@ -78,7 +76,7 @@ def _references(frame: Frame, picture: Picture) -> tuple[list[Element], list[Ele
             sum(weight for x, other, weight in taken if min(end[:2]) < x < max(end[:2]) and -LINE_HEIGHT < other - y < 6) for end in ends
         ]
         x, far, anchor = ends[in_the_way.index(min(in_the_way))]
-        taken.append(((x + far) / 2, y - 4, _NAMED))
+        taken.append(((x + far) / 2, y - 4, WEIGHT_OF_NAMED))
         lines.append(element("line", x1=frame.left, x2=frame.width - frame.right, y1=y, y2=y, class_="reference"))
         words.append(text(x, y - 4, name, anchor=anchor, class_="label baseline"))
     return lines, words

@@ -213,7 +213,10 @@ class FullBudgetProposer:
 
     @cached_property
     def _least(self) -> float:
-        """The value of the first objective that a trial must exceed not to have collapsed; an infinite one where none is trivial."""
+        """The value of the first objective that a trial must exceed not to have collapsed.
+
+        Every value exceeds it where none is trivial, and none does where the best of the trials may be one by chance.
+        """
         trivial, sign = self.proposer.reference.get(0), self.proposer.signs[0]
         if trivial is None or not self.tried:
             return sign * math.inf

@@ -1,17 +1,15 @@
 """What a full disk comes to: an error that says where, and nothing lost."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError
 
-from autopeft.errors import UnavailableError
+from autopeft.errors import NO_ROOM, UnavailableError
 from autopeft.paths import command
 from autopeft.study.directory import RunDirectory
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _SQLITE_FULL = ("disk is full", "disk I/O error")
 
 
@@ -25,7 +23,7 @@ def writing(run: RunDirectory) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in NO_ROOM:
             raise
         raise _full(run, error) from error
     except (StorageInternalError, OperationalError) as error:

@@ -179,10 +179,13 @@ def _read_json(file: Path) -> Table:
         whole = _whole_object(text)
         if whole is None:
             return _json_lines(file, text, notes)
-        if (records := _rows_of_columns(file, whole)) is not None:
-            notes = [*notes, "one JSON object of columns was read as a table"]
-        elif isinstance(whole.get("data"), list):
-            records = _squad(file, whole)
+        data = whole.get("data")
+        if isinstance(data, list) and all(isinstance(one, dict) for one in data):
+            records = _squad(file, data)
+        elif (found := _rows_of_columns(file, whole)) is not None:
+            records, notes = found, [*notes, "one JSON object of columns was read as a table"]
+        elif isinstance(data, list):
+            records = data
         else:
             return _json_lines(file, text, notes)
     else:
@@ -219,10 +222,9 @@ def _rows_of_columns(file: Path, whole: Mapping[str, Any]) -> "list[object] | No
     return [dict(zip(whole, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
 
-def _squad(file: Path, whole: Mapping[str, Any]) -> list[object]:
-    """Return the rows of an object with data: as they are, or the questions of SQuAD's articles."""
-    data = whole["data"]
-    if not all(isinstance(article, dict) and "paragraphs" in article for article in data):
+def _squad(file: Path, data: Sequence[Mapping[str, Any]]) -> list[object]:
+    """Return the rows of an object's data: as they are, or the questions of SQuAD's articles."""
+    if not all("paragraphs" in article for article in data):
         return list(data)
     try:
         return [

@@ -29,6 +29,7 @@ def test_the_trivial_score_is_of_the_examples_that_trials_measure_on(request_: S
     plan = planning.plan(replace(request_, evaluation_examples=7))
     measured = draw(plan.data.validation, 7).targets
     assert plan.problem.trivial == {0: pytest.approx(np.bincount(measured).max() / 7)}
+    assert 0.1 < plan.problem.trivial_errors["accuracy"] < 0.5 / 7**0.5
     assert plan.problem.trivial != planning.plan(request_).problem.trivial
 
 

@@ -222,6 +222,7 @@ TEXT_FILES: dict[str, tuple[str, str | bytes, str | None]] = {
         r"columns .* must be of one length .got \[3, 9\]",
     ),
     "JSON: a conversation": (".json", json.dumps({"messages": [{"role": "user", "content": "a"}] * 2}), r"line 1: "),
+    "JSON: data beside another list": (".json", f'{{"data": {LIST}, "licences": ["a", "b"]}}', None),
     "JSON: data": (".json", f'{{"data": {LIST}}}', None),
     "JSON: lists": (".json", json.dumps([["a", "x"]] * N), r"row 1: must be an object"),
     "JSON: numbers": (".json", "[1, 2]", r"row 1: must be an object"),

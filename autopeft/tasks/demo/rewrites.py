@@ -42,8 +42,8 @@ class Dice:
 def voice(dice: Dice, same: bool) -> Pair:
     """Active and passive: "the baker thanked the pilot", "the pilot was thanked by the baker"."""
     (doer, other), verbs = dice.people(), dice.pick(words.ACTIONS)
-    told = (doer, other) if same else (other, doer)
-    return _active_or_passive(dice, doer, other, verbs), _active_or_passive(dice, *told, verbs)
+    second = (doer, other) if same else (other, doer)
+    return _active_or_passive(dice, doer, other, verbs), _active_or_passive(dice, *second, verbs)
 
 
 def _active_or_passive(dice: Dice, doer: str, other: str, verbs: Sequence[str]) -> str:
@@ -93,8 +93,8 @@ def negation(dice: Dice, same: bool) -> Pair:
     """Denied opposites: "the baker passed the exam", "the baker did not fail the exam"."""
     (done, undone), other = dice.two(dice.pick(words.OPPOSITES))
     person = dice.pick(words.PEOPLE)
-    told, denied = dice.shuffled((f"the {person} {done}", f"the {person} did not {other[1] if same else undone}"))
-    return told, denied
+    first, second = dice.shuffled((f"the {person} {done}", f"the {person} did not {other[1] if same else undone}"))
+    return first, second
 
 
 def time(dice: Dice, same: bool) -> Pair:
@@ -123,8 +123,8 @@ def _replaced(dice: Dice, same: bool, template: str, groups: tuple[Sequence[str]
 def comparison(dice: Dice, same: bool) -> Pair:
     """Inverted comparatives: "the baker is taller than the pilot", "the pilot is shorter than the baker"."""
     (more, less), (up, down) = dice.people(), dice.pick(words.COMPARATIVES)
-    told = (more, less) if same else (less, more)
-    return _rank(dice, more, less, up, down), _rank(dice, *told, up, down)
+    second = (more, less) if same else (less, more)
+    return _rank(dice, more, less, up, down), _rank(dice, *second, up, down)
 
 
 def _rank(dice: Dice, more: str, less: str, up: str, down: str) -> str:
