@@ -13,6 +13,9 @@ The best epoch is kept, so more of them cost time rather than quality. Three lea
 take MRPC about as many minutes on one core that multiplies bfloat16.
 """
 
+ENOUGH_STEPS, SMALLEST_BATCH = 100, 4
+"""With fewer steps few configurations learn anything, and what a trial measures is chance: batches are made smaller, down to this."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -60,6 +63,18 @@ class Budget:
     def full(self, epochs: int | None = None) -> Self:
         """Return the full budget of a retraining: all examples, and these epochs, or else `FULL_EPOCHS` or its own if they are more."""
         return replace(self, train_examples=None, evaluation_examples=None, epochs=epochs or max(FULL_EPOCHS, self.epochs))
+
+    def with_enough_steps(self, n_train: int) -> Self:
+        """Return a copy whose batches are halved until its examples make `ENOUGH_STEPS` steps, but not below `SMALLEST_BATCH`.
+
+        Args:
+            n_train: Training examples that there are.
+        """
+        n_seen = self.epochs * (n_train if self.train_examples is None else min(n_train, self.train_examples))
+        batch_size = self.batch_size
+        while n_seen < ENOUGH_STEPS * batch_size and batch_size >= 2 * SMALLEST_BATCH:
+            batch_size //= 2
+        return replace(self, batch_size=batch_size)
 
     def to_dict(self) -> dict[str, int | None]:
         """Return the JSON form. `batch_tokens` is only there if it is given: records from before it was known stay equal."""

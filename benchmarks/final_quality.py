@@ -59,7 +59,7 @@ MOST_EXAMPLES = {"train": 6000, "validation": 1500, "test": 2000}
 QUICK: dict[str, Any] = {
     "most": {"train": 300, "validation": 150, "test": 500},
     "trials": 8,
-    "budget": {"train_examples": 150, "epochs": 2, "batch_size": 16},
+    "budget": {"train_examples": 150, "epochs": 2},
 }
 ALL_LINEARS = ("query", "key", "value", "attention_output", "ffn_in", "ffn_out")
 ROLES = ("validation", "test")

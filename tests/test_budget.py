@@ -23,6 +23,19 @@ def test_training_for_good_takes_all_data() -> None:
     assert low.full(epochs=1).epochs == 1
 
 
+@pytest.mark.parametrize(
+    ("n_train", "batch_size"), [(2000, 16), (800, 16), (799, 8), (400, 8), (399, 4), (3, 4)], ids=lambda value: f"{value:,}"
+)
+def test_few_examples_come_in_smaller_batches(n_train: int, batch_size: int) -> None:
+    budget = Budget(train_examples=2000, epochs=2, batch_size=16)
+    assert budget.with_enough_steps(n_train) == budget.with_overrides(batch_size=batch_size)
+
+
+def test_batches_that_are_small_already_stay() -> None:
+    for batch_size in (1, 3, 7):
+        assert Budget(epochs=1, batch_size=batch_size).with_enough_steps(10).batch_size == batch_size
+
+
 @pytest.mark.parametrize("field", ["train_examples", "epochs", "evaluation_examples", "batch_size", "max_length"])
 @pytest.mark.parametrize("value", [0, -1, True, 1.5])
 def test_values_must_be_counts(field: str, value: object) -> None:

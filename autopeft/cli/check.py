@@ -34,7 +34,7 @@ def check(
 
     Example: autopeft check --train train.csv
     """
-    from autopeft.loops.data import load_data
+    from autopeft.loops.data import load_data, low_cost_budget
     from autopeft.request import SearchRequest
     from autopeft.tasks.checks import findings
 
@@ -52,7 +52,7 @@ def check(
         offline=offline,
     )
     data = load_data(request, with_test=True)
-    found = findings(data, request.budget(data.task.low_cost))
+    found = findings(data, low_cost_budget(request, data))
     if output is Format.JSON:
         typer.echo(json.dumps({"task": data.task.to_dict(), "data": list(data.notes), "findings": found}, indent=2))
         return

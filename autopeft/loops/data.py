@@ -1,9 +1,10 @@
-"""Loads the examples that a request names: the one place for searching, retraining, checking and exporting."""
+"""Loads the examples that a request names and says what a trial spends of them, for searching, retraining, checking and exporting."""
 
 from typing import Any
 
+from autopeft.budget import Budget
 from autopeft.request import SearchRequest
-from autopeft.tasks import TaskData, load, load_dataset, load_files
+from autopeft.tasks import TaskData, family_of, load, load_dataset, load_files
 
 
 def load_data(request: SearchRequest, *, with_test: bool = False) -> TaskData:
@@ -21,3 +22,14 @@ def load_data(request: SearchRequest, *, with_test: bool = False) -> TaskData:
         return load_dataset(request.dataset, splits=request.splits, **columns, offline=request.offline, with_test=with_test)
     assert request.train is not None
     return load_files(request.train, request.validation, request.test, **columns, with_test=with_test)
+
+
+def low_cost_budget(request: SearchRequest, data: TaskData) -> Budget:
+    """Return what a trial spends: the task's default with what the request sets instead.
+
+    Unless it sets the size of a batch, few examples get smaller batches, for at low cost they would make too few steps to learn from. Where
+    a loss compares the examples of a batch, its size isn't free.
+    """
+    budget = request.budget(data.task.low_cost)
+    is_given = request.batch_size is not None or budget.batch_tokens is not None
+    return budget if is_given or family_of(data.task).needs_whole_batches else budget.with_enough_steps(len(data.train))

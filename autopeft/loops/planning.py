@@ -14,7 +14,7 @@ from autopeft.errors import AutopeftError, UnsupportedError
 from autopeft.executors.base import Executor
 from autopeft.inference import variance_over_rows
 from autopeft.loops.confirm import default_number
-from autopeft.loops.data import load_data
+from autopeft.loops.data import load_data, low_cost_budget
 from autopeft.loops.lengths import fit_length
 from autopeft.loops.portfolio import LARGEST_SHARE, portfolio_points
 from autopeft.loops.start import start_points
@@ -117,7 +117,7 @@ def prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) ->
         facts = executor.describe()
         backbone = replace(backbone, dtype=facts.dtype, attention=facts.attention or "auto")  # as it was loaded
         space, left_out = _bound_space(definition, request, facts.topology, family_of(data.task))
-        budget = request.budget(data.task.low_cost)
+        budget = low_cost_budget(request, data)
         measured = draw(data.validation, budget.evaluation_examples)
         problem = _problem(space, objectives, request, facts, replace(data, validation=measured))
         start = _start(request, problem, facts.topology, is_new=stored is None)
@@ -177,7 +177,7 @@ def _notes_before_loading(request: SearchRequest, data: TaskData) -> Iterator[st
     """Yield what is to be said before a backbone is loaded."""
     if request.workers is None and runs_inline(request):
         yield "trials run in this process, one after another, as Ray is not installed; for workers: pip install 'autopeft[ray]'"
-    yield from findings(data, request.budget(data.task.low_cost))
+    yield from findings(data, low_cost_budget(request, data))
 
 
 def _notes_on_trials(data: TaskData, measured: Split, facts: BackboneFacts, budget: Budget) -> Iterator[str]:
@@ -311,7 +311,7 @@ def runner_settings(request: SearchRequest, backbone: BackboneSource, data: Task
         cache_bytes=0 if compared else request.n_cache_bytes,
         pack=request.n_packed,
         latency=LATENCY_SECONDS.name in request.objectives,
-        budget=request.budget(data.task.low_cost),
+        budget=low_cost_budget(request, data),
         trials=absolute(Path(request.out) / "trials") if request.out else None,
     )
 

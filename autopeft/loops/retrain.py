@@ -16,7 +16,7 @@ from autopeft.budget import Budget
 from autopeft.costs import recorded_costs
 from autopeft.errors import AutopeftError, InvalidInputError
 from autopeft.executors.base import Executor
-from autopeft.loops.data import load_data
+from autopeft.loops.data import load_data, low_cost_budget
 from autopeft.loops.lengths import fit_length
 from autopeft.loops.pool import Pool
 from autopeft.loops.transfer import transfer
@@ -269,9 +269,7 @@ def _result(seed: int, measurement: Measurement) -> SeedResult:
 def _budget(asked: SearchRequest, data: TaskData, request: RetrainRequest, folder: RetrainedFolder, run: RunDirectory) -> Budget:
     if request.epochs is None and (earlier := folder.settings()):
         return Budget.from_dict(earlier["budget"])
-    budget = asked.budget(data.task.low_cost)
-    if not request.is_transfer:  # texts are as long as in the search, which may have had to cut them
-        budget = replace(budget, max_length=run.settings()["budget"]["max_length"])
+    budget = low_cost_budget(asked, data) if request.is_transfer else Budget.from_dict(run.settings()["budget"])
     return budget.full(request.epochs)
 
 

@@ -11,6 +11,7 @@ import pytest
 from autopeft.errors import InvalidInputError, UnknownNameError, UnsupportedError
 from autopeft.loops import planning
 from autopeft.loops import search as engine
+from autopeft.loops.data import load_data, low_cost_budget
 from autopeft.methods.method import Method
 from autopeft.methods.registry import get_method
 from autopeft.request import SearchRequest
@@ -23,6 +24,23 @@ def test_a_plan_trains_nothing(request_: SearchRequest) -> None:
     assert plan.facts.topology.n_layers == 3
     assert plan.space.n_layers == 3
     assert not Path(str(request_.out)).exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [({}, 4), ({"batch_size": 16}, 16), ({"batch_tokens": 512}, 16), ({"epochs": 20}, 8), ({"train_examples": 30, "epochs": 20}, 4)],
+)
+def test_few_examples_come_in_smaller_batches_unless_asked_otherwise(request_: SearchRequest, asked: dict[str, int], expected: int) -> None:
+    budget = planning.plan(replace(request_, **{"batch_size": None, **asked})).budget
+    assert budget.batch_size == expected
+
+
+def test_a_loss_that_compares_the_examples_of_a_batch_keeps_its_size(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(json.dumps({"query": f"what is {row}", "positive": f"{row} is a number"}) + "\n" for row in range(40)))
+    request = SearchRequest(train=str(file), kind="embedding")
+    data = load_data(request)
+    assert low_cost_budget(request, data).batch_size == data.task.low_cost.batch_size == 32
 
 
 def test_the_trivial_score_is_of_the_examples_that_trials_measure_on(request_: SearchRequest) -> None:
