@@ -60,6 +60,21 @@ def generate(model: "nn.Module", tokenizer: Any, inputs: "Sequence[dict[str, Ten
     return [text.strip() for text in found]
 
 
+def continuations(model: "nn.Module", tokenizer: Any, prompts: Sequence[list[int]]) -> list[str]:
+    """Return what a language model writes, greedily, after each prompt, given as token ids."""
+    device = next(model.parameters()).device
+    most, _ = room_to_write(model)
+    prompts = [ids[-most:] if most else ids for ids in prompts]  # as in training, what is too long loses its beginning
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    inputs = []
+    for start in range(0, len(order), BATCH):
+        chunk = [prompts[index] for index in order[start : start + BATCH]]
+        fields = tokenizer.pad({"input_ids": chunk}, padding_side="left", return_tensors="pt")
+        inputs.append({name: fields[name].to(device) for name in ("input_ids", "attention_mask")})
+    made = generate(model, tokenizer, inputs, continues=True)
+    return [text for _, text in sorted(zip(order, made, strict=True))]
+
+
 @dataclass(frozen=True)
 class Written:
     """A text that a model wrote."""

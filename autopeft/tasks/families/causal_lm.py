@@ -19,12 +19,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from autopeft.budget import Budget
-from autopeft.tasks.columns import filled_texts, is_sequence, require_no_written_lists, texts
-from autopeft.tasks.conversations import CONVERSATIONS, conversation_of, messages_of
+from autopeft.tasks import completions
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
-from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, Written, generate, room_to_write
+from autopeft.tasks.generated import MAX_NEW_TOKENS, Written, continuations
 from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.prompts import ANSWER, ASSISTANT, Encodable, Prompt, encode, put_together
@@ -38,17 +37,7 @@ if TYPE_CHECKING:
 
 MAX_CHOICES = 20
 """Completions that are among so many, each of them often, are answers to choose from."""
-_UNKNOWN = "?"
-"""Stands for a completion that isn't known."""
 _IGNORED = -100
-_PAIRS = (
-    (("prompt",), "completion"),
-    (("instruction", "input"), "output"),
-    (("instruction",), "output"),
-    (("instruction", "context"), "response"),
-    (("instruction",), "response"),
-    (("prompt",), "response"),
-)
 _CHOICE = Metric("choice_accuracy")
 _CHOICE_PER_BYTE = Metric("choice_accuracy_per_byte")
 _PERPLEXITY = Metric("perplexity", "minimize")
@@ -73,27 +62,12 @@ class CausalLM(Family):
     @classmethod
     def find_columns(cls, table: "Table", given: Columns) -> Columns | None:
         """Take what is given; else messages, usual pairs, or one column of text."""
-        if given.inputs or given.target:
-            if given.target is None and len(given.inputs) == 1:  # the text itself is to be learnt, or a conversation
-                return Columns(given.inputs, _own(given.inputs[0]))
-            return Columns(given.inputs, given.target) if given.inputs and given.target else None
-        for name in CONVERSATIONS:
-            if name in table.columns:
-                return Columns((name,), _own(name))
-        for inputs, target in _PAIRS:
-            if {*inputs, target} <= set(table.columns):
-                return Columns(inputs, target)
-        return Columns(("text",), _own("text")) if set(table.columns) == {"text"} else None
+        return completions.find_columns(table, given)
 
     @classmethod
     def claims(cls, table: "Table", columns: Columns) -> bool:
         """Only columns of usual names say that a text is to be continued, and only lists are conversations."""
-        if columns.target == _own(columns.inputs[0]):
-            if columns.inputs[0] not in CONVERSATIONS:
-                return set(table.columns) == {"text"}
-            require_no_written_lists(table, columns.inputs[0])
-            return any(map(is_sequence, table.column(columns.inputs[0])))
-        return (columns.inputs, columns.target) in _PAIRS
+        return completions.are_usual(table, columns)
 
     @classmethod
     def make_task(cls, table: "Table", name: str, columns: Columns) -> "Task":
@@ -102,7 +76,7 @@ class CausalLM(Family):
 
         assert columns.target is not None
         labels: tuple[str, ...] = ()
-        if columns.target != _own(columns.inputs[0]):
+        if not completions.is_learnt_whole(columns.inputs, columns.target):
             cells = [cell for cell in table.column(columns.target) if isinstance(cell, str)]
             distinct = sorted(set(cells))
             if 2 <= len(distinct) <= MAX_CHOICES and len(cells) >= 5 * len(distinct):
@@ -118,22 +92,7 @@ class CausalLM(Family):
 
     def read(self, table: "Table", ids: Mapping[str, int]) -> "Split":
         """Return prompts, which are texts or lists of messages, and completions, which are texts."""
-        from autopeft.tasks.task import Split
-
-        task = self.task
-        (first, *more) = task.input_columns
-        if task.target_column == _own(first):
-            cells = table.column(first)
-            if any(map(is_sequence, cells)):
-                conversations = [conversation_of(table, first, row) for row in range(len(table))]
-                return Split(([turns[:-1] for turns in conversations],), [turns[-1]["content"] for turns in conversations])
-            require_no_written_lists(table, first)
-            return Split(([""] * len(table),), filled_texts(table, first))
-        completions = filled_texts(table, task.target_column)
-        if not more and any(map(is_sequence, table.column(first))):
-            return Split(([messages_of(table, first, row) for row in range(len(table))],), completions)
-        columns = [_optional_texts(table, column) if place else texts(table, column) for place, column in enumerate(task.input_columns)]
-        return Split(tuple(columns), completions)
+        return completions.read(table, self.task.input_columns, self.task.target_column)
 
     def require_trainable(self, split: "Split", source: str) -> None:
         """Any text can be learnt from."""
@@ -159,7 +118,7 @@ class CausalLM(Family):
     @property
     def _is_conversation(self) -> bool:
         """Whether one column holds all turns, the answers among them."""
-        return self.task.target_column == _own(self.task.input_columns[0])
+        return completions.is_learnt_whole(self.task.input_columns, self.task.target_column)
 
     def _pairs(self, split: "Split", tokenizer: Any) -> Iterator[tuple[Prompt, str, str]]:
         """Yield each example's prompt, what stands between prompt and completion, and the completion.
@@ -270,23 +229,9 @@ class CausalLM(Family):
             if first > 1:  # behind a start token there is a prompt
                 rows.append(row["input_ids"][:first])
                 references.append(one["text"])
-        texts = self._written(model, encoded.processor, rows) if rows else []
+        texts = continuations(model, encoded.processor, rows) if rows else []
         prompts = [encoded.processor.decode(row, skip_special_tokens=True) for row in rows]
         return [Written(*one) for one in zip(prompts, texts, references, strict=True)]
-
-    def _written(self, model: "nn.Module", tokenizer: Any, prompts: Sequence[list[int]]) -> list[str]:
-        """Return what a model writes after each prompt, given as token ids."""
-        device = next(model.parameters()).device
-        most, _ = room_to_write(model)
-        prompts = [ids[-most:] if most else ids for ids in prompts]  # as in training, what is too long loses its beginning
-        order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-        inputs = []
-        for start in range(0, len(order), BATCH):
-            chunk = [prompts[index] for index in order[start : start + BATCH]]
-            fields = tokenizer.pad({"input_ids": chunk}, padding_side="left", return_tensors="pt")
-            inputs.append({name: fields[name].to(device) for name in ("input_ids", "attention_mask")})
-        made = generate(model, tokenizer, inputs, continues=True)
-        return [text for _, text in sorted(zip(order, made, strict=True))]
 
     def of_examples(self, predictions: Sequence[Any], encoded: Encoded, examples: Sequence[int]) -> tuple[Sequence[Any], Encoded]:
         """Return the references of some examples, which say where their rows are; the rows stay as they are."""
@@ -303,21 +248,13 @@ class CausalLM(Family):
 
     def placeholders(self, table: "Table") -> list[Any]:
         """Return a completion for each row."""
-        return [self.task.labels[0] if self.task.labels else _UNKNOWN] * len(table)
+        return [self.task.labels[0] if self.task.labels else completions.UNKNOWN] * len(table)
 
     def read_unlabelled(self, table: "Table") -> "Split":
         """Return prompts alone. A conversation ends with the turn that is to be answered; a text is to be continued."""
-        from autopeft.tasks.task import Split
-
-        (first, *_) = self.task.input_columns
         if not self._is_conversation:
             return super().read_unlabelled(table)
-        cells = table.column(first)
-        if is_sequence(cells[0]):
-            answer = {"role": ASSISTANT, "content": _UNKNOWN}
-            answered: list[Any] = [[*turns, answer] if is_sequence(turns) else turns for turns in cells]  # type: ignore[misc]
-            return self.read(replace(table, columns={**table.columns, first: answered}), {})
-        return Split((texts(table, first),), self.placeholders(table))
+        return completions.read_openings(table, self.task.input_columns[0])
 
     def answers(
         self, model: "nn.Module", processor: Any, split: "Split", max_length: int, predict: Callable[["nn.Module", Encoded], Sequence[Any]]
@@ -327,7 +264,7 @@ class CausalLM(Family):
             return super().answers(model, processor, split, max_length, predict)
         wholes = [put_together(processor, prompt, gap + one) for prompt, gap, one in self._pairs(split, processor)]
         prompts = [processor(one.text[: one.answer[0]], add_special_tokens=not one.is_chat)["input_ids"][-max_length:] for one in wholes]
-        return [{"prediction": text} for text in self._written(model, processor, [ids or [_first_token(processor)] for ids in prompts])]
+        return [{"prediction": text} for text in continuations(model, processor, [ids or [_first_token(processor)] for ids in prompts])]
 
     def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
         """Return the choice of the largest likelihood, and the share of each in all of them."""
@@ -390,11 +327,6 @@ class CausalLM(Family):
                 yield {"prompt": turns, "completion": [{"role": ASSISTANT, "content": completion}]}
 
 
-def _own(column: str) -> str:
-    """Return the target's name where a column is read and learnt."""
-    return f"{column}, learnt"
-
-
 def _token_losses(outputs: Any, batch: Batch) -> "tuple[Tensor, tuple[Tensor, ...]]":
     """Return the losses of the learnt tokens of a batch in float32, and where they stand: rows and positions."""
     from torch.nn import functional
@@ -408,14 +340,6 @@ def _hits(likelihoods: Any, one: Mapping[str, Any]) -> tuple[bool, bool]:
     """Return whether the true choice is the likeliest, and whether it is per byte."""
     per_byte = likelihoods / np.maximum(1, one["bytes"])
     return int(likelihoods.argmax()) == one["true"], int(per_byte.argmax()) == one["true"]
-
-
-def _optional_texts(table: "Table", column: str) -> list[str]:
-    """Return a column of texts that may be empty."""
-    cells = table.column(column)
-    return (
-        texts(table, column) if all(isinstance(cell, str) for cell in cells) else [cell if isinstance(cell, str) else "" for cell in cells]
-    )
 
 
 def _first_token(tokenizer: Any) -> int:
