@@ -199,8 +199,11 @@ def _mixes_tokens(module: nn.Module) -> bool:
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Whether a module normalises; every library calls such a class something with Norm."""
-    return "Norm" in type(module).__name__
+    """Whether a module normalises; every library calls such a class something with Norm.
+
+    Whole layers may be called after their norms too, such as wav2vec2's with a stable layer norm: these hold other modules.
+    """
+    return "Norm" in type(module).__name__ and all(map(is_norm, module.children()))
 
 
 def _is_linear(module: nn.Module) -> bool:

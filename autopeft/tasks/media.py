@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 SOUND_SUFFIXES = (".wav",)
 _ANEW = "Save it anew as PNG or JPEG."
+_LONGEST_NAME = 255
+"""Letters of a text that may be a file's name; a path is rarely longer, and content always is."""
 READING_RATE = 16_000
 """Samples a second that nearly all models read."""
 
@@ -44,6 +46,8 @@ def contents(table: "Table", column: str, what: str) -> list[bytes]:
             except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
                 reason = error.strerror if isinstance(error, OSError) else error
                 remedy = f"Paths are seen from {folder}. To read other columns, name them with --text, and the kind of task with --kind."
+                if len(value) > _LONGEST_NAME or value.startswith("data:"):
+                    remedy = "A file's content is read as bytes, not as base64 text: save it in Parquet, or name files."
                 raise InvalidInputError(f"{table.where(row)}: {what} can't be read: {reason}", value=value, remedy=remedy) from error
         if value == b"":
             raise InvalidInputError(f"{table.where(row)}: {what} must not be an empty file", value=cell)

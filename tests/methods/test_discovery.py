@@ -1,9 +1,13 @@
+from typing import Any
+
 import pytest
 import torch
+import transformers as hf
 from torch import nn
 
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.errors import InvalidInputError, UnsupportedError
+from autopeft.methods.compose import apply
 from autopeft.methods.counting import resolve
 from autopeft.methods.discovery import discover
 from autopeft.methods.topology import Topology
@@ -152,3 +156,33 @@ def test_what_the_model_itself_raises_on_the_batch_is_said() -> None:
         discover(model, {**batch, "input_ids": batch["input_ids"] + 1000})
     assert set(dict(model.named_modules())) == before
     assert discover(model, batch).n_layers == 3
+
+
+SOUND = {
+    "do_stable_layer_norm": True,
+    "conv_dim": (16, 16),
+    "conv_stride": (5, 2),
+    "conv_kernel": (10, 3),
+    "num_feat_extract_layers": 2,
+    "num_conv_pos_embeddings": 4,
+    "num_conv_pos_embedding_groups": 2,
+}
+TEXT = {"vocab_size": 20, "max_position_embeddings": 30}
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "more"),
+    [(hf.Wav2Vec2Model, hf.Wav2Vec2Config, SOUND), (hf.RobertaPreLayerNormModel, hf.RobertaPreLayerNormConfig, TEXT)],
+    ids=["wav2vec2", "roberta"],
+)
+def test_layers_that_are_named_after_their_norms_are_none(model: Any, config: Any, more: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    built = model(config(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, **more)).eval()
+    is_sound = model is hf.Wav2Vec2Model
+    batches = [{"input_values": torch.randn(2, 30 * n)} if is_sound else {"input_ids": torch.full((2, n), 5)} for n in (9, 7)]
+    topology = discover(built, batches[0])
+    assert [(block.is_post_norm, len(block.ffn_in), bool(block.ffn_out)) for block in topology.blocks] == [(False, 1, True)] * 2
+    before = [built(**batch).last_hidden_state for batch in batches]
+    apply(built, Configuration((PeftModule("parallel_adapter", 4, (0, 1)), PeftModule("serial_adapter", 4, (0, 1)))), topology=topology)
+    for batch, hidden in zip(batches, before, strict=True):  # fresh adapters change nothing, whatever the lengths of batches
+        assert torch.allclose(built(**batch).last_hidden_state, hidden, atol=1e-5)

@@ -1,5 +1,6 @@
 """What each reader makes of files that are not as they should be: one message with the file and the line, or the right reading."""
 
+import base64
 import gzip
 import io
 import json
@@ -374,6 +375,7 @@ def without_a_rate() -> bytes:
     return data[:24] + struct.pack("<I", 0) + data[28:]
 
 
+MEDIA = [("image", ".png", "an image"), ("audio", ".wav", "a recording")]
 FILES: dict[str, tuple[str, Callable[[], bytes], str | None]] = {
     "image: cut off": (".png", lambda: png(0, 100)[:70], "an image can't be read"),
     "image: header alone": (".png", lambda: png(0, 100)[:20], "an image can't be read"),
@@ -398,7 +400,7 @@ def good_files(folder: Path, suffix: str) -> Iterator[Path]:
     for index in range(N):
         path = folder / ("x", "y")[index % 2] / f"{index}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(png(index, 100) if suffix == ".png" else wav(8000, 200.0 + index, 0.05))
+        path.write_bytes(content(suffix, index))
         yield path
 
 
@@ -443,11 +445,100 @@ def test_a_folder_of_other_files(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cell", ["own/x/none.png", "", "own", "http://localhost/a.png", "t.csv"])
-@pytest.mark.parametrize(("column", "suffix", "what"), [("image", ".png", "an image"), ("audio", ".wav", "a recording")])
+@pytest.mark.parametrize(("column", "suffix", "what"), MEDIA)
 def test_a_path_of_no_file(cell: str, column: str, suffix: str, what: str, tmp_path: Path) -> None:
     lines = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in good_files(tmp_path / "own", suffix)]
     (tmp_path / "t.csv").write_text("\n".join([f"{column},label", *lines, f"{cell},x"]))
     with pytest.raises(InvalidInputError, match=rf"t\.csv, line {N + 2}[:,] .*{what}"):
+        load_files(tmp_path / "t.csv")
+
+
+OTHER = {".png": ".wav", ".wav": ".png"}
+NOT_CONTENT = "must hold a path or the content of"
+CELLS: dict[str, tuple[Callable[[str], Any], str | None]] = {
+    "bytes as the hub has them": (lambda suffix: {"bytes": content(suffix, 0), "path": None}, None),
+    "bytes beside a path that is gone": (lambda suffix: {"bytes": content(suffix, 0), "path": f"gone{suffix}"}, None),
+    "cut off": (lambda suffix: {"bytes": content(suffix, 0)[:70], "path": None}, "row 10: {what} can't be read"),
+    "no bytes": (lambda suffix: {"bytes": b"", "path": None}, f"row 10: the column .* {NOT_CONTENT} {{what}}"),
+    "nothing in it": (lambda suffix: {"bytes": None, "path": None}, f"row 10: the column .* {NOT_CONTENT} {{what}}"),
+    "nothing": (lambda suffix: None, f"row 10: the column .* {NOT_CONTENT} {{what}} .got None"),
+    "a path to nowhere": (lambda suffix: {"bytes": None, "path": "no.file"}, "row 10: {what} can't be read: No such file"),
+    "a text": (lambda suffix: {"bytes": b"hello", "path": None}, "row 10: {what} can't be read"),
+    "another medium": (lambda suffix: {"bytes": content(OTHER[suffix], 0), "path": None}, "row 10: {what} can't be read"),
+}
+COLUMNS_OF_FILES: dict[str, tuple[Callable[[list[bytes]], Any], str | None]] = {
+    "bare bytes": (lambda files: files, None),
+    "large binary": (lambda files: pa.array(files, pa.large_binary()), None),
+    "encoded by a dictionary": (lambda files: pa.array(files).dictionary_encode(), None),
+    "base64": (lambda files: [base64.b64encode(one).decode() for one in files], "row 1: {what} can't be read: .*base64"),
+    "numbers": (lambda files: list(range(len(files))), f"row 1: the column .* {NOT_CONTENT} {{what}} .got 0"),
+    "lists": (lambda files: [[one] for one in files], f"row 1: the column .* {NOT_CONTENT} {{what}}"),
+    "samples": (lambda files: [[[0, 1], [1, 0]] for _ in files], f"row 1: the column .* {NOT_CONTENT} {{what}}"),
+    "other names": (lambda files: [{"data": one} for one in files], f"row 1: the column .* {NOT_CONTENT} {{what}}"),
+}
+
+
+def content(suffix: str, index: int) -> bytes:
+    return png(index, 100) if suffix == ".png" else wav(8000, 200.0 + index, 0.05)
+
+
+@pytest.mark.parametrize(("column", "suffix", "what"), MEDIA)
+@pytest.mark.parametrize(("cell", "message"), CELLS.values(), ids=CELLS)
+def test_a_cell_of_parquet_with_files(
+    cell: Callable[[str], Any], message: str | None, column: str, suffix: str, what: str, tmp_path: Path
+) -> None:
+    cells = [{"bytes": content(suffix, index), "path": None} for index in range(N)]
+    read_files(tmp_path, column, [*cells, cell(suffix)], [*LABELS, "y"], None if message is None else message.format(what=what))
+
+
+@pytest.mark.parametrize(("column", "suffix", "what"), MEDIA)
+@pytest.mark.parametrize(("cells", "message"), COLUMNS_OF_FILES.values(), ids=COLUMNS_OF_FILES)
+def test_a_column_of_parquet_with_files(
+    cells: Callable[[list[bytes]], Any], message: str | None, column: str, suffix: str, what: str, tmp_path: Path
+) -> None:
+    files = [content(suffix, index) for index in range(N)]
+    read_files(tmp_path, column, cells(files), LABELS, None if message is None else message.format(what=what))
+
+
+def read_files(folder: Path, column: str, cells: Any, labels: list[str], message: str | None) -> None:
+    pq.write_table(pa.table({column: cells, "label": labels}), folder / "t.parquet")
+    if message is None:
+        assert load_files(folder / "t.parquet").task.kind == f"{column}_classification"
+        return
+    with pytest.raises(InvalidInputError, match=rf"t\.parquet, {message}"):
+        load_files(folder / "t.parquet")
+
+
+PATHS: dict[str, tuple[Callable[[str], str], str | None]] = {
+    "byte order mark": (lambda text: f"\ufeff{text}", None),
+    "semicolons": (lambda text: text.replace(",", ";"), None),
+    "line ends of Windows": (lambda text: text.replace("\n", "\r\n"), None),
+    "points before": (lambda text: text.replace("own/", "./own/"), None),
+    "whole paths": (lambda text: text.replace("own/", f"{Path.cwd()}/own/"), None),
+    "quotes": (lambda text: re.sub(r"^(own[^,]*)", r'"\1"', text, flags=re.MULTILINE), None),
+    "a column more": (lambda text: text.replace("\n", ",1\n").replace("label,1", "label,id"), None),
+    "no header": (lambda text: text.split("\n", 1)[1], "which columns to read"),
+    "no label": (lambda text: f"{text}own/x/0{{suffix}},\n", "line 11: the label in column 'label' is missing"),
+    "a cell too few": (lambda text: f"{text}own/x/0{{suffix}}\n", "line 11: a row must have 2 cells"),
+    "backslashes": (lambda text: f"{text}own\\x\\0{{suffix}},x\n", "line 11: {what} can't be read: No such file"),
+    "a long path": (lambda text: f"{text}{'x' * 100_000},x\n", "line 11: {what} can't be read: File name too long"),
+    "an open quote": (lambda text: f'{text}"own/x/0{{suffix}},x\n', "line 11: not a valid row"),
+    "one class": (lambda text: text.replace(",y", ",x"), "the label column 'label' must hold two or more classes"),
+}
+
+
+@pytest.mark.parametrize(("column", "suffix", "what"), MEDIA)
+@pytest.mark.parametrize(("change", "message"), PATHS.values(), ids=PATHS)
+def test_a_table_of_paths(
+    change: Callable[[str], str], message: str | None, column: str, suffix: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{path.relative_to(tmp_path)},{path.parent.name}\n" for path in good_files(tmp_path / "own", suffix)]
+    (tmp_path / "t.csv").write_text(change("".join([f"{column},label\n", *lines])).replace("{suffix}", suffix), encoding="utf-8")
+    if message is None:
+        assert load_files(tmp_path / "t.csv").task.kind == f"{column}_classification"
+        return
+    with pytest.raises(InvalidInputError, match=rf"t\.csv.* {message.format(what=what)}"):
         load_files(tmp_path / "t.csv")
 
 
