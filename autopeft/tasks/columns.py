@@ -20,6 +20,8 @@ MANY_CLASSES, FREE_TEXT_SHARE = 20, 0.5
 """More names than this, and than this share of the rows, are no classes: texts to be generated, or ids."""
 MOST_SHOWN = 60
 """Characters of a name in a message."""
+SHOWN_SHARES = 10
+"""Labels whose share is said."""
 LARGEST_EXACT = 2**53
 """From here on every float is whole, so that only digits say which number is, and different whole numbers are equal as floats."""
 _LIST = re.compile(r"""\[\s*(["'].*["']|\{.*\})\s*\]""", re.DOTALL)
@@ -311,6 +313,13 @@ def shortened(name: str) -> str:
     """Return a name as a message shows it: what can't be printed spelled out, and not all of a long one."""
     text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name[:MOST_SHOWN])
     return f"{text}..." if len(name) > MOST_SHOWN else text
+
+
+def shares(labels: Sequence[str], counts: Sequence[int], n: int) -> str:
+    """Say which share of n examples each label has, by how many have it, the largest first."""
+    order = sorted(range(len(labels)), key=lambda index: -counts[index])
+    found = ", ".join(f"{shortened(labels[index])} {counts[index] / n:.0%}" for index in order[:SHOWN_SHARES])
+    return found + (f", {len(order) - SHOWN_SHARES} more" if len(order) > SHOWN_SHARES else "")
 
 
 def _shorten(names: Sequence[str]) -> str:

@@ -1,4 +1,6 @@
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks import load_files
 from autopeft.tasks.checks import findings
 from tests.tasks.helpers import write
+from tests.tasks.test_other_families import png
 
 
 def test_equal_texts_are_never_cut_apart(tmp_path: Path) -> None:
@@ -81,6 +84,31 @@ def test_ratings_are_said_to_be_taken_as_classes(tmp_path: Path) -> None:
     assert (
         "the labels are numbers, taken as classes; --kind regression" in findings(load_files(write(tmp_path / "t.csv", rows)), Budget())[0]
     )
+
+
+SOME = [f"text {index}" for index in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"text": SOME, "labels": [["a", "b"], ["a"]] * 20}, r"multi_label: 2 labels in 32 .* 1\.\d an example: a 100%, b \d+%"),
+        ({"prompt": SOME, "completion": ["no", "no", "no", "yes"] * 10}, r"causal_lm: 2 choices in 32 .*: no \d+%, yes \d+%"),
+        ({"text": SOME, "label": ["a;b", "a"] * 20}, r"classification: 2 labels in 32 .*one label each; --kind multi_label reads several"),
+    ],
+)
+def test_shares_of_labels_and_choices_are_said(columns: dict[str, list[Any]], said: str, tmp_path: Path) -> None:
+    assert re.search(said, findings(load_files(write(tmp_path / "t.jsonl", columns), with_test=True), Budget())[0])
+
+
+def test_classes_of_images_are_no_amounts(tmp_path: Path) -> None:
+    for index in range(20):
+        path = tmp_path / "own" / str(index % 4) / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(index, 100))
+    (said, *_) = findings(load_files(tmp_path / "own"), Budget())
+    assert said.startswith("image_classification: 4 labels in ")
+    assert "amounts" not in said
 
 
 def test_free_text_is_no_class(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 
 from autopeft.budget import Budget
 from autopeft.tasks import completions
+from autopeft.tasks.columns import shares
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
@@ -96,6 +97,13 @@ class CausalLM(Family):
 
     def require_trainable(self, split: "Split", source: str) -> None:
         """Any text can be learnt from."""
+
+    def summarise(self, split: "Split") -> str:
+        """Say how large the choices are, where answers are choices."""
+        if not self.task.labels:
+            return super().summarise(split)
+        counts = [sum(target == label for target in split.targets) for label in self.task.labels]
+        return f"{len(self.task.labels)} choices in {len(split):,} training examples: {shares(self.task.labels, counts, len(split))}"
 
     # Examples
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autopeft.errors import InvalidInputError
-from autopeft.tasks.columns import class_ids, class_names, looks_like_classes, shortened
+from autopeft.tasks.columns import class_ids, class_names, looks_like_classes, shares
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from autopeft.tasks.table import Table
     from autopeft.tasks.task import Split, Task
 
-SHOWN_CLASSES = 10
-"""Classes whose shares are said."""
 _BINARY = ("f1", "average_precision")
 _RANK_EARLY = ("average_precision",)
 
@@ -34,6 +32,8 @@ class Classification(SequenceFamily):
     summary: ClassVar[str] = "one of several classes for a text, or a pair of texts"
     problem_type: ClassVar[str] = "single_label_classification"
     has_class_logits: ClassVar[bool] = True
+    may_be_another_kind: ClassVar[bool] = True
+    """Whether numbers could be amounts, and labels be several, by another kind of task."""
 
     @classmethod
     def claims(cls, table: "Table", columns: Columns) -> bool:
@@ -83,12 +83,17 @@ class Classification(SequenceFamily):
     def summarise(self, split: "Split") -> str:
         """Say how large the classes are, the largest first."""
         counts = np.bincount(np.asarray(split.targets), minlength=len(self.task.labels))
-        order = np.argsort(-counts, kind="stable")
-        shares = ", ".join(f"{shortened(self.task.labels[index])} {counts[index] / len(split):.0%}" for index in order[:SHOWN_CLASSES])
-        more = f", {len(order) - SHOWN_CLASSES} more" if len(order) > SHOWN_CLASSES else ""
-        numbers = len(self.task.labels) > 2 and all(label.removeprefix("-").isdecimal() for label in self.task.labels)
-        hint = "; the labels are numbers, taken as classes; --kind regression takes them as amounts" if numbers else ""
-        return f"{len(self.task.labels)} labels in {len(split):,} training examples: {shares}{more}{hint}"
+        hint = ""
+        if (
+            self.may_be_another_kind
+            and len(self.task.labels) > 2
+            and all(label.removeprefix("-").isdecimal() for label in self.task.labels)
+        ):
+            hint = "; the labels are numbers, taken as classes; --kind regression takes them as amounts"
+        elif self.may_be_another_kind and any({";", "|"} & {*label} for label in self.task.labels):
+            hint = "; those with ; or | are taken as one label each; --kind multi_label reads several"
+        each = shares(self.task.labels, counts.tolist(), len(split))
+        return f"{len(self.task.labels)} labels in {len(split):,} training examples: {each}{hint}"
 
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the cross-entropy of rows x classes logits."""

@@ -22,6 +22,7 @@ _TARGETS = ("label", "labels", "class", "category")
 class MediaClassification(Classification):
     """Cross-entropy over classes of files. They are decoded and prepared batch by batch: all at once would not fit into memory."""
 
+    may_be_another_kind: ClassVar[bool] = False
     usual_inputs: ClassVar[Sequence[str]]
     """Names of the column that holds the files."""
     what: ClassVar[str]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autopeft.errors import InvalidInputError
-from autopeft.tasks.columns import is_sequence, label_sets
+from autopeft.tasks.columns import is_sequence, label_sets, shares
 from autopeft.tasks.details import MAX_CLASSES, Detail, of_counts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.sequence import SequenceFamily
@@ -93,9 +93,10 @@ class MultiLabel(SequenceFamily):
             )
 
     def summarise(self, split: "Split") -> str:
-        """Say how many labels there are, and how many an example has."""
+        """Say how many labels there are, how many an example has, and which share of examples has each."""
         labels = np.asarray(split.targets)
-        return f"{len(self.task.labels)} labels in {len(split):,} training examples, {labels.sum(axis=1).mean():.2g} an example"
+        each = shares(self.task.labels, labels.sum(axis=0).tolist(), len(split))
+        return f"{len(self.task.labels)} labels in {len(split):,} training examples, {labels.sum(axis=1).mean():.2g} an example: {each}"
 
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the cross-entropy of every label, its mean over labels, summed over rows."""
