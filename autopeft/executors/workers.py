@@ -351,7 +351,7 @@ class _Worker:
         if 0 < self._gpus < 1:
             from autopeft.training.device import limit_memory  # torch is needed where trials run, and that may not be here
 
-            limit_memory(self._gpus)
+            limit_memory(self._gpus, CONTEXT_BYTES)
         return self._make_runner(self._device)
 
     def describe(self) -> BackboneFacts:

@@ -58,7 +58,7 @@ def cards() -> list[Card]:
 def card_names() -> tuple[str, ...]:
     """Return what the GPUs that this process sees are called in `visibility_variable`, in torch's order."""
     n = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    given = os.environ.get(visibility_variable())
+    given = os.environ.get(visibility_variable()) or os.environ.get("CUDA_VISIBLE_DEVICES")  # which ROCm heeds where its own isn't set
     return tuple(given.split(",")[:n]) if given else tuple(map(str, range(n)))
 
 
@@ -67,10 +67,23 @@ def visibility_variable() -> str:
     return "HIP_VISIBLE_DEVICES" if torch.version.hip else "CUDA_VISIBLE_DEVICES"
 
 
-def limit_memory(share: float) -> None:
-    """Let this process allocate no more than a share of the GPU's memory, so that it takes none from those it shares the GPU with."""
-    if share < 1 and torch.cuda.is_available():
-        torch.cuda.set_per_process_memory_fraction(share)
+def limit_memory(share: float, beside_bytes: int) -> None:
+    """Let this process take no more than a share of its first GPU's memory, so that it takes none from those it shares the GPU with.
+
+    Args:
+        share: Of the GPU's memory.
+        beside_bytes: What the process takes of it beside tensors, which torch doesn't count.
+
+    Raises:
+        DeviceError: The GPU can't be used.
+    """
+    if share >= 1 or not torch.cuda.is_available():
+        return
+    try:
+        whole = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(max(share / 2, share - beside_bytes / whole), 0)
+    except RuntimeError as error:
+        raise DeviceError(f"the GPU can't be used: {error}") from None
 
 
 def device_bytes(device: torch.device) -> int | None:
@@ -111,7 +124,7 @@ def has_bfloat16(device: torch.device) -> bool:
     return False
 
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "BLAS_STATUS_ALLOC_FAILED")
 """What is said by errors of other types than torch's own: of MPS, of the allocator of the CPU, and of libraries on a GPU."""
 _FAILED_DEVICE = (
     "CUDA error",
@@ -120,7 +133,8 @@ _FAILED_DEVICE = (
     "device-side assert",
     "illegal memory access",
     "CUDNN_STATUS_",
-    "CUBLAS_STATUS_",
+    "miopenStatus",
+    "BLAS_STATUS_",  # cuBLAS's and hipBLAS's
 )
 
 
@@ -149,6 +163,20 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__context__
 
 
+def make_current(device: torch.device) -> None:
+    """Have what this thread does on a GPU without naming one be done on this one; for each new thread torch takes the first."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device.index or 0)  # which takes no device without a number
+
+
+def own_draws(device: torch.device) -> AbstractContextManager[None]:
+    """Return a context after which torch's generators go on as if nothing had been drawn in it: the processor's, and the device's.
+
+    Those of other GPUs are left alone: to look at one takes some of its memory.
+    """
+    return torch.random.fork_rng([] if device.type == "cpu" else [device.index or 0], device_type=device.type)
+
+
 def new_stream(device: torch.device) -> AbstractContextManager[object]:
     """Return a context in which this thread's work on a GPU waits for no other thread's; elsewhere it changes nothing."""
     if device.type == "cuda":
@@ -160,6 +188,8 @@ def synchronize(device: torch.device) -> None:
     """Wait until the device has done what this thread has asked of it."""
     if device.type == "cuda":
         torch.cuda.current_stream(device).synchronize()
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def release_memory(device: torch.device) -> None:
@@ -208,9 +238,11 @@ def used_bytes(device: torch.device) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return the memory that nobody uses yet, on the GPU or in the machine; without Linux on the latter, as much as it has."""
+    """Return the memory that this process may yet take, of the GPU or of the machine; without Linux on the latter, as much as it has."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        free, whole = torch.cuda.mem_get_info(device)
+        share = torch.cuda.get_per_process_memory_fraction(device.index or 0)
+        return min(int(free), int(share * whole) - used_bytes(device))
     if _MEMORY.exists():
         return int(_fields(_MEMORY)["MemAvailable"].split()[0]) * 1024
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -30,6 +30,7 @@ from autopeft.tasks import Batch, Encoded
 from autopeft.training.activation_cache import ActivationCache, CachedActivations, CacheKey
 from autopeft.training.batches import EVALUATION_BATCH, evaluation_batches
 from autopeft.training.cpu_kernels import CpuKernels
+from autopeft.training.device import own_draws
 
 TOLERANCE = 1e-4
 """By what share of the largest value cached hidden states and logits may differ from computed ones in float32. Rounding makes a
@@ -227,7 +228,8 @@ class HiddenStates:
         if boundary < 0:
             return self._part(0, f"{', '.join(sorted(methods))} trains something outside the layers", is_frozen=False)
         if (boundary, methods) not in self._verdicts:
-            with torch.random.fork_rng():  # a trial's numbers must not depend on whether it is the one that tries this out
+            # A trial's numbers must not depend on whether it is the one that tries this out.
+            with own_draws(next(self._model.parameters()).device):
                 self._verdicts[boundary, methods] = self._try(boundary, split)
         is_frozen, reason = self._verdicts[boundary, methods]
         noise = f"{input_noise} changes inputs from pass to pass" if input_noise else ""
@@ -272,7 +274,7 @@ class HiddenStates:
         return _Verdict(True, "" if _agree(found, computed) else "cached hidden states do not give the logits that computed ones give")
 
     def _logits(self, split: Encoded, batch: Batch) -> Tensor:
-        with torch.random.fork_rng():
+        with own_draws(batch.targets.device):
             torch.manual_seed(0)  # layers above the boundary have dropout
             outputs = split.family.forward(self._model, batch)
         return first_tensor(outputs.to_tuple()).detach()

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from autopeft.training.device import own_draws
+
 
 def reset_parameters(model: nn.Module, names: Sequence[str], seed: int) -> None:
     """Draw the named parameters anew, by the model's own initialisation, from a seed of their own."""
     owners = {name.rpartition(".")[0] for name in names}
-    with torch.random.fork_rng(), torch.no_grad():
+    with own_draws(next(model.parameters()).device), torch.no_grad():
         torch.manual_seed(seed)
         for owner in sorted(owners):
             module = model.get_submodule(owner)

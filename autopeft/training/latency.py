@@ -10,13 +10,14 @@ from autopeft.errors import UnsupportedError
 from autopeft.methods.applied import AppliedModules
 from autopeft.tasks import Batch, Encoded
 from autopeft.training.batches import evaluation_batches
+from autopeft.training.device import synchronize
 
 N_WARM_UP = 3
 N_TIMED = 20
 
 
 def latency_seconds(applied: AppliedModules, split: Encoded) -> float:
-    """Return the median seconds of a forward pass over one example, the one of median length, in float32.
+    """Return the median seconds of a forward pass over one example, the one of median length, in the precision of the model's weights.
 
     Modules are merged first if the configuration merges, as they would be where speed counts; nothing but `eject` is left to do with
     them then.
@@ -35,6 +36,5 @@ def latency_seconds(applied: AppliedModules, split: Encoded) -> float:
 def _seconds(model: torch.nn.Module, split: Encoded, batch: Batch, device: torch.device) -> float:
     began = time.perf_counter()
     split.family.forward(model, batch)
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    synchronize(device)
     return time.perf_counter() - began

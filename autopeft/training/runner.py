@@ -30,7 +30,9 @@ from autopeft.training.device import (
     has_bfloat16,
     has_failed_device,
     is_out_of_memory,
+    make_current,
     new_stream,
+    own_draws,
     pick_device,
     release_memory,
     synchronize,
@@ -93,6 +95,7 @@ class TrialRunner:
             torch.set_num_threads(settings.threads)
         self._settings = settings
         self._device = pick_device(settings.device)
+        make_current(self._device)
         self._environment = environment(self._device)  # now, while the device answers
         self._family = family_of(settings.task)
         self._loaded = load_model(settings.backbone, self._family, self._device, keeps_dtype=True)
@@ -198,8 +201,7 @@ class TrialRunner:
         """Set what torch keeps for each thread."""
         if self._pack > 1:
             torch.set_num_threads(self._n_threads)
-            if self._device.type == "cuda":
-                torch.cuda.set_device(self._device)
+        make_current(self._device)
 
     def _resident_bytes(self, assignment: Assignment) -> int:
         """Return what a trial's trained parameters take."""
@@ -275,7 +277,7 @@ class TrialRunner:
     @contextmanager
     def _carrying(self, assignment: Assignment, place: Place, train_split: Encoded) -> Iterator[tuple[AppliedModules, FrozenPart, Recipes]]:
         """Have a model carry a configuration within this context; what is drawn at random follows from the assignment's seed."""
-        with torch.random.fork_rng(), ExitStack() as after:
+        with own_draws(self._device), ExitStack() as after:
             torch.manual_seed(assignment.seed)
             applied = apply(place.model, assignment.configuration, topology=self._topology)
             after.callback(applied.eject)
@@ -309,6 +311,8 @@ class TrialRunner:
         for progress in assignment.measure_at:
             began = usage.seconds_now()
             reached = training.advance(max(1, round(progress * training.n_steps)))
+            with turn.away():
+                synchronize(self._device)  # the last step's backward pass may be under way
             seconds += usage.seconds_now() - began
             # The numbers that are kept must come out the same anywhere; those on the way need only be cheap.
             in_bfloat16 = self._bfloat16 and progress < 1 and best is None
@@ -324,7 +328,7 @@ class TrialRunner:
         """Measure on test examples what was trained without them."""
         assert trained.measurement.final is not None, "its best epoch was kept"
         task = Task.from_dict(read_description(trained.adapter[DESCRIPTION])["metadata"]["task"])  # with what was tuned
-        with torch.random.fork_rng():
+        with own_draws(self._device):
             applied = unpack(model, trained.adapter, topology=self._topology)
             try:
                 final, details = self._test(model, task, trained.measurement.final.epoch, assignment.budget, turn)

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from autopeft.training.device import free_bytes, used_bytes
+from autopeft.training.device import free_bytes, release_memory, used_bytes
 from autopeft.training.turns import TrialStop
 
 BYTES_PER_PARAMETER = 16
@@ -33,6 +33,7 @@ class MemoryForecast:
 
     def __init__(self, device: torch.device, *, must_measure: bool) -> None:
         self._device, self._must_measure = device, must_measure
+        release_memory(device)  # else what loading has freed would count as the backbone's, and a trial's steps as less
         self._base = used_bytes(device)
         self.step_bytes: int | None = None
         """Most bytes that a trial's steps have taken; None before anything was measured."""

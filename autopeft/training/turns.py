@@ -21,16 +21,16 @@ class TrialStop(BaseException):
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:
     """Return the state of torch's generators: the processor's, and the device's."""
     state = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
+    if device.type != "cpu":
+        state[device.type] = torch.get_device_module(device).get_rng_state(device)
     return state
 
 
 def set_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
     """Go on from what `random_state` returned; a device that it has nothing of keeps its own."""
     torch.set_rng_state(state["cpu"])
-    if "cuda" in state and device.type == "cuda":
-        torch.cuda.set_rng_state(state["cuda"], device)
+    if device.type != "cpu" and device.type in state:
+        torch.get_device_module(device).set_rng_state(state[device.type], device)
 
 
 class Turns:

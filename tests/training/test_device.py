@@ -7,7 +7,17 @@ import torch
 
 from autopeft.errors import DeviceError
 from autopeft.training import device as devices
-from autopeft.training.device import card_names, cards, has_failed_device, is_out_of_memory, pick_device
+from autopeft.training.device import (
+    card_names,
+    cards,
+    free_bytes,
+    has_failed_device,
+    is_out_of_memory,
+    limit_memory,
+    make_current,
+    own_draws,
+    pick_device,
+)
 
 
 @pytest.fixture
@@ -33,8 +43,56 @@ def test_the_cards_are_named_as_the_process_may_name_them(monkeypatch: pytest.Mo
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7,-1,6")  # what follows a number that is none is hidden
     assert card_names() == ("5", "7")
     monkeypatch.setattr(torch.version, "hip", "6.4")
+    monkeypatch.delenv("HIP_VISIBLE_DEVICES", raising=False)
+    assert card_names() == ("5", "7")  # ROCm heeds CUDA's variable where its own isn't set
     monkeypatch.setenv("HIP_VISIBLE_DEVICES", "3,2")
     assert card_names() == ("3", "2")
+
+
+@pytest.mark.parametrize(("device", "number"), [("cuda", 0), ("cuda:1", 1)])
+def test_a_thread_s_own_device_is_set_by_its_number(monkeypatch: pytest.MonkeyPatch, device: str, number: int) -> None:
+    """torch.cuda.set_device is torch's own here, which refuses a device without one."""
+    chosen: list[int] = []
+    monkeypatch.setattr(torch._C, "_cuda_setDevice", chosen.append, raising=False)
+    make_current(torch.device(device))
+    make_current(torch.device("cpu"))
+    assert chosen == [number]
+
+
+@pytest.mark.usefixtures("two_cards")
+@pytest.mark.parametrize(("device", "looked_at"), [("cpu", []), ("cuda", [0]), ("cuda:1", [1])])
+def test_no_generator_of_another_card_is_looked_at(monkeypatch: pytest.MonkeyPatch, device: str, looked_at: list[int]) -> None:
+    """That would start a context there, in every worker on processors too."""
+    seen: list[int] = []
+    restored: list[tuple[str, int]] = []
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda number: seen.append(number) or f"state {number}")
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, number: restored.append((state, number)))
+    before = torch.get_rng_state()
+    with own_draws(torch.device(device)):
+        torch.rand(1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (seen, restored) == (looked_at, [(f"state {number}", number) for number in looked_at])
+
+
+@pytest.mark.usefixtures("two_cards")
+def test_a_process_that_shares_a_card_keeps_to_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it takes there beside tensors; and what is free beyond its share is not free for it."""
+    gib, limits = 2**30, [1.0]
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda share, device: limits.append(share))
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda device: limits[-1])
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (14 * gib, 16 * gib))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: gib)
+    assert free_bytes(torch.device("cuda")) == 14 * gib
+    limit_memory(0.25, gib)
+    assert limits[-1] == 3 / 16
+    assert free_bytes(torch.device("cuda")) == 2 * gib
+
+    def lost(share: float, device: int) -> None:
+        raise torch.AcceleratorError("CUDA error: no CUDA-capable device is detected")
+
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lost)
+    with pytest.raises(DeviceError, match="can't be used: CUDA error: no CUDA-capable"):
+        limit_memory(0.25, gib)
 
 
 @pytest.mark.usefixtures("two_cards")
@@ -78,6 +136,8 @@ def test_apple_s_gpu_must_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True, False),
         (torch.AcceleratorError("CUDA error: out of memory"), True, False),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"), True, False),
+        (RuntimeError("CUDA error: HIPBLAS_STATUS_ALLOC_FAILED when calling hipblasCreate(handle)"), True, False),
+        (RuntimeError("miopenStatusInternalError"), False, True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"), True, False),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"), True, False),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False, False),

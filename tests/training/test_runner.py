@@ -1,4 +1,5 @@
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -178,6 +179,14 @@ def test_a_paused_trial_goes_on_only_with_its_own_parameters(runner: TrialRunner
     paused = runner.run(first)
     outcome = runner.run(replace(first, configuration=CONFIGURATIONS["composite"], measure_at=(1.0,), checkpoint=paused.checkpoint))
     assert "must go on with the parameters it had" in outcome.error
+
+
+def test_the_clock_of_the_steps_stops_when_the_device_has_done_them(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU goes on after its last step was asked for; here waiting for it takes a while."""
+    monkeypatch.setattr("autopeft.training.runner.synchronize", lambda device: time.sleep(1.0))
+    measurement = run(runner, CONFIGURATIONS["head only"], budget=replace(BUDGET, epochs=1)).measurement
+    assert measurement is not None
+    assert measurement.train_seconds > 1.0
 
 
 def test_latency_is_measured_when_asked_for(backbone_folder: Path, data: TaskData) -> None:
