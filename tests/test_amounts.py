@@ -1,6 +1,6 @@
 import pytest
 
-from autopeft.amounts import parse_amount
+from autopeft.amounts import parse_amount, percentages
 from autopeft.errors import InvalidInputError
 
 
@@ -21,3 +21,17 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
 def test_a_percentage_needs_a_whole() -> None:
     with pytest.raises(InvalidInputError, match=r"such as 200k, 1\.5M \(got '5%'"):
         parse_amount("--max", "5%")
+
+
+@pytest.mark.parametrize(
+    ("counts", "written"),
+    [
+        ([336, 336, 328], ["34%", "33%", "33%"]),  # each rounded to the nearest would add up to 101
+        ([1, 1, 1], ["34%", "33%", "33%"]),
+        ([145, 145, 710], ["15%", "14%", "71%"]),
+        ([998, 2], [">99%", "<1%"]),
+        ([7, 0], ["100%", "0%"]),
+    ],
+)
+def test_percentages_add_up(counts: list[int], written: list[str]) -> None:
+    assert percentages(counts) == written

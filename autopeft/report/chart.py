@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 from autopeft.report.axis import Tick
 from autopeft.report.formatting import short_number
 from autopeft.report.markup import element
+from autopeft.tasks.metrics import bounds
 
 LETTER_WIDTH = 7.0
 """Of a digit, in pixels."""
@@ -82,6 +83,21 @@ def svg(width: float, height: float, label: str, children: Sequence[Element], *,
 def text(x: float, y: float, words: str, *, anchor: str = "start", class_: str = "", title: str = "") -> Element:
     """Return words at a place."""
     return element("text", *([element("title", title)] if title else []), words, x=x, y=y, text_anchor=anchor, class_=class_ or None)
+
+
+def limits(values: Sequence[float], metric: str | None = None) -> tuple[float, float]:
+    """Return the span of some values with a little room; where all are alike, with more, but no farther than the metric reaches.
+
+    Args:
+        values: At least one.
+        metric: What they are of; None: of something without bounds that matter here.
+    """
+    low, high = min(values), max(values)
+    if low == high:
+        least, most = (-math.inf, math.inf) if metric is None else bounds(metric)
+        low, high = max(low - 0.05, min(low, least)), min(high + 0.05, max(high, most))
+    margin = 0.06 * (high - low)
+    return low - margin, high + margin
 
 
 def ticks(low: float, high: float, n: int = 5) -> list[float]:

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from autopeft.inference import Estimate
 from autopeft.report.axis import CostAxis, Tick
-from autopeft.report.chart import LETTER_WIDTH, LINE_HEIGHT, Frame, draw, svg, text
+from autopeft.report.chart import LETTER_WIDTH, LINE_HEIGHT, Frame, draw, limits, svg, text
 from autopeft.report.formatting import in_words, one_line, score
 from autopeft.report.growth import FrontGrowth
 from autopeft.report.insertion import InsertionLayers, Occupied
@@ -126,8 +126,7 @@ def curves(found: Sequence[Curve], name: str | None, width: float) -> Element | 
     if not drawn:
         return None
     numbers = [value for _, values in drawn for _, value in values]
-    margin = 0.06 * (max(numbers) - min(numbers)) or 0.05
-    frame = Frame(width, _height(width) * 0.8, (0.0, 1.04), (min(numbers) - margin, max(numbers) + margin), bottom=26.0)
+    frame = Frame(width, _height(width) * 0.8, (0.0, 1.04), limits(numbers, name), bottom=26.0)
     marks, labels = [], []
     for curve, values in sorted(drawn, key=lambda one: one[0].on_front):
         places = [(frame.x(progress), frame.y(value)) for progress, value in values]

@@ -17,6 +17,9 @@ from autopeft.study.reader import StudyReader
 
 WIDTH = 720.0
 """Of the picture, in pixels."""
+LEAST_WIDTH = 400
+"""Of the picture and of a configuration, in pixels: below, their letters are too small and their lines too short."""
+SCROLLS = "overflow-x: auto"
 
 
 def as_html(run: RunDirectory) -> str:
@@ -45,17 +48,18 @@ def _figure(picture: Picture) -> Element:
     drawing.insert(0, element("style", style_sheet(dark=False)))
     drawing.insert(1, element("rect", width="100%", height="100%", fill=LIGHT["paper"]))  # a notebook may be dark
     address = f"data:image/svg+xml;base64,{base64.b64encode(tostring(drawing)).decode()}"
-    image = element("img", src=address, alt=picture.title, width=WIDTH, style="max-width: 100%; height: auto")
+    image = element("img", src=address, alt=picture.title, width=WIDTH, style=f"max-width: 100%; min-width: {LEAST_WIDTH}px; height: auto")
     discs = [(element("span", "● ", style=f"color: {LIGHT[color]}"), words) for color, words in key(picture.methods)]
     methods = [element("span", disc, f"{words}  ") for disc, words in discs]
-    return element("figure", element("figcaption", picture.y_title), image, element("div", picture.x_title), element("div", methods))
+    parts = [element("figcaption", picture.y_title), element("div", image, style=SCROLLS), element("div", picture.x_title)]
+    return element("figure", parts, element("div", methods), style="margin: 1em 0")
 
 
 def _table(table: Table) -> Element:
     sides = ["right" if column.is_number else "left" for column in table.columns]
+    styles = [f"text-align: {side}" for side in sides]
+    styles[-1] += f"; min-width: {LEAST_WIDTH}px"  # configurations are long, and a narrow page would give them a word a line
     titles = [element("th", column.title, style=f"text-align: {side}") for column, side in zip(table.columns, sides, strict=True)]
-    rows = [
-        element("tr", [element("td", cell, style=f"text-align: {side}") for cell, side in zip(row, sides, strict=True)])
-        for row in table.rows
-    ]
-    return element("table", element("caption", table.title), element("thead", element("tr", titles)), element("tbody", rows))
+    rows = [element("tr", [element("td", cell, style=style) for cell, style in zip(row, styles, strict=True)]) for row in table.rows]
+    head = [element("caption", table.title, style="text-align: left"), element("thead", element("tr", titles))]
+    return element("div", element("table", head, element("tbody", rows)), style=SCROLLS)

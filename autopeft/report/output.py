@@ -2,6 +2,7 @@
 
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element, tostring
@@ -129,4 +130,6 @@ def make_output() -> Output:
         return Terminal()
     from IPython import display
 
+    # tqdm says so in red at the first search of a notebook without ipywidgets; no bar of its is drawn.
+    warnings.filterwarnings("ignore", message="IProgress not found")
     return NotebookCell(display)

@@ -8,6 +8,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.objectives import COSTS, TRAINABLE_PARAMETERS, Objective, losses
 from autopeft.pareto import non_dominated
 from autopeft.report.axis import CostAxis
+from autopeft.report.chart import limits
 from autopeft.report.formatting import better, count, in_unit, one_line, percentage, score, seconds
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
@@ -90,7 +91,6 @@ def draw(
     scores = [record.values[objective.name] for record in drawn]
     reach = REACH * (max(scores) - min(scores))
     scores += [one.value for one in references if min(scores) - reach <= one.value <= max(scores) + reach]
-    margin = 0.06 * (max(scores) - min(scores)) or 0.05
     methods = Counter(module for record in drawn for module in _methods(record))
     return Picture(
         title=one_line(f"{header.task or header.name}: {_axis_name(objective)} against {_axis_name(cost)}"),
@@ -98,7 +98,7 @@ def draw(
         x_title=_x_title(cost, whole),
         y_title=one_line(f"{_axis_name(objective)} on validation data ({objective.unit or 'score'}, {better(objective)} is better)"),
         axis=axis,
-        y_limits=(min(scores) - margin, max(scores) + margin),
+        y_limits=limits(scores, None if objective.name in COSTS else objective.name),
         front=tuple(
             replace(_point(record, objective, cost, axis, header), interval=None if record.confirmed else interval(record.number))
             for record in front

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autopeft.amounts import percentages
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.table import Table
 
@@ -318,7 +319,8 @@ def shortened(name: str) -> str:
 def shares(labels: Sequence[str], counts: Sequence[int], n: int) -> str:
     """Say which share of n examples each label has, by how many have it, the largest first."""
     order = sorted(range(len(labels)), key=lambda index: -counts[index])
-    found = ", ".join(f"{shortened(labels[index])} {counts[index] / n:.0%}" for index in order[:SHOWN_SHARES])
+    written = percentages(counts) if sum(counts) == n else [f"{count / n:.0%}" for count in counts]  # of several labels an example
+    found = ", ".join(f"{shortened(labels[index])} {written[index]}" for index in order[:SHOWN_SHARES])
     return found + (f", {len(order) - SHOWN_SHARES} more" if len(order) > SHOWN_SHARES else "")
 
 

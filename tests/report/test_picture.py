@@ -19,6 +19,13 @@ def test_every_complete_trial_is_drawn_and_the_failed_are_counted(records, objec
     assert "log scale" in picture.x_title
 
 
+def test_where_all_score_alike_the_axis_ends_where_the_metric_does(trial, objectives, header):
+    """Nothing is 104 % right."""
+    low, high = draw(Leaderboard.of([trial(0, 1.0, 2000), trial(1, 1.0, 1000)], objectives), header).y_limits
+    assert low < 0.96
+    assert 1 < high < 1.01
+
+
 def test_the_stairs_go_right_and_then_up(records, objectives, header):
     picture = draw(Leaderboard.of(records, objectives), header)
     x = {point.trial: point.x for point in picture.front}
