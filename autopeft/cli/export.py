@@ -41,9 +41,9 @@ def export(
 ) -> None:
     """Export a trial, whole, or say what would be lost.
 
-    peft and adapters make a folder that PeftModel or AdapterHub's library loads, merged a plain transformers model, script a training
-    script with the saved adapter, which can express every trial. trl, axolotl, llamafactory and unsloth train language models: they get
-    the trial's LoRA and its data to train anew, without the task head, so they need --lossy.
+    peft and adapters make a folder that PeftModel or AdapterHub's library loads, merged a plain transformers model, onnx a graph of that,
+    script a training script with the saved adapter, which can express every trial. trl, axolotl, llamafactory and unsloth train language
+    models: they get the trial's LoRA and its data to train anew, without the task head, so they need --lossy.
 
     Prints the folder written, and of peft whether vLLM and Text Generation Inference can serve it.
 

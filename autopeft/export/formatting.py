@@ -1,6 +1,7 @@
 """Pieces of the texts that exports carry."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from autopeft.errors import AutopeftError
 from autopeft.export.finished_trial import FinishedTrial
@@ -47,5 +48,8 @@ def circumstances(trial: FinishedTrial) -> str:
 
 
 def data_lines(trial: FinishedTrial) -> str:
-    """Return where the examples came from, as a Markdown list."""
-    return "\n".join(f"- {note}" for note in trial.data_notes) or f"- the task `{trial.task.name}`"
+    """Return where the examples came from, as a Markdown list; own files without their folders, since cards are made to be passed on."""
+    text = "\n".join(f"- {note}" for note in trial.data_notes) or f"- the task `{trial.task.name}`"
+    for file in filter(None, (trial.data.get(role) for role in ("train", "validation", "test"))):
+        text = text.replace(file, Path(file).name)
+    return text

@@ -93,7 +93,8 @@ def _lacking(labels: Sequence[str], role: str, split: Split) -> str:
     present = set(map(int, split.targets))
     missing = [label for index, label in enumerate(labels) if index not in present]
     names = _listed(missing[:SHOWN_LABELS], repr) + (", ..." if len(missing) > SHOWN_LABELS else "")
-    return f"warning: {len(missing):,} of {len(labels):,} labels have no {role} example: {names}" if missing else ""
+    how_many = f"{len(missing):,} of {len(labels):,} labels {'has' if len(missing) == 1 else 'have'}"
+    return f"warning: {how_many} no {role} example: {names}" if missing else ""
 
 
 def is_constant(split: Split) -> bool:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ from huggingface_hub import ModelCard
 
 from autopeft.configuration import Configuration, PeftModule
 from autopeft.export import merged_model, peft_adapter
+from autopeft.export.formatting import data_lines
 from autopeft.methods.checkpoint import load
 from autopeft.tasks import family_of
 from autopeft.training.model import load_model
@@ -84,3 +86,10 @@ def test_the_snippet_runs_as_pasted_in_a_fresh_process(export, answers):
         wanted = ours.eval()(**batch).logits
     assert logits[0] == pytest.approx(wanted[0].tolist(), abs=1e-5)
     assert printed.strip() == trial.task.labels[wanted.argmax()]
+
+
+def test_a_card_says_nothing_of_the_folders_on_the_machine_that_trained(exports):
+    trial, _ = exports
+    notes = ("train: 3 examples of /home/me/clients/train.csv", "/home/me/clients/train.csv: its columns are separated by tabs")
+    own = replace(trial, data={"train": "/home/me/clients/train.csv", "test": None}, data_notes=notes)
+    assert data_lines(own) == "- train: 3 examples of train.csv\n- train.csv: its columns are separated by tabs"

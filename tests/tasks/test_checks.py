@@ -76,7 +76,7 @@ def test_labels_that_a_split_lacks_are_said(tmp_path: Path) -> None:
     rows = {"text": [f"text {index}" for index in range(100)], "label": ["a"] * 50 + ["b"] * 49 + ["c"]}
     data = load_files(write(tmp_path / "t.csv", rows), with_test=True)
     found = [finding for finding in findings(data, Budget()) if "no " in finding]
-    assert found == [f"warning: 1 of 3 labels have no {role} example: 'c'" for role in ("validation", "test")]
+    assert found == [f"warning: 1 of 3 labels has no {role} example: 'c'" for role in ("validation", "test")]
 
 
 def test_ratings_are_said_to_be_taken_as_classes(tmp_path: Path) -> None:
