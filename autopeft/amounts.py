@@ -1,7 +1,7 @@
 """Numbers as people write them: 200k, 1.5M, 0.5%."""
 
-import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from autopeft.errors import InvalidInputError
@@ -31,17 +31,15 @@ def parse_amount(name: str, text: str, whole: float | None = None) -> float:
 
 
 def percentages(counts: Sequence[int]) -> list[str]:
-    """Write counts as whole per cents of their sum, which add up to 100 where none is too small for one.
+    """Write counts as whole per cents of their sum that don't add up to more than 100, equal ones alike.
 
-    Those with the largest remainders are rounded up, whatever is nearer (Hamilton's method): three equal parts are 34%, 33% and 33%.
+    Those with the largest remainders are rounded up, as many as there is room for (Hamilton's method).
     """
     total = sum(counts)
-    exact = [100 * count / total for count in counts]
-    whole = [math.floor(share) for share in exact]
-    by_remainder = sorted(range(len(counts)), key=lambda place: whole[place] - exact[place])
-    for place in by_remainder[: 100 - sum(whole)]:
-        whole[place] += 1
-    return [
-        "<1%" if count and not share else ">99%" if share == 100 and count < total else f"{share}%"
-        for count, share in zip(counts, whole, strict=True)
-    ]
+    left = 100 - sum(100 * count // total for count in counts)
+    written = {}
+    for count, n in sorted(Counter(counts).items(), key=lambda entry: -(100 * entry[0] % total)):
+        left -= n
+        share = 100 * count // total + (left >= 0)
+        written[count] = "<1%" if count and not share else ">99%" if share == 100 and count < total else f"{share}%"
+    return [written[count] for count in counts]
