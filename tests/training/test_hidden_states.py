@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
@@ -14,9 +15,10 @@ from autopeft.tasks import TaskData, family_of
 from autopeft.training import metering
 from autopeft.training.activation_cache import ActivationCache
 from autopeft.training.backbone import find_backbone
-from autopeft.training.hidden_states import FrozenPart, HiddenStates
+from autopeft.training.hidden_states import FrozenPart, HiddenStates, _agree
 from autopeft.training.measurement import Assignment, Measurement, RunnerSettings
 from autopeft.training.model import example_inputs
+from autopeft.training.precision import products
 from autopeft.training.runner import TrialRunner
 
 UPPER = (1, 2)
@@ -144,3 +146,14 @@ def test_a_stop_while_it_is_tried_out_stops(backbone_folder: Path, data: TaskDat
 def test_the_cache_keeps_to_its_bound() -> None:
     assert not ActivationCache(10).make_room(11, pinned=())
     assert ActivationCache(10).make_room(10, pinned=())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_products_in_16_bits_may_round_otherwise_in_batches_of_another_shape(dtype: torch.dtype) -> None:
+    """As they do on GPUs; by float32's measure nothing would be reused there."""
+    rounding = torch.finfo(dtype).eps
+    computed = torch.tensor([1.0, 0.5])
+    with products(torch.device("cpu"), dtype):
+        assert _agree(computed * (1 + rounding), computed)
+        assert not _agree(computed * (1 + 8 * rounding), computed)
+    assert not _agree(computed * (1 + rounding), computed)
