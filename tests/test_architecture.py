@@ -22,6 +22,7 @@ TIERS: list[set[str]] = [
         "amounts",
         "budget",
         "costs",
+        "forms",
         "inference",
         "pareto",
         "provenance",

@@ -1,16 +1,30 @@
 """What an export says of itself to autopeft: what it was trained for, so that it can be used for new examples."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Any, TypedDict
 
 from autopeft.errors import InvalidInputError
 from autopeft.export.finished_trial import FinishedTrial
+from autopeft.forms import read_json
 from autopeft.tasks import Task
 from autopeft.training.backbone import BackboneSource
 
 NAME = "autopeft.json"
 _FORMAT = 1
+
+
+class _Format(TypedDict):
+    format: int
+
+
+class _Content(TypedDict):
+    target: str
+    task: Mapping[str, Any]
+    backbone: BackboneSource
+    max_length: Annotated[int, 1]
 
 
 @dataclass(frozen=True)
@@ -47,13 +61,7 @@ def read_description(folder: Path) -> Description:
     if not path.is_file():
         remedy = "Give a folder that autopeft export wrote, or a run."
         raise InvalidInputError(f"an export is a folder that holds {NAME}", value=str(folder), remedy=remedy)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != _FORMAT:
-            raise InvalidInputError(f"this autopeft reads exports of format {_FORMAT}", value=content["format"])
-        task, backbone = Task.from_dict(content["task"]), BackboneSource(**content["backbone"])
-        return Description(content["target"], task, backbone, content["max_length"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InvalidInputError):
-            raise
-        raise InvalidInputError(f"{NAME} can't be read: {error}", value=str(path)) from None
+    if (version := read_json(path, _Format)["format"]) != _FORMAT:
+        raise InvalidInputError(f"this autopeft reads exports of format {_FORMAT}", value=version)
+    content = read_json(path, _Content)
+    return Description(content["target"], Task.from_dict(content["task"]), BackboneSource(**content["backbone"]), content["max_length"])

@@ -105,7 +105,7 @@ def read_trial(run: RunDirectory, number: int) -> FinishedTrial:
     Raises:
         InvalidInputError: The run has no such trial, or it is not complete, or its adapter or a plugin is gone.
     """
-    settings = run.settings()
+    settings = run.settings("budget", "model")
     asked = {name: entry["value"] for name, entry in run.asked().items()}
     plugins = tuple(asked.get("plugins") or ())
     for path in plugins:

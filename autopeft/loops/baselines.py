@@ -123,8 +123,8 @@ def tune_and_retrain(
 
 def _n_low_cost(run: RunDirectory, records: Sequence[TrialRecord]) -> int:
     """Return how many whole low-cost trials the search's cost: one that was stopped at a rung counts as the part that was trained."""
-    budget = Budget.from_dict(run.settings()["budget"])
-    n_train: int = run.settings()["examples"]["train"]
+    budget = Budget.from_dict(run.settings("budget")["budget"])
+    n_train: int = run.settings("examples")["examples"]["train"]
     examples = budget.epochs * min(budget.train_examples or n_train, n_train)
     return math.floor((total(records).examples_seen or 0) / examples + 0.001)
 

@@ -160,7 +160,7 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
     backbone = find_backbone(asked.model, offline=asked.offline, trust_remote_code=asked.trust_remote_code, quantize=asked.quantize)
     backbone = replace(backbone, dtype=asked.dtype, attention=asked.attention)
     if request.model is None:
-        require_weights(backbone, run.settings()["model"])
+        require_weights(backbone, run.settings("model")["model"])
     budget = _budget(asked, data, request, folder, run)
     plan = RetrainPlan(data, backbone, budget, folder, {} if request.is_transfer else _confirmed(run, budget))
     settings = RunnerSettings(
@@ -180,7 +180,7 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
         return folder
     with driving(run), closing(start_executor(settings, asked)) as executor:
         if request.model is not None:
-            topology, n_layers = executor.describe().topology, run.settings()["n_layers"]
+            topology, n_layers = executor.describe().topology, run.settings("n_layers")["n_layers"]
             candidates = [replace(one, configuration=transfer(one.configuration, n_layers, topology)) for one in candidates]
         if request.is_transfer:
             taken = max(positions_taken(one.configuration) for one in candidates)
@@ -269,7 +269,7 @@ def _result(seed: int, measurement: Measurement) -> SeedResult:
 def _budget(asked: SearchRequest, data: TaskData, request: RetrainRequest, folder: RetrainedFolder, run: RunDirectory) -> Budget:
     if request.epochs is None and (earlier := folder.settings()):
         return Budget.from_dict(earlier["budget"])
-    budget = low_cost_budget(asked, data) if request.is_transfer else Budget.from_dict(run.settings()["budget"])
+    budget = low_cost_budget(asked, data) if request.is_transfer else Budget.from_dict(run.settings("budget")["budget"])
     return budget.full(request.epochs)
 
 
@@ -279,7 +279,7 @@ def _confirmed(run: RunDirectory, budget: Budget) -> dict[str, tuple[RunDirector
     return {
         record.configuration.id: (one, record.number)
         for one in runs
-        if Budget.from_dict(one.settings()["budget"]).full() == budget
+        if Budget.from_dict(one.settings("budget")["budget"]).full() == budget
         for record in StudyReader.open(one).records()
         if record.confirmed and one.confirmed_path(record.number).is_dir()
     }

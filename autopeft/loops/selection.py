@@ -59,7 +59,7 @@ def choose(run: RunDirectory, trials: Sequence[int] = (), wish: str | None = Non
     if trials:
         return numbered(trials, records)
     if wish:
-        return [pick(wish, records, study.objectives, run.settings()["backbone_parameters"])]
+        return [pick(wish, records, study.objectives, run.settings("backbone_parameters")["backbone_parameters"])]
     found = front(records, study.objectives)
     if not found:
         raise InvalidInputError("the run has no complete trial to train", value=str(run.path))

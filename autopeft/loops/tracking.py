@@ -8,6 +8,8 @@ from contextlib import suppress
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
+from autopeft.errors import InvalidInputError
+from autopeft.forms import read_json
 from autopeft.paths import command
 from autopeft.study.directory import RunDirectory, write_atomically
 from autopeft.study.record import TrialRecord, front, is_on_front
@@ -49,7 +51,7 @@ class Tracking:
         """Pass on that a search begins, or goes on."""
         self._progress.started(plan, run, n_done)
         self._run, self._objectives = run, plan.objectives
-        settings = run.settings()
+        settings = run.settings("settings", "name", "created")
         values = {name: entry["value"] for name, entry in settings["settings"].items()}
         digest = hashlib.sha256(f"{settings['name']} {settings['created']}".encode()).hexdigest()[:12]
         self._each(lambda one: one.search_started(TrackedSearch(settings["name"], digest, run.path, values, plan.objectives)))
@@ -108,7 +110,10 @@ class Tracking:
     def _curve(self, number: int) -> tuple[Mapping[str, Any], ...]:
         assert self._run is not None
         path = self._run.trial_path(number) / "curve.jsonl"
-        return tuple(map(json.loads, path.read_text(encoding="utf-8").splitlines())) if path.is_file() else ()
+        try:
+            return tuple(map(json.loads, path.read_text(encoding="utf-8").splitlines())) if path.is_file() else ()
+        except ValueError:  # it was cut or edited
+            return ()
 
     def _write(self) -> None:
         assert self._run is not None
@@ -120,7 +125,7 @@ class Tracking:
 
 def _read(run: RunDirectory) -> dict[str, list[int]]:
     try:
-        found: dict[str, list[int]] = json.loads((run.path / TRACKED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # lost or torn: a tracker that has a trial twice is better than a search that ends
+        found: dict[str, list[int]] = read_json(run.path / TRACKED, dict[str, list[int]])
+    except InvalidInputError:  # lost or torn: a tracker that has a trial twice is better than a search that ends
         return {}
     return found

@@ -27,7 +27,7 @@ def warm_points(paths: Sequence[str], problem: SpaceProblem) -> dict[str, dict[s
     taken: set[str] = set()
     for path in paths:
         run = RunDirectory.open(Path(path))
-        study, n_layers = StudyReader.open(run), run.settings()["n_layers"]
+        study, n_layers = StudyReader.open(run), run.settings("n_layers")["n_layers"]
         usable = 0
         records = study.records()
         both = {one.number: one for some in (front, low_cost_front) for one in some(records, study.objectives)}  # confirmed ones first

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autopeft.configuration import Configuration
 from autopeft.errors import InvalidInputError
+from autopeft.forms import misfit
 from autopeft.methods.topology import Topology
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
     from autopeft.methods.hook import TrainingHook
 
+_FORM = {
+    "configuration": Mapping[str, Any],
+    "backbone": {"name": str, "class": str, "quantization": str, "tensors": Mapping[str, str]},
+    "head": list[str],
+    "metadata": Mapping[str, Any],
+}
 DESCRIPTION, TENSORS = "adapter.json", "adapter.safetensors"
 _FORMAT = 1
 _DECIDED = "autopeft_decided"
@@ -90,13 +97,15 @@ def read_description(content: bytes) -> dict[str, Any]:
     """
     try:
         description = json.loads(content)
-    except ValueError as error:
-        raise InvalidInputError(f"{DESCRIPTION} must be JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{DESCRIPTION} must be JSON: {error}") from None
     if not isinstance(description, dict) or description.get("format") != _FORMAT:
         found = description.get("format") if isinstance(description, dict) else None
         raise InvalidInputError(f"{DESCRIPTION} must have format {_FORMAT}", value=found, remedy="Another version of autopeft wrote it.")
-    if missing := sorted({"configuration", "backbone", "head", "metadata"} - description.keys()):
+    if missing := sorted(_FORM.keys() - description.keys()):
         raise InvalidInputError(f"{DESCRIPTION} lacks {', '.join(missing)}")
+    if wrong := misfit(description, _FORM):
+        raise InvalidInputError(f"{DESCRIPTION} can't be read: {wrong}")
     return description
 
 

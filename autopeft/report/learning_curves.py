@@ -4,8 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from autopeft.errors import InvalidInputError
+from autopeft.forms import misfit
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import State, TrialRecord
 from autopeft.study.rows import finite
@@ -68,7 +70,7 @@ class LearningCurves:
                 if record.state == "running":
                     done = steps[-1].progress if steps else 0.0
                     steps += tuple(step for step in _read_begun(run.trial_path(record.number)) if step.progress > done)
-            except (ValueError, TypeError, KeyError, AttributeError):  # whatever a file that was cut or edited may hold
+            except ValueError:  # a file that was cut or edited
                 unreadable.append(record.number)
                 continue
             if steps:
@@ -82,10 +84,24 @@ class LearningCurves:
 
 
 def _read(path: Path) -> tuple[CurveStep, ...]:
+    """Return what a file of measurements holds, one a line.
+
+    Raises:
+        ValueError: A line is something else.
+    """
     if not path.is_file():
         return ()
-    rows = [finite(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return tuple(CurveStep(row["progress"], row["examples_seen"], row["train_loss"], row["metrics"]) for row in rows)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if wrong := misfit(rows, list[_Line]):
+        raise InvalidInputError(f"{path.name} can't be read: {wrong}", value=str(path))
+    return tuple(CurveStep(row["progress"], row["examples_seen"], row["train_loss"], row["metrics"]) for row in map(finite, rows))
+
+
+class _Line(TypedDict):
+    progress: float
+    examples_seen: int
+    train_loss: float | None
+    metrics: Mapping[str, float | None]
 
 
 def _read_begun(folder: Path) -> tuple[CurveStep, ...]:

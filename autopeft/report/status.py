@@ -147,7 +147,7 @@ def _busy_seconds(settings: Mapping[str, Any], records: Sequence[TrialRecord], n
     confirmed = [one.confirmation.seconds for one in records if one.confirmation is not None and one.confirmation.seconds is not None]
     if confirmed:
         confirmation = sum(confirmed) / len(confirmed)
-    elif n_confirmations:
+    elif n_confirmations and settings.keys() >= {"budget", "examples"}:
         confirmation = trial * cost_ratio(Budget.from_dict(settings["budget"]), settings["examples"]["train"])
     else:
         confirmation = 0.0

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, replace
 
 from autopeft.errors import InvalidInputError
+from autopeft.forms import read_json
 from autopeft.study.details import details_file
 from autopeft.study.directory import CONFIRMED, RunDirectory
 from autopeft.study.rows import finite, json_lines
@@ -38,7 +39,7 @@ def read(run: RunDirectory, number: int) -> Trained:
     """
     folder = run.confirmed_path(number)
     try:
-        measurement = Measurement.from_dict(json.loads((folder / "measurement.json").read_text(encoding="utf-8")))
+        measurement = Measurement.from_dict(read_json(folder / "measurement.json", Measurement, nulls=True))
         adapter = {path.name: path.read_bytes() for path in sorted((folder / "adapter").iterdir())}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InvalidInputError(f"what trial {number} was confirmed with can't be read: {error}", value=str(folder)) from None

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from autopeft.errors import InvalidInputError
+from autopeft.forms import read_json
 from autopeft.tasks.details import Detail
 
 _NAME = "details.json"
@@ -17,6 +19,6 @@ def details_file(details: Sequence[Detail]) -> dict[str, bytes]:
 def read_details(folder: Path) -> tuple[Detail, ...]:
     """Return what a folder holds: nothing of what an earlier version trained, or where the file was cut or edited."""
     try:
-        return tuple(Detail.from_dict(one) for one in json.loads((folder / _NAME).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return tuple(Detail.from_dict(one) for one in read_json(folder / _NAME, list[Detail], constants=False))
+    except InvalidInputError:
         return ()

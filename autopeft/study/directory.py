@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from autopeft.errors import InvalidInputError
+from autopeft.forms import misfit, read_json
 from autopeft.paths import absolute, command
-from autopeft.study.rows import json_line, json_lines
+from autopeft.study.rows import finite, json_line, json_lines
+from autopeft.study.settings import READ_DIRECTLY, RunSettings
 
 FORMAT_VERSION = 1
 
@@ -31,7 +33,6 @@ CONFIRMED = "confirmed"
 IN_MEMORY = "in_memory"
 """Folder of what Python code handed over in memory, from where all read it."""
 
-_OF_A_SETTING = {"value", "source"}
 _BEFORE_A_RUN = {
     "trials",
     IN_MEMORY,
@@ -160,18 +161,20 @@ class RunDirectory:
         """Return the folder of a trial's training at the full budget."""
         return self.trial_path(number) / CONFIRMED
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, *needed: str) -> dict[str, Any]:
         """Read run.json; paths of what lies in the run's own folder are as if it had been written where that is now.
 
+        Args:
+            needed: What it must hold for the caller, of the entries of `RunSettings`.
+
         Raises:
-            InvalidInputError: The file is not a JSON object.
+            InvalidInputError: The file can't be read, or an entry isn't what `RunSettings` says.
         """
-        try:
-            data = json.loads(self.settings_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InvalidInputError(f"run.json can't be read: {error}", value=str(self.settings_path)) from None
-        if not isinstance(data, dict):
-            raise InvalidInputError("run.json must hold a JSON object", value=str(self.settings_path))
+        data: dict[str, Any] = read_json(self.settings_path, RunSettings, constants=False)
+        if wrong := misfit(data.get("settings", {}), READ_DIRECTLY, "settings"):
+            raise InvalidInputError(f"run.json can't be read: {wrong}", value=str(self.settings_path), remedy="Was it edited?")
+        if missing := next((name for name in needed if name not in data), ""):
+            raise InvalidInputError(f"run.json can't be read: {missing} is missing", value=str(self.settings_path), remedy="Was it edited?")
         return _moved_along(data, absolute(self.path))
 
     def asked(self) -> dict[str, dict[str, Any]]:
@@ -180,14 +183,12 @@ class RunDirectory:
         Raises:
             InvalidInputError: run.json doesn't say.
         """
-        asked = self.settings().get("settings")
-        if not isinstance(asked, dict) or not all(isinstance(entry, dict) and entry.keys() >= _OF_A_SETTING for entry in asked.values()):
-            raise InvalidInputError("run.json must hold settings, each with its value and source", value=str(self.settings_path))
+        asked: dict[str, dict[str, Any]] = self.settings("settings")["settings"]
         return asked
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
         """Write run.json whole or not at all."""
-        write_atomically(self.settings_path, json.dumps({"format_version": FORMAT_VERSION, **settings}, indent=2).encode() + b"\n")
+        write_atomically(self.settings_path, json.dumps(finite({"format_version": FORMAT_VERSION, **settings}), indent=2).encode() + b"\n")
 
     def write_trial(self, number: int, files: Mapping[str, bytes]) -> None:
         """Write files into a trial's folder; names may hold one slash, such as adapter/adapter.json."""
@@ -208,10 +209,9 @@ class RunDirectory:
 
 def _moved_along(data: dict[str, Any], here: str) -> dict[str, Any]:
     """Return run.json with paths into in_memory/ as they are since the run was moved, or the run that it is part of."""
-    settings = data.get("settings")
-    out = settings.get("out") if isinstance(settings, dict) else None
-    written = out.get("value") if isinstance(out, dict) else None
-    if not isinstance(settings, dict) or not isinstance(written, str) or written == here:
+    settings = data.get("settings", {})
+    written = settings["out"]["value"] if "out" in settings else None
+    if not isinstance(written, str) or written == here:
         return data
 
     def moved(value: object) -> object:
@@ -221,13 +221,9 @@ def _moved_along(data: dict[str, Any], here: str) -> dict[str, Any]:
         inside = Path(written).is_relative_to(run)
         return os.path.normpath(os.path.join(here, os.path.relpath(value, written))) if inside else value
 
-    found = {
-        name: entry | {"value": moved(entry["value"])} if isinstance(entry, dict) and "value" in entry else entry
-        for name, entry in settings.items()
-    }
-    model = data.get("model")
+    found = {name: entry | {"value": moved(entry["value"])} for name, entry in settings.items()}
     return (
-        data | {"settings": found} | ({"model": {name: moved(value) for name, value in model.items()}} if isinstance(model, dict) else {})
+        data | {"settings": found} | ({"model": {name: moved(value) for name, value in data["model"].items()}} if "model" in data else {})
     )
 
 

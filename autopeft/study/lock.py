@@ -56,7 +56,7 @@ def driver(run: RunDirectory) -> Driver | None:
             os.kill(found.pid, 0)
     except PermissionError:  # there is such a process, of another user
         return found
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     return found
 
@@ -66,5 +66,5 @@ def _read(holder: os.PathLike[str]) -> str:
         with open(holder, encoding="utf-8") as file:
             who = json.load(file)
         return f"process {int(who['pid'])} on {who['host']!s:.100} since {who['since']!s:.40}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "it has not said which"

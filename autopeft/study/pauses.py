@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict
 
 from autopeft.errors import InvalidInputError
+from autopeft.forms import read_json
 from autopeft.study.directory import RunDirectory
 from autopeft.training.measurement import Checkpoint, Measurement, Outcome
 
@@ -30,7 +31,7 @@ def read(run: RunDirectory, number: int, progress: float) -> Checkpoint:
     """
     folder, name = run.trial_path(number), _name(progress)
     try:
-        measurement = Measurement.from_dict(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")))
+        measurement = Measurement.from_dict(read_json(folder / f"{name}.json", Measurement, nulls=True))
         return Checkpoint(measurement, (folder / f"{name}.safetensors").read_bytes())
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InvalidInputError(f"trial {number} can't go on from its last rung: {error}", value=str(folder)) from None

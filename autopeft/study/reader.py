@@ -9,6 +9,7 @@ from typing import Any
 
 from autopeft.configuration import Configuration
 from autopeft.errors import AutopeftError, InvalidInputError
+from autopeft.forms import misfit
 from autopeft.objectives import Objective
 from autopeft.study import attributes
 from autopeft.study.attributes import SUGGESTION_SECONDS, StoredTrial
@@ -42,13 +43,15 @@ class StudyReader(ABC):
         """
         if not run.storage_path.is_file():
             raise InvalidInputError("the run has no study.db yet", value=str(run.path), remedy="Wait for its first trial.")
-        try:
-            objectives = [Objective(**entry) for entry in run.settings()["objectives"]]
-        except (KeyError, TypeError) as error:
-            raise InvalidInputError(f"run.json names no objectives that can be read: {error}", value=str(run.settings_path)) from None
+        objectives = [Objective(**entry) for entry in run.settings("objectives")["objectives"]]
         try:
             opened = _Snapshot(read_study(run.storage_path, STUDY_NAME), objectives)
-            opened.records()  # what is broken inside shows here, and not in the middle of whatever reads them
+            for record in opened.records():  # what is broken inside shows here, and not in the middle of whatever reads them
+                if wrong := misfit(record, TrialRecord, f"trial {record.number}", nulls=True):
+                    raise InvalidInputError(wrong)
+                complete = [record.at_full_budget()] if record.confirmed else []
+                if lacking := {one.name for one in objectives for found in complete if one.name not in found.values}:
+                    raise InvalidInputError(f"trial {record.number} was confirmed without {min(lacking)}, an objective of run.json")
             opened.expectations()
         except _BROKEN as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -15,16 +15,27 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from autopeft.configuration import Configuration
 from autopeft.costs import Costs, recorded_costs
 from autopeft.errors import InvalidInputError
+from autopeft.forms import read_json
 from autopeft.study.directory import write_atomically
+from autopeft.study.rows import finite
+from autopeft.study.settings import RetrainedSettings
 from autopeft.tasks import Metric, rank
 
 Kind = Literal["trial", "baseline"]
 _DRAWS, _COSTS = "resampled.json", "costs.json"
+
+
+class _Origin(TypedDict):
+    name: str
+    kind: Kind
+    trial: int
+
+
 BASELINES: Mapping[str, str] = {
     "lora": "LoRA",
     "lora_all_linears": "LoRA on all linears",
@@ -104,9 +115,11 @@ class RetrainedFolder:
         """Return settings.json; empty if nothing was retrained yet.
 
         Raises:
-            InvalidInputError: The file is not JSON.
+            InvalidInputError: The file can't be read, or holds something else than `RetrainedSettings`.
         """
-        return _read(self.path / "settings.json") if (self.path / "settings.json").exists() else {}
+        path = self.path / "settings.json"
+        found: dict[str, Any] = read_json(path, RetrainedSettings, constants=False) if path.exists() else {}
+        return found
 
     def require_same(self, identity: Mapping[str, Any]) -> None:
         """Check that results can stand in one table with those that are there.
@@ -129,7 +142,7 @@ class RetrainedFolder:
     def prepare(self, settings: Mapping[str, Any], candidates: Sequence[Candidate]) -> None:
         """Write what is to be trained and on what."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path / "settings.json", _json(settings))
+        write_atomically(self.path / "settings.json", _json(finite(settings)))
         for candidate in candidates:
             folder = self.path / candidate.id
             folder.mkdir(exist_ok=True)
@@ -164,6 +177,7 @@ class RetrainedFolder:
     def read(self) -> list[Retrained]:
         """Return what is there, by rising number of parameters; what has no result yet comes last."""
         found = [self._read_one(path.parent) for path in sorted(self.path.glob("*/origin.json"))]
+        self._require_same_metrics([result for one in found for result in one.results])
         return sorted(found, key=lambda one: (not one.results, one.results[0].trainable_parameters if one.results else 0, one.candidate.id))
 
     def write_costs(self, costs: Mapping[str, Costs]) -> None:
@@ -172,7 +186,8 @@ class RetrainedFolder:
 
     def costs(self) -> dict[str, Costs]:
         """Return what `write_costs` wrote; empty if nothing was."""
-        found = _read(self.path / _COSTS) if (self.path / _COSTS).exists() else {}
+        path = self.path / _COSTS
+        found = read_json(path, dict[str, Costs]) if path.exists() else {}
         return {name: Costs(**recorded_costs(one)) for name, one in found.items()}
 
     def write_table(self, table: Mapping[str, Any]) -> None:
@@ -180,10 +195,21 @@ class RetrainedFolder:
         write_atomically(self.path / "retrained.json", _json(table))
 
     def _read_one(self, folder: Path) -> Retrained:
-        candidate = Candidate(Configuration.from_dict(_read(folder / "configuration.json")), **_read(folder / "origin.json"))
-        results = [SeedResult(**_read(path), resampled=_read_draws(path.parent)) for path in folder.glob("seed-*/result.json")]
+        configuration = Configuration.from_dict(read_json(folder / "configuration.json", dict[str, Any]))
+        candidate = Candidate(configuration, **read_json(folder / "origin.json", _Origin))
+        results = [
+            SeedResult(**read_json(path, SeedResult), resampled=_read_draws(path.parent)) for path in folder.glob("seed-*/result.json")
+        ]
         errors = {int(path.parent.name.removeprefix("seed-")): _first_line(path) for path in folder.glob("seed-*/error.txt")}
         return Retrained(candidate, tuple(sorted(results, key=lambda result: result.seed)), dict(sorted(errors.items())))
+
+    def _require_same_metrics(self, results: Sequence[SeedResult]) -> None:
+        metric = self.settings().get("metric", "")
+        for result in results:
+            for measured, first in ((result.validation, results[0].validation), (result.test, results[0].test)):
+                if metric not in measured or measured.keys() != first.keys():
+                    rule = f"all that is retrained must have the metrics {', '.join({metric: 0, **first})}"
+                    raise InvalidInputError(f"{rule}, and seed {result.seed} of one has {', '.join(measured)}", value=str(self.path))
 
     def _write(self, configuration_id: str, seed: int, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():
@@ -201,19 +227,10 @@ def _json(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, indent=2).encode() + b"\n"
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InvalidInputError(f"{path.name} can't be read: {error}", value=str(path)) from None
-    if not isinstance(data, dict):
-        raise InvalidInputError(f"{path.name} must hold a JSON object", value=str(path))
-    return data
-
-
-def _read_draws(folder: Path) -> dict[str, Any]:
+def _read_draws(folder: Path) -> dict[str, list[float]]:
     path = folder / _DRAWS
-    return _read(path) if path.exists() else {}  # earlier versions wrote none
+    found: dict[str, list[float]] = read_json(path, dict[str, list[float]]) if path.exists() else {}  # earlier versions wrote none
+    return found
 
 
 def _first_line(path: Path) -> str:

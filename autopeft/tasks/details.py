@@ -16,6 +16,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from autopeft.errors import InvalidInputError
+
 Cell = str | int | float
 MAX_CLASSES = 100
 """Rows of a table of classes: the largest."""
@@ -49,8 +51,11 @@ class Detail:
 
         Raises:
             TypeError: A field is missing or unknown, or no list.
+            InvalidInputError: A row has more or less cells than there are columns.
         """
         rows = tuple(tuple(row) for row in data["rows"])
+        if any(len(row) != len(data["columns"]) for row in rows):
+            raise InvalidInputError("each row of a table must have a cell a column", value=data["title"])
         return cls(**{**data, "columns": tuple(data["columns"]), "rows": rows})
 
 

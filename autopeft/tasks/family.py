@@ -73,6 +73,8 @@ class Family(ABC):
     """Whether answers are texts that the model generates a token at a time."""
     evaluation_positions: ClassVar[int | None] = None
     """Most positions in a batch that is not trained on, where outputs are large; None: no such limit."""
+    settings_form: ClassVar[Any] = Mapping[str, Any]
+    """What `Task.settings` must be where they are read from a file, as `autopeft.forms` says it."""
     low_cost: ClassVar[Budget] = Budget(train_examples=2000, epochs=2, evaluation_examples=500, batch_size=16)
     """What a trial on own files spends unless asked otherwise."""
     peft_task_type: ClassVar[str]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnknownNameError
+from autopeft.forms import misfit
 from autopeft.tasks.families import family_class, family_of
 
 Targets = NDArray[Any] | Sequence[Any]
@@ -73,6 +74,8 @@ class Task:
         known = {entry.name for entry in fields(cls)}
         if wrong := known ^ set(data):
             raise InvalidInputError(f"a task has exactly the keys {', '.join(sorted(known))}", value=sorted(wrong))
+        if found := misfit(data, cls) or misfit(data["settings"], family_class(data["kind"]).settings_form, "settings"):
+            raise InvalidInputError(f"a task can't be read: {found}")
         return cls(**{**data, "low_cost": Budget.from_dict(data["low_cost"])})
 
 

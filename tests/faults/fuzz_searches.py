@@ -41,7 +41,9 @@ from autopeft.loops.search import search
 from autopeft.methods.registry import all_methods
 from autopeft.request import SearchRequest
 from autopeft.tasks import family_names
+from autopeft.training_parameters import TRAINING_PARAMETERS
 from tests.methods.families import FAMILIES, GROUPED, SMALL, VOCABULARY, Family, noise
+from tests.tasks.test_other_families import png, wav
 
 WORDS = ["good", "bad", "film", "the", "a", "was", "not", "very", "long", "dull", "bright", "I", "you", "it", "is", "."]
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "<mask>"]
@@ -74,6 +76,9 @@ MORE_FAMILIES = {
     "mamba": Family(tf.MambaModel, tf.MambaConfig, {"hidden_size": 32, "num_hidden_layers": 3, "state_size": 4, **VOCABULARY}),
     "swin": Family(tf.SwinModel, tf.SwinConfig, {"image_size": 16, "embed_dim": 8, "depths": [1, 1]}, lambda: noise("pixel_values", 1)),
 }
+BUILT_IN = ["default", "lora", "all", "autopeft", "recipes", "low-data", "deployable"]
+MEDIA = {"image": ["swin", "vit"], "audio": ["ast", "wav2vec2", "whisper"]}
+"""By what they read, the families that don't read text."""
 NO_TEXT = {"vit", "whisper", "ast", "wav2vec2", "swin"}
 """They don't read text; a search refuses them."""
 ALL_FAMILIES: Mapping[str, Family] = FAMILIES | MORE_FAMILIES
@@ -159,9 +164,11 @@ def not_finite_on_screen(result: SearchResult) -> Iterator[str]:
 
 def draw(rng: random.Random, folder: Path) -> SearchRequest:
     """Write a model, data and perhaps a space into a folder, and return a search of them."""
-    family = rng.choice([name for name in sorted(ALL_FAMILIES) if name not in NO_TEXT or rng.random() < 0.2])
+    media = rng.choice(["image", "audio"]) if rng.random() < 0.1 else ""
+    fitting = MEDIA.get(media, sorted(ALL_FAMILIES.keys() - NO_TEXT))
+    family = rng.choice(sorted(ALL_FAMILIES) if rng.random() < 0.04 else fitting)
     model = write_model(rng, family, folder / rng.choice(["model", "a model", "mödel#1"]))
-    data = draw_data(rng, folder)
+    data = draw_media(rng, folder, media) if media else draw_data(rng, folder)
     flags: dict[str, Any] = {
         "epochs": rng.choice([1, 2]),
         "batch_size": rng.choice([1, 4, 8, 64]),
@@ -172,7 +179,7 @@ def draw(rng: random.Random, folder: Path) -> SearchRequest:
         "seed": rng.randrange(1000),
         "max_failed": rng.choice([1.0, 1.0, 0.5]),
         "cache_bytes": rng.choice(["1G", "0", "10k"]),
-        "space": rng.choice([*["default", "lora", "all", "autopeft"], *[str(write_space(rng, folder))] * 4]),
+        "space": rng.choice([*BUILT_IN, *[str(write_space(rng, folder))] * 6]),
     }
     rare = {
         "objectives": [("loss", "trainable_parameters"), ("accuracy", "latency_seconds", "peak_bytes"), ("pearson", "adapter_bytes")],
@@ -183,7 +190,19 @@ def draw(rng: random.Random, folder: Path) -> SearchRequest:
         "rungs": [(0.5,), (0.2, 0.6)],
         "kind": ["classification", "regression"],
     }
+    rarer = {
+        "quantize": ["torchao-int8", "int8", "nf4"],
+        "dtype": ["float32", "bfloat16", "float16"],
+        "attention": ["eager", "sdpa", "flash_attention_2"],
+        "gradient_checkpointing": ["on", "off"],
+        "pack": [1, 2, "3", "auto"],
+        "confirm": [0, 1],
+        "batch_tokens": [1, 16, 64, 1024],
+        "trust_remote_code": [True],
+        "kind": family_names(),
+    }
     flags |= {name: rng.choice(values) for name, values in rare.items() if rng.random() < 0.15}
+    flags |= {name: rng.choice(values) for name, values in rarer.items() if rng.random() < 0.07}
     return SearchRequest(**data | flags, model=str(model), trials=1, workers=0, offline=True, out=str(folder / "run"))
 
 
@@ -202,7 +221,12 @@ def write_model(rng: random.Random, family: str, folder: Path) -> Path:
     if rng.random() < 0.2:
         model = model.to(rng.choice([torch.float16, torch.bfloat16]))
     model.save_pretrained(folder, max_shard_size=rng.choice(["5GB", "30KB"]))
-    write_tokenizer(rng, folder)
+    if family in MEDIA["image"]:
+        tf.ViTImageProcessorPil(size={"height": 16, "width": 16}).save_pretrained(folder)
+    elif family in MEDIA["audio"]:
+        tf.Wav2Vec2FeatureExtractor(return_attention_mask=rng.random() < 0.5).save_pretrained(folder)
+    if family not in NO_TEXT or rng.random() < 0.5:
+        write_tokenizer(rng, folder)
     damage = rng.random()
     if damage < 0.03:
         weights = next(folder.glob("*.safetensors"))
@@ -210,7 +234,7 @@ def write_model(rng: random.Random, family: str, folder: Path) -> Path:
     elif damage < 0.06:
         (folder / "config.json").write_text(rng.choice(["{}", "", "[]", '{"model_type": "bert"}', '{"model_type": "unknown"}']))
     elif damage < 0.08:
-        next(folder.glob("tokenizer*")).unlink()
+        next(folder.glob("tokenizer*" if family not in NO_TEXT else "preprocessor*")).unlink()
     return folder
 
 
@@ -259,6 +283,24 @@ def draw_data(rng: random.Random, folder: Path) -> dict[str, Any]:
     if rng.random() < 0.03:
         data["kind"] = rng.choice(family_names())
     return data
+
+
+def draw_media(rng: random.Random, folder: Path, kind: str) -> dict[str, Any]:
+    """Write images or sounds, a few of them damaged, with a file that names them, and return the settings that name it."""
+    suffix, n = {"image": ".png", "audio": ".wav"}[kind], 24
+    damaged = rng.choice([0.0, 0.0, 0.03])
+    transcribed = kind == "audio" and rng.random() < 0.5
+    rows: list[Row] = []
+    for index in range(n):
+        content = png(index, rng.randrange(256)) if kind == "image" else wav(16_000, rng.randint(100, 900), rng.choice([0.001, 0.05, 0.1]))
+        if rng.random() < damaged:
+            content = rng.choice([b"", content[: rng.randrange(len(content))], b"text", content[::-1]])
+        (folder / f"{index}{suffix}").write_bytes(content)
+        answer = {"text": rng.choice(["a b", "c", "ab ba"])} if transcribed else {"label": rng.choice(["low", "high"])}
+        rows.append({kind: f"{index}{suffix}", **answer})
+    path = folder / f"train{rng.choice(['.csv', '.jsonl', '.parquet'])}"
+    write_table(rng, path, rows)
+    return {"train": str(path)}
 
 
 def draw_labelled(rng: random.Random, odd: float) -> tuple[Callable[[], Row], dict[str, Any]]:
@@ -401,6 +443,12 @@ def write_space(rng: random.Random, folder: Path) -> Path:
             lines.append(f"    options: {{{option.name}: {json.dumps(rng.choice([*option.choices, 1, 0.5, True]))}}}")
     rate = rng.choice(["0.001"] * 3 + ["{low: 1.0e-4, high: 1.0e-2, log: true}"] * 3 + ["1.0e+30", "1.0e-300", "0", "100.0", "5"])
     lines += ["training:", f"  learning_rate: {rate}"]
+    for name in rng.sample(sorted(TRAINING_PARAMETERS.keys() - {"learning_rate"}), rng.choice([0, 0, 1, 2, 3])):
+        values = [*TRAINING_PARAMETERS[name].values] or [0.0, 0.1]
+        odd = rng.choice(["-1", "1.0e+9", "word", "{low: 0.1, high: 0.9}", "[]", "null"])
+        lines.append(
+            f"  {name}: {odd if rng.random() < 0.15 else rng.choice(['suggested', json.dumps(values[:3]), json.dumps(values[-1])])}"
+        )
     path = folder / "space.yaml"
     path.write_text("\n".join(lines) + "\n")
     return path

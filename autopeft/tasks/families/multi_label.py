@@ -35,6 +35,7 @@ class MultiLabel(SequenceFamily):
     """
 
     name: ClassVar[str] = "multi_label"
+    settings_form: ClassVar[Any] = {_THRESHOLD: float}
     summary: ClassVar[str] = "any number of labels for a text, or a pair of texts"
     columns_in_words: ClassVar[str] = "a column of text or more, and a column of labels: a list, or names with ; or | between them"
     problem_type: ClassVar[str] = "multi_label_classification"

@@ -46,6 +46,7 @@ class QuestionAnswering(Family):
     """Cross-entropy of the first and of the last token of an answer."""
 
     name: ClassVar[str] = "question_answering"
+    settings_form: ClassVar[Any] = {_CAN_BE_UNANSWERED: bool, _MARGIN: float}
     summary: ClassVar[str] = "the part of a text that answers a question"
     columns_in_words: ClassVar[str] = "question, context, and answers as SQuAD has them, or an answer's text"
     auto_model: ClassVar[str] = "AutoModelForQuestionAnswering"

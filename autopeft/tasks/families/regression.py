@@ -36,6 +36,7 @@ class Regression(SequenceFamily):
     """Squared error of one output."""
 
     name: ClassVar[str] = "regression"
+    settings_form: ClassVar[Any] = {"standardisation": Standardisation}
     summary: ClassVar[str] = "a number for a text, or a pair of texts"
     problem_type: ClassVar[str] = "regression"
 

@@ -43,6 +43,7 @@ class SpeechToText(Family):
     """Connectionist temporal classification over characters."""
 
     name: ClassVar[str] = "speech_to_text"
+    settings_form: ClassVar[Any] = {_CHARACTERS: str}
     summary: ClassVar[str] = "what a recording says, character by character (CTC)"
     columns_in_words: ClassVar[str] = "a recording (a path of a WAV file, or its content) and its transcript, such as audio and text"
     auto_model: ClassVar[str] = "AutoModelForCTC"
