@@ -70,7 +70,7 @@ class RunSettings(TypedDict, total=False):
     space_definition: Mapping[str, Any]
     space_points: float | None
     left_out: list[str]
-    backbone_parameters: Annotated[int, 1]
+    backbone_parameters: Annotated[int, 0]
     head_parameters: Annotated[int, 0]
     precision: str
     dtype: str
@@ -99,6 +99,6 @@ class RetrainedSettings(TypedDict):
     trivial_score: NotRequired[float | None]
     examples: Examples
     data_notes: list[str]
-    backbone_parameters: Annotated[int, 1]
+    backbone_parameters: Annotated[int, 0]
     threads: int | None
     versions: Mapping[str, str]
