@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 import torch
 import transformers as tf
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers.models.auto import modeling_auto
 
 from autopeft.api import SearchResult, SilentSearch
 from autopeft.cli.show import show
@@ -75,6 +76,16 @@ MORE_FAMILIES = {
     "olmo2": Family(tf.Olmo2Model, tf.Olmo2Config, GROUPED),
     "mamba": Family(tf.MambaModel, tf.MambaConfig, {"hidden_size": 32, "num_hidden_layers": 3, "state_size": 4, **VOCABULARY}),
 }
+HEADS: Mapping[str, Mapping[str, Any]] = {
+    "label": modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    "labels": modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    "tags": modeling_auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES,
+    "completion": modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    "messages": modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    "text": modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    "summary": modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+}
+"""By the last column of data, the types of models that have a head for it."""
 BUILT_IN = ["default", "lora", "all", "autopeft", "recipes", "low-data", "deployable"]
 MEDIA = {"image": ["swin", "vit"], "audio": ["ast", "wav2vec2", "whisper"]}
 """By what they read, the families that don't read text."""
@@ -105,9 +116,8 @@ def run_one(number: int, folder: Path) -> Ending:
         number: What it is drawn from.
         folder: Where it may write.
     """
-    rng = random.Random(number)
     try:
-        request = draw(rng, folder)
+        request = draw(random.Random(number), folder)
         result = SearchResult(search(request, SilentSearch()).path)
         records = result.trials
         if wrong := [*not_finite_on_disk(result.path), *not_finite_on_screen(result)]:
@@ -165,13 +175,15 @@ def draw(rng: random.Random, folder: Path) -> SearchRequest:
     """Write a model, data and perhaps a space into a folder, and return a search of them."""
     media = rng.choice(["image", "audio"]) if rng.random() < 0.1 else ""
     fitting = MEDIA.get(media, sorted(ALL_FAMILIES.keys() - NO_TEXT))
-    family = rng.choice(sorted(ALL_FAMILIES) if rng.random() < 0.04 else fitting)
+    data, column = (draw_media(rng, folder, media), "") if media else draw_data(rng, folder)
+    if column in HEADS:  # most of what is drawn must be possible
+        fitting = [name for name in fitting if ALL_FAMILIES[name].config_class.model_type in HEADS[column]]
+    family = rng.choice(sorted(ALL_FAMILIES) if rng.random() < 0.06 else fitting)
     model = write_model(rng, family, folder / rng.choice(["model", "a model", "mödel#1"]))
-    data = draw_media(rng, folder, media) if media else draw_data(rng, folder)
     flags: dict[str, Any] = {
         "epochs": rng.choice([1, 2]),
         "batch_size": rng.choice([1, 4, 8, 64]),
-        "max_length": rng.choice([1, 2, *[8, 16, 24, 64] * 3, 600]),
+        "max_length": rng.choice([2, *[8, 16, 24, 64] * 3, 600]),
         "train_examples": N_EXAMPLES,
         "evaluation_examples": rng.choice([None, N_EXAMPLES]),
         "sampler": rng.choice(["autopeft", "random", "tpe"]),
@@ -187,7 +199,6 @@ def draw(rng: random.Random, folder: Path) -> SearchRequest:
         "max_train_seconds": [1e-9, 1e9],
         "start": [("lora",), ("mam",), ("autopeft",)],
         "rungs": [(0.5,), (0.2, 0.6)],
-        "kind": ["classification", "regression"],
     }
     rarer = {
         "quantize": ["torchao-int8", "int8", "nf4"],
@@ -264,8 +275,8 @@ def write_tokenizer(rng: random.Random, folder: Path) -> None:
     ).save_pretrained(folder)
 
 
-def draw_data(rng: random.Random, folder: Path) -> dict[str, Any]:
-    """Write data files and return the settings that name them."""
+def draw_data(rng: random.Random, folder: Path) -> tuple[dict[str, Any], str]:
+    """Write data files and return the settings that name them, and the name of their last column."""
     odd = rng.choice([0.0, 0.0, 0.1, 0.1, 0.3])
     row, data = draw_labelled(rng, odd) if rng.random() < 0.6 else (draw_shape(rng, odd), {})
     has_lists = any(isinstance(cell, list) for cell in row().values())
@@ -282,7 +293,7 @@ def draw_data(rng: random.Random, folder: Path) -> dict[str, Any]:
         data["text"] = rng.choice([("label",), ("text", "text"), ("first", "second", "third"), ("",)])
     if rng.random() < 0.03:
         data["kind"] = rng.choice(family_names())
-    return data
+    return data, list(row())[-1]
 
 
 def draw_media(rng: random.Random, folder: Path, kind: str) -> dict[str, Any]:
