@@ -1,6 +1,7 @@
 """The command line: one verb a file. Heavy imports live inside the verbs, so that --help answers at once."""
 
 import errno
+import os
 import sys
 from typing import Annotated
 
@@ -64,6 +65,12 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
+def _forget_no_width() -> None:
+    """Forget a width of the terminal at which the library that writes the help writes nothing."""
+    if os.environ.get("COLUMNS", "").strip() in ("0", "1"):
+        del os.environ["COLUMNS"]
+
+
 @app.callback()
 def _options(
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")] = False,
@@ -73,6 +80,7 @@ def _options(
 
 def main() -> None:
     """Run the command line. Errors of ours are one message and an exit code; anything else is a bug and shows its traceback."""
+    _forget_no_width()
     try:
         app()
     except AutopeftError as error:

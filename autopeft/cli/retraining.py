@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 
 import typer
-from rich.console import Console
 
 from autopeft.cli.formats import TableFormat
 from autopeft.cli.stopping import heed_termination
+from autopeft.report.console import make_console
 from autopeft.report.retrained import summarise
 from autopeft.report.table import show
 from autopeft.report.training_progress import RetrainProgress
@@ -22,7 +22,7 @@ def print_results(folder: RetrainedFolder, output: TableFormat) -> None:
     elif output is TableFormat.CSV:
         typer.echo(found.to_csv(), nl=False)
     else:
-        show(found.introduction(), found.tables(brief=Console().is_terminal))
+        show(found.introduction(), found.tables(brief=make_console().is_terminal))
 
 
 def until_stopped(work: Callable[[RetrainProgress], RetrainedFolder]) -> RetrainedFolder:

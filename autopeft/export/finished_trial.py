@@ -93,8 +93,8 @@ def read_retrained(run: RunDirectory, number: int) -> FinishedTrial:
         adapter=adapter,
         task=_task_of(adapter),
         budget=Budget.from_dict(settings["budget"]),
-        threads=settings["threads"],
-        versions=settings["versions"],
+        threads=settings.get("threads"),
+        versions=settings.get("versions", {}),
         test_metrics=result.test,
     )
 

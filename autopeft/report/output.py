@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element, tostring
 
-from rich.console import Console
-
 from autopeft.errors import AutopeftError
+from autopeft.report.console import make_console
 from autopeft.report.markup import element
 from autopeft.report.notebook import as_element
 from autopeft.study.directory import RunDirectory
@@ -41,7 +40,7 @@ class Terminal:
     """Standard error. Only in a terminal the last line changes."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = make_console(stderr=True, soft_wrap=True)
         self._status = self._console.status("")
         self.changes = self._console.is_terminal
 

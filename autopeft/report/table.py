@@ -12,6 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from autopeft.configuration import Configuration
+from autopeft.report.console import make_console
 from autopeft.report.expected import ExpectedFront
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Column, Leaderboard, Table, introduction, tables
@@ -35,14 +36,14 @@ def show_tables(
 
     The rest as in `autopeft.report.leaderboard.tables`.
     """
-    brief = Console().is_terminal and not show_all
+    brief = make_console().is_terminal and not show_all
     words = expected.words if expected.trials else None
     show(introduction(leaderboard, header), tables(leaderboard, header, brief=brief, expected=words, exports_to=exports_to))
 
 
 def show(lines: Sequence[str], found: Sequence[Table]) -> None:
     """Print lines and tables on standard output, for a terminal or for what reads it."""
-    console = Console(highlight=False)
+    console = make_console()
     if console.is_terminal:
         console.print(rich_text(lines, found))
     else:

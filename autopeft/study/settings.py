@@ -100,5 +100,5 @@ class RetrainedSettings(TypedDict):
     examples: Examples
     data_notes: list[str]
     backbone_parameters: Annotated[int, 0]
-    threads: int | None
-    versions: Mapping[str, str]
+    threads: NotRequired[int | None]
+    versions: NotRequired[Mapping[str, str]]

@@ -30,7 +30,7 @@ def run(tmp_path):
         {
             "name": "my run",
             "task": {"name": "mrpc"},
-            "model": {"name": "tiny"},
+            "model": {"name": "tiny", "path": "tiny", "sha256": "00"},
             "budget": Budget().to_dict(),
             "objectives": [vars(objective) for objective in objectives],
             "backbone_parameters": 100_000,

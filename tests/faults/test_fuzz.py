@@ -1,11 +1,13 @@
 """Whatever a file holds, reading it gives what it says or an error of ours: no other exception, and soon."""
 
+import copy
 import io
 import json
 import random
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from autopeft.api import SearchResult, SilentSearch
+from autopeft.cli.show import show
 from autopeft.configuration import Configuration
 from autopeft.errors import AutopeftError
+from autopeft.export.finished_trial import read_retrained
+from autopeft.export.predictor import load_predictor
 from autopeft.loops.planning import _traits
+from autopeft.loops.search import search
 from autopeft.methods.registry import all_methods
-from autopeft.request import SearchRequest
+from autopeft.report.comparison import compare_runs
+from autopeft.report.content import gather
+from autopeft.report.writing import write
+from autopeft.request import SearchRequest, as_loaded
 from autopeft.space.reader import builtin_folder, parse_space
+from autopeft.study import confirmed
 from autopeft.study.directory import RunDirectory
 from autopeft.study.reader import StudyReader
 from autopeft.tasks.files import load_files
@@ -180,3 +191,70 @@ def test_run_directory(small_run: RunDirectory, tmp_path: Path, seed: int) -> No
     damage()
     with suppress(AutopeftError):
         _read_run(copy)
+
+
+WRONG: list[Any] = [None, True, -1, 0, 7.5, "x", [], ["x"], {}, {"x": 1}, [[1]], float("nan"), ...]
+"""What stands in the place of a value; `...`: nothing does."""
+
+
+def _places(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if place:
+        yield place
+    for key, child in value.items() if isinstance(value, dict) else list(enumerate(value))[:2] if isinstance(value, list) else ():
+        yield from _places(child, (*place, key))
+
+
+def _with(content: Any, place: tuple[str | int, ...], value: Any) -> Any:
+    content = copy.deepcopy(content)
+    parent = content
+    for key in place[:-1]:
+        parent = parent[key]
+    if value is ...:
+        del parent[place[-1]]
+    else:
+        parent[place[-1]] = value
+    return content
+
+
+@pytest.fixture(scope="session")
+def whole_run(small_request: SearchRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with rungs, confirmations, retrained trials, a tuned baseline and an export."""
+    path = tmp_path_factory.mktemp("whole") / "run"
+    request = replace(small_request, out=str(path), space="lora", rungs=(0.5,), confirm=1, epochs=2)
+    result = SearchResult(search(request, SilentSearch()).path)
+    result.retrain(pick="best", seeds=2, progress=False)
+    result.baselines(methods=["bitfit"], seeds=1, progress=False)
+    result.export("best", to="script")
+    return path
+
+
+N_EDITS = 40
+"""Of each file."""
+
+
+def test_edited_values(whole_run: Path, tmp_path: Path) -> None:
+    """Any value of any JSON file of a run, replaced by one of another type."""
+    run = RunDirectory.open(whole_run)
+    (number,) = [one.number for one in StudyReader.open(run).records() if one.confirmed]
+    (exported,) = run.exports_path.iterdir()
+    examples = [{"a": "the cat", "b": "the dog"}]
+    readers: list[Callable[[], object]] = [
+        lambda: write(gather(run), tmp_path, ["html", "md", "json"]),
+        lambda: show(run.path),
+        lambda: compare_runs([run, run]),
+        lambda: read_retrained(run, number),
+        lambda: confirmed.read(run, number),
+        lambda: as_loaded(SearchRequest.from_settings(run.asked()), run.settings()),
+        lambda: load_predictor(exported).predict(examples),
+    ]
+    for path in sorted([*run.path.rglob("*.json"), *run.path.rglob("curve.jsonl")]):
+        rng, text = random.Random(path.name), path.read_text()
+        lines = path.suffix == ".jsonl"
+        content = [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
+        for place in rng.choices(list(_places(content)), k=N_EDITS):
+            edited = _with(content, place, rng.choice(WRONG))
+            path.write_text("\n".join(map(json.dumps, edited)) if lines else json.dumps(edited))
+            for reader in readers:
+                with suppress(AutopeftError), redirect_stdout(io.StringIO()):
+                    reader()
+        path.write_text(text)

@@ -41,7 +41,7 @@ def make_run(path: Path, n_done: int = 16, n_running: int = 2, n_trials: int = 2
             "command": "autopeft search --train reviews.csv --trials 24",
             "settings": {"trials": {"value": n_trials, "source": "flag"}, "train": {"value": "reviews.csv", "source": "flag"}},
             "task": {"name": "reviews", "labels": list(LABELS)},
-            "model": {"name": "tiny"},
+            "model": {"name": "tiny", "path": "tiny", "sha256": "00"},
             "budget": Budget().to_dict(),
             "objectives": [vars(objective) for objective in OBJECTIVES],
             "examples": {"train": 1000, "validation": N_ROWS},

@@ -57,7 +57,7 @@ def run(tmp_path: Path) -> RunDirectory:
                 "label": {"value": None, "source": "default"},
             },
             "task": {"name": HOSTILE, "labels": [HOSTILE]},
-            "model": {"name": f"tiny {HOSTILE}"},
+            "model": {"name": f"tiny {HOSTILE}", "path": HOSTILE, "sha256": "00"},
             "budget": Budget().to_dict(),
             "objectives": [vars(objective) for objective in OBJECTIVES],
             "data_notes": [f"labels: {HOSTILE}"],
@@ -92,7 +92,7 @@ def retrain(run: RunDirectory, *entries: tuple[str, str, float]) -> None:
     settings = {
         "task": HOSTILE,
         "metric": "accuracy",
-        "model": {"name": "tiny"},
+        "model": {"name": "tiny", "path": "tiny", "sha256": "00"},
         "budget": Budget().to_dict(),
         "examples": {"train": 30, "validation": 10, "test": 10},
         "data_notes": [HOSTILE],

@@ -46,7 +46,7 @@ def test_a_run_that_doesn_t_say_what_was_asked(tmp_path: Path, settings: dict[st
     [
         (None, "holds run.json"),
         ("{", "can't be read"),
-        ("[]", "JSON object"),
+        ("[]", "must be an object"),
         ('{"format_version": 99}', "run format 1"),
         ("{}", "run format 1"),
     ],
@@ -77,3 +77,32 @@ def test_writing_replaces_whole_files(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
     assert json_lines([{"a": 1}, {"b": None}]) == b'{"a": 1}\n{"b": null}\n'
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"examples": "many"}, "examples must be an object"),
+        ({"examples": {"train": "60", "validation": 20}}, "examples.train must be a whole number"),
+        ({"objectives": [{"name": 1, "direction": "maximize"}]}, r"objectives\[0\].name must be text"),
+        ({"budget": {"epochs": "3"}}, "budget.epochs must be a whole number"),
+        ({"model": ["bert"]}, "model must be an object"),
+        ({"trivial_scores": {"accuracy": None}}, "trivial_scores.accuracy must be a number"),
+        ({"n_layers": 0}, "n_layers must be 1 or more"),
+        ({"settings": {"trials": {"value": [64], "source": "flag"}}}, "settings.trials.value must be a whole number or null"),
+        ({"settings": {"seed": {"source": "flag"}}}, "settings.seed.value is missing"),
+    ],
+    ids=str,
+)
+def test_a_value_that_was_edited_is_named(tmp_path: Path, change: dict[str, object], field: str) -> None:
+    run = RunDirectory.create(tmp_path / "run")
+    run.write_settings(change)
+    with pytest.raises(InvalidInputError, match=rf"run\.json can't be read: {field}"):
+        RunDirectory.open(run.path)
+
+
+def test_what_a_reader_needs_is_named(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path / "run")
+    run.write_settings({})
+    with pytest.raises(InvalidInputError, match=r"run\.json can't be read: n_layers is missing"):
+        run.settings("n_layers")
