@@ -126,6 +126,8 @@ def has_bfloat16(device: torch.device) -> bool:
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "BLAS_STATUS_ALLOC_FAILED")
 """What is said by errors of other types than torch's own: of MPS, of the allocator of the CPU, and of libraries on a GPU."""
+_PANIC, _NO_OBJECT = "PanicException", "PyObject pointer is null"
+"""What libraries in Rust raise, which is no `Exception`, and what it says where Python had no memory for an object."""
 _FAILED_DEVICE = (
     "CUDA error",
     "HIP error",
@@ -140,8 +142,10 @@ _FAILED_DEVICE = (
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that the device or the machine has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or (isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY))
+        or (type(error).__name__ == _PANIC and _NO_OBJECT in str(error))
     )
 
 

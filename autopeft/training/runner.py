@@ -62,7 +62,7 @@ from autopeft.training.recipes import Recipes
 from autopeft.training.recipes.budgets import trained_budget
 from autopeft.training.seats import BYTES_PER_PARAMETER, MemoryForecast, Seat, Seats
 from autopeft.training.skeletons import skeleton
-from autopeft.training.turns import ALONE, Turn, Turns
+from autopeft.training.turns import ALONE, TrialStop, Turn, Turns
 
 
 class Place(NamedTuple):
@@ -168,7 +168,9 @@ class TrialRunner:
                     else:
                         found = self._run(assignment, micro_batch, seat, turn, checkpoints=checkpoints)
                     return replace(found, environment=self._environment | _economies(micro_batch, checkpoints))
-            except (Exception, SystemExit) as error:  # a method may be anybody's own, and raise anything
+            except (KeyboardInterrupt, TrialStop):
+                raise
+            except BaseException as error:  # a method may be anybody's own, and raise anything; a library in Rust panics
                 if hides_a_stop(error):
                     raise KeyboardInterrupt from error
                 no_room = is_out_of_memory(error)

@@ -215,3 +215,11 @@ def test_a_file_without_room_is_one_line_whichever_verb_writes_it(
         main.main()
     assert ended.value.code == UnavailableError.exit_code
     assert capsys.readouterr().err == f"error: a file can't be written: {os.strerror(code)}. Make room, then try again.\n"
+
+
+def test_help_is_written_where_the_terminal_claims_no_width(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    monkeypatch.setattr("sys.argv", ["autopeft", "--help"])
+    with pytest.raises(SystemExit):
+        main.main()
+    assert "search" in capsys.readouterr().out

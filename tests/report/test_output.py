@@ -85,7 +85,9 @@ def test_without_a_notebook_it_is_standard_error(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "19"])
-def test_a_width_that_no_terminal_has_loses_no_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str) -> None:
+def test_a_width_that_no_terminal_has_loses_no_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str
+) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     Terminal().line("[1/2] trial 0  accuracy 0.5  " * 5)
     assert capsys.readouterr().err == "[1/2] trial 0  accuracy 0.5  " * 5 + "\n"

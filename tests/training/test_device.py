@@ -142,10 +142,12 @@ def test_apple_s_gpu_must_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"), True, False),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False, False),
         (ValueError("CUDA error: is what this text is about"), False, False),
+        (type("PanicException", (BaseException,), {})("PyObject pointer is null"), True, False),
+        (type("PanicException", (BaseException,), {})("called `Option::unwrap()` on a `None` value"), False, False),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_errors_of_a_device_are_distinguished(error: Exception, no_room: bool, failed: bool) -> None:
+def test_errors_of_a_device_are_distinguished(error: BaseException, no_room: bool, failed: bool) -> None:
     assert (is_out_of_memory(error), has_failed_device(error)) == (no_room, failed)
 
 

@@ -219,7 +219,11 @@ class OwnError(Exception):
     pass
 
 
-@pytest.mark.parametrize("error", [IndexError("out of range"), OwnError("mine"), OwnError(), SystemExit(3)])
+class Panic(BaseException):
+    """As libraries in Rust raise it."""
+
+
+@pytest.mark.parametrize("error", [IndexError("out of range"), OwnError("mine"), OwnError(), SystemExit(3), Panic("in Rust")])
 @pytest.mark.parametrize("where", ["inject", "forward"])
 def test_whatever_a_method_raises_is_an_outcome(
     runner: TrialRunner, monkeypatch: pytest.MonkeyPatch, error: BaseException, where: str
