@@ -1,5 +1,6 @@
 """Loading a backbone with a task head, and its tokenizer or feature extractor."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ from autopeft.training.quantisation import loading_arguments, pooler_parameters,
 
 EXAMPLE_LENGTH, EXAMPLE_ROWS = 64, 2
 """Size of the batch that a model is looked at with."""
+
+_IN_A_LAYER = re.compile(r"\.\d+\.")
+"""In the name of a tensor: the number of the layer that holds it."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,12 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
             # A head that reads the last position, as XLNet's, must find the text's end there; the others work out where a text ends.
             processor.padding_side = "left" if getattr(model.config, "summary_type", None) == "last" else "right"
     fresh = set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}
+    if lacking := {name for name in fresh - set(head_parameter_names(model)) if _IN_A_LAYER.search(name)}:
+        raise UnavailableError(
+            f"the model can't be loaded: its weights lack {len(lacking)} tensors of its layers, {min(lacking)} among them",
+            value=source.path,
+            remedy="Are its files complete, and is config.json theirs?",
+        )
     hold_in_float32(model, vectors_only=keeps_dtype)
     model = settled(model, source, fresh, torch.device(device))
     return LoadedModel(model, processor, tuple(sorted(fresh | (pooler_parameters(model) if family.has_fresh_head else set()))))

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -93,13 +94,14 @@ def test_a_worker_that_hangs_is_given_up(settings: list[object], tmp_path: Path)
     assert [record.error for record in driver.records() if record.state == "failed"] == ["it ran longer than 15 s (--trial-timeout)"]
 
 
-def test_a_terminated_search_ends_as_an_uninterrupted_one(settings: list[object], tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminated_search_ends_as_an_uninterrupted_one(settings: list[object], tmp_path: Path, number: signal.Signals) -> None:
     options = [*settings, "--trials", 15, "--workers", 0]
     whole, broken = Driver(options, tmp_path / "whole"), Driver(options, tmp_path / "broken")
     whole.finish()
     process = broken.start()
     assert wait_until(lambda: len(broken.ended()) >= 5, process)
-    process.terminate()
+    process.send_signal(number)
     printed, _ = process.communicate(timeout=PATIENCE)
     assert "--resume" in printed
     broken.finish()

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from autopeft import hub
 from autopeft.errors import InvalidInputError, UnavailableError
@@ -134,6 +136,16 @@ def test_a_body_of_other_sizes_is_refused(backbone_folder: Path, tmp_path: Path,
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 40}))
     with pytest.raises(UnavailableError, match=r"other shapes than config\.json says, bert\.encoder"):
+        load_model(find_backbone(str(folder)), family_of(data.task))
+
+
+@pytest.mark.parametrize("kept", ["", "bert.embeddings"], ids=["another model's", "a part"])
+def test_layers_that_the_weights_lack_are_refused(backbone_folder: Path, tmp_path: Path, data: TaskData, kept: str) -> None:
+    shutil.copytree(backbone_folder, folder := tmp_path / "lacking")
+    weights = load_file(folder / "model.safetensors")
+    found = {name: tensor for name, tensor in weights.items() if kept and name.startswith(kept.removeprefix("bert."))}
+    save_file(found or {"other": torch.zeros(3)}, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UnavailableError, match=r"weights lack \d+ tensors of its layers, bert\.encoder\.layer\.0"):
         load_model(find_backbone(str(folder)), family_of(data.task))
 
 
