@@ -228,7 +228,7 @@ def whole_run(small_request: SearchRequest, tmp_path_factory: pytest.TempPathFac
     return path
 
 
-N_EDITS = 40
+N_EDITS = 2
 """Of each file."""
 
 
