@@ -24,6 +24,8 @@ from autopeft.training.quantisation import loading_arguments, pooler_parameters,
 EXAMPLE_LENGTH, EXAMPLE_ROWS = 64, 2
 """Size of the batch that a model is looked at with."""
 
+_FEWEST_WORDS = 2
+"""Tokens beside the special ones that a tokenizer has at least; where its files are missing, T5's has one, for the beginning of a word."""
 _IN_A_LAYER = re.compile(r"\.\d+\.")
 """In the name of a tensor: the number of the layer that holds it."""
 
@@ -101,6 +103,7 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
             f"the model can't be loaded: {len(damaged)} of its tensors have other shapes than config.json says, {min(damaged)} among them",
             value=source.path,
         )
+    _require_words(processor, source)
     if ends and config.eos_token_id not in processor("")["input_ids"]:
         raise UnavailableError(
             f"the model's head reads at the end token, number {config.eos_token_id}, which its tokenizer doesn't put behind a text",
@@ -124,6 +127,21 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
     hold_in_float32(model, vectors_only=keeps_dtype)
     model = settled(model, source, fresh, torch.device(device))
     return LoadedModel(model, processor, tuple(sorted(fresh | (pooler_parameters(model) if family.has_fresh_head else set()))))
+
+
+def _require_words(processor: Any, source: BackboneSource) -> None:
+    """Refuse a tokenizer that knows nothing but special tokens, as transformers makes one where its files are missing.
+
+    Raises:
+        UnavailableError: All texts would read as unknown tokens.
+    """
+    tokenizer = getattr(processor, "tokenizer", processor)
+    if hasattr(tokenizer, "all_special_ids") and len(tokenizer) - len(tokenizer.all_special_ids) < _FEWEST_WORDS:
+        raise UnavailableError(
+            "the model's tokenizer knows no words: its files are missing or empty",
+            value=source.path,
+            remedy="Save it with the model: tokenizer.save_pretrained(FOLDER).",
+        )
 
 
 def _reads_at_the_end_token(config: PreTrainedConfig, family: Family) -> bool:

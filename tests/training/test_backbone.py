@@ -163,6 +163,13 @@ def test_a_tokenizer_with_nothing_to_pad_with_is_refused(backbone_folder: Path, 
         load_model(find_backbone(str(folder)), family_of(data.task))
 
 
+def test_a_folder_without_its_tokenizer_is_refused(backbone_folder: Path, tmp_path: Path, data: TaskData) -> None:
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(backbone_folder / name, tmp_path)
+    with pytest.raises(UnavailableError, match="tokenizer knows no words: its files are missing"):
+        load_model(find_backbone(str(tmp_path)), family_of(data.task))
+
+
 def without_special_tokens(backbone_folder: Path, tmp_path: Path, config: dict[str, Any]) -> Path:
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
