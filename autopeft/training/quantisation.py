@@ -125,7 +125,7 @@ def settled(model: nn.Module, source: BackboneSource, fresh: Set[str], device: t
     if lacking := sorted(found & fresh):
         raise UnavailableError("the checkpoint lacks weights that would be quantised", value=lacking[0], remedy="Leave --quantize out.")
     if source.quantize != NO_QUANTISATION and not found:
-        remedy = "Leave --quantize out, or take nf4 or int8."
+        remedy = "Leave --quantize out." if _PACKAGES[source.quantize] == "bitsandbytes" else "Leave --quantize out, or take nf4 or int8."
         raise UnsupportedError("the model has no weights that can be quantised so", value=source.quantize, remedy=remedy)
     keep_as_packed(model)
     return model
