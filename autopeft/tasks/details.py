@@ -51,11 +51,13 @@ class Detail:
 
         Raises:
             TypeError: A field is missing or unknown, or no list.
-            InvalidInputError: A row has more or less cells than there are columns.
+            InvalidInputError: A row has more or less cells than there are columns, or a matrix holds what is no count.
         """
         rows = tuple(tuple(row) for row in data["rows"])
         if any(len(row) != len(data["columns"]) for row in rows):
             raise InvalidInputError("each row of a table must have a cell a column", value=data["title"])
+        if data.get("is_matrix") and not all(isinstance(cell, int) for row in rows for cell in row[1:]):
+            raise InvalidInputError("a confusion matrix must hold counts", value=data["title"])
         return cls(**{**data, "columns": tuple(data["columns"]), "rows": rows})
 
 

@@ -1,7 +1,7 @@
 """Loading a backbone with a task head, and its tokenizer or feature extractor."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,11 +122,24 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
         raise UnavailableError(
             f"the model can't be loaded: its weights lack {len(lacking)} tensors of its layers, {min(lacking)} among them",
             value=source.path,
-            remedy="Are its files complete, and is config.json theirs?",
+            remedy=_remedy(model, lacking, report["unexpected_keys"]),
         )
     hold_in_float32(model, vectors_only=keeps_dtype)
     model = settled(model, source, fresh, torch.device(device))
     return LoadedModel(model, processor, tuple(sorted(fresh | (pooler_parameters(model) if family.has_fresh_head else set()))))
+
+
+def _remedy(model: nn.Module, lacking: Set[str], unexpected: Iterable[str]) -> str:
+    """Return what to do about layers that the weights lack.
+
+    Some classes, as those of Llama and Qwen2 for questions, call their backbone otherwise than the language model does whose weights they
+    are given, and transformers then draws all of it anew.
+    """
+    prefix = getattr(model, "base_model_prefix", "")
+    if any(f"{prefix}.{name.partition('.')[2]}" in lacking for name in unexpected):
+        saving = "AutoModel.from_pretrained(FOLDER).save_pretrained(OTHER), and the tokenizer"
+        return f"This kind of task has other names for them; save the backbone alone, which fits: {saving}."
+    return "Are its files complete, and is config.json theirs?"
 
 
 def _require_words(processor: Any, source: BackboneSource) -> None:

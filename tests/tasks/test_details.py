@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from autopeft.tasks.details import MAX_LETTERS, MAX_MATRIX, MAX_MISTAKES, N_SHOWN, of_classes, of_texts
+from autopeft.errors import InvalidInputError
+from autopeft.tasks.details import MAX_LETTERS, MAX_MATRIX, MAX_MISTAKES, N_SHOWN, Detail, of_classes, of_texts
 from autopeft.tasks.encoded import Encoded
 from autopeft.tasks.families.multi_label import MultiLabel
 from autopeft.tasks.families.token_classification import TokenClassification
@@ -18,6 +19,14 @@ def test_classes_are_counted() -> None:
     assert matrix.is_matrix
     assert matrix.columns == ("true class", "red", "green", "blue")
     assert matrix.rows == (("red", 2, 1, 0), ("green", 1, 1, 0), ("blue", 0, 0, 1))
+
+
+def test_a_matrix_that_was_edited_is_none() -> None:
+    matrix = {"title": "Confusion matrix", "columns": ["true class", "red"], "rows": [["red", 2]], "is_matrix": True}
+    assert Detail.from_dict(matrix).rows == (("red", 2),)
+    for cell in (0.5, "2"):
+        with pytest.raises(InvalidInputError, match="a confusion matrix must hold counts"):
+            Detail.from_dict(matrix | {"rows": [["red", cell]]})
 
 
 def test_of_many_classes_the_most_frequent_mistakes_are_shown() -> None:

@@ -11,13 +11,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from autopeft import hub
+from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnavailableError
 from autopeft.methods.head import head_parameter_names
-from autopeft.tasks import TaskData, family_of
+from autopeft.tasks import Task, TaskData, family_of
 from autopeft.training import backbone
 from autopeft.training.backbone import DEFAULT_MODEL, find_backbone
 from autopeft.training.initialisation import reset_parameters
 from autopeft.training.model import load_model, start_head
+from tests.tasks.small import model_of
 
 
 def test_a_folder_wins_and_is_fingerprinted(backbone_folder: Path) -> None:
@@ -147,6 +149,19 @@ def test_layers_that_the_weights_lack_are_refused(backbone_folder: Path, tmp_pat
     save_file(found or {"other": torch.zeros(3)}, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(UnavailableError, match=r"weights lack \d+ tensors of its layers, bert\.encoder\.layer\.0"):
         load_model(find_backbone(str(folder)), family_of(data.task))
+
+
+def test_where_a_kind_of_task_has_other_names_for_the_backbone_the_remedy_helps(backbone_folder: Path, tmp_path: Path) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    family = family_of(Task("t", "question_answering", ("question", "context"), "answer", (), "f1", ("f1",), Budget()))
+    model_of("causal_lm").save_pretrained(tmp_path / "whole")
+    AutoTokenizer.from_pretrained(backbone_folder).save_pretrained(tmp_path / "whole")
+    with pytest.raises(UnavailableError, match=r"weights lack .*AutoModel\.from_pretrained\(FOLDER\)\.save_pretrained"):
+        load_model(find_backbone(str(tmp_path / "whole")), family)
+    AutoModel.from_pretrained(tmp_path / "whole").save_pretrained(tmp_path / "backbone")
+    AutoTokenizer.from_pretrained(backbone_folder).save_pretrained(tmp_path / "backbone")
+    assert load_model(find_backbone(str(tmp_path / "backbone")), family).fresh == ("qa_outputs.bias", "qa_outputs.weight")
 
 
 @pytest.mark.parametrize(("config", "expected"), [({"pad_token_id": 7}, 7), ({"pad_token_id": None, "eos_token_id": [9, 8]}, 9)])
