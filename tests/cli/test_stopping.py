@@ -20,6 +20,7 @@ def _as_before() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_to_end_interrupts(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_DFL)
     heed_termination()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(number)

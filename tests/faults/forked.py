@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from multiprocessing.context import ForkServerProcess
@@ -48,14 +49,15 @@ class Forked:
         with self._output:
             return self._output.read(), None
 
-    def terminate(self) -> None:
-        self._process.terminate()
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
 
     def kill(self) -> None:
         self._process.kill()
 
 
 def _run(arguments: list[str], environment: dict[str, str], output: str) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, which may have started the tests, has it ignored
     os.environ.clear()
     os.environ.update(environment)
     with open(output, "w") as file:

@@ -1,5 +1,6 @@
 """Devices that are hidden, small or break, in whole searches. The GPUs are Ray's word for it: trials run on the processor."""
 
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_a_search_in_workers_is_terminated(settings: list[object], tmp_path: Pat
     driver = Driver([*settings, "--trials", 12, "--workers", 2, "--epochs", 10], tmp_path / "run")
     process = driver.start()
     assert wait_until(lambda: len(driver.ended()) >= 2, process), process.communicate()[0]
-    process.terminate()
+    process.send_signal(signal.SIGTERM)
     printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, printed
     assert "--resume" in printed
