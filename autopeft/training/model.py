@@ -1,6 +1,5 @@
 """Loading a backbone with a task head, and its tokenizer or feature extractor."""
 
-import re
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +25,6 @@ EXAMPLE_LENGTH, EXAMPLE_ROWS = 64, 2
 
 _FEWEST_WORDS = 2
 """Tokens beside the special ones that a tokenizer has at least; where its files are missing, T5's has one, for the beginning of a word."""
-_IN_A_LAYER = re.compile(r"\.\d+\.")
-"""In the name of a tensor: the number of the layer that holds it."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,8 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
             # A head that reads the last position, as XLNet's, must find the text's end there; the others work out where a text ends.
             processor.padding_side = "left" if getattr(model.config, "summary_type", None) == "last" else "right"
     fresh = set(report["missing_keys"]) & {name for name, _ in model.named_parameters()}
-    if lacking := {name for name in fresh - set(head_parameter_names(model)) if _IN_A_LAYER.search(name)}:
+    stacks = tuple(f"{name}." for name, module in model.named_modules() if isinstance(module, nn.ModuleList))
+    if lacking := {name for name in fresh - set(head_parameter_names(model)) if name.startswith(stacks)}:
         raise UnavailableError(
             f"the model can't be loaded: its weights lack {len(lacking)} tensors of its layers, {min(lacking)} among them",
             value=source.path,

@@ -82,18 +82,15 @@ class Classification(SequenceFamily):
 
     def summarise(self, split: "Split") -> str:
         """Say how large the classes are, the largest first."""
-        counts = np.bincount(np.asarray(split.targets), minlength=len(self.task.labels))
+        labels = self.task.labels
+        numbers = len(labels) > 2 and all(label.removeprefix("-").isdecimal() for label in labels)
         hint = ""
-        if (
-            self.may_be_another_kind
-            and len(self.task.labels) > 2
-            and all(label.removeprefix("-").isdecimal() for label in self.task.labels)
-        ):
+        if self.may_be_another_kind and numbers:
             hint = "; the labels are numbers, taken as classes; --kind regression takes them as amounts"
-        elif self.may_be_another_kind and any({";", "|"} & {*label} for label in self.task.labels):
+        elif self.may_be_another_kind and any({";", "|"} & {*label} for label in labels):
             hint = "; those with ; or | are taken as one label each; --kind multi_label reads several"
-        each = shares(self.task.labels, counts.tolist(), len(split))
-        return f"{len(self.task.labels)} labels in {len(split):,} training examples: {each}{hint}"
+        counts = np.bincount(np.asarray(split.targets), minlength=len(labels))
+        return f"{len(labels)} labels in {len(split):,} training examples: {shares(labels, counts.tolist(), len(split))}{hint}"
 
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return the cross-entropy of rows x classes logits."""
