@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from autopeft.errors import AutopeftError, InvalidInputError
 from autopeft.tasks.dialect import DELIMITERS, decode, find_delimiter, make_reader
-from autopeft.tasks.media import IMAGE_SUFFIXES, SOUND_SUFFIXES
+from autopeft.tasks.folders import read_folder, what_is_no_file
 from autopeft.tasks.nested import with_nested
 from autopeft.tasks.table import Table
 
@@ -44,14 +44,16 @@ def read_table(path: str | os.PathLike[str]) -> Table:
         if isinstance(error, AutopeftError):
             raise
         remedy = "Check the path, and who may read it."
-        raise InvalidInputError(f"the data file can't be read: {error.strerror}", value=str(path), remedy=remedy) from error
+        raise InvalidInputError(
+            f"the data file can't be read: {error.strerror}", value=str(error.filename or path), remedy=remedy
+        ) from error
 
 
 def _read(file: Path) -> Table:
-    if file.is_dir() and (found := _read_folder(file)) is not None:
+    if file.is_dir() and (found := read_folder(file)) is not None:
         return found
     if not file.is_file():
-        what, remedy = _what_is_no_file(file)
+        what, remedy = what_is_no_file(file)
         raise InvalidInputError(f"the data file {what}", value=str(file), remedy=remedy)
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
@@ -63,37 +65,6 @@ def _read(file: Path) -> Table:
     if not len(table):
         raise InvalidInputError(f"{file} has no rows", remedy="It needs one per example, after a header if it is CSV or TSV.")
     return table
-
-
-def _what_is_no_file(path: Path) -> tuple[str, str]:
-    """Say what a path leads to instead of a file, and what to do."""
-    if path.is_dir():
-        kinds = f"Images end in {', '.join(IMAGE_SUFFIXES)}, recordings in {', '.join(SOUND_SUFFIXES)}."
-        return "is a folder without a folder of images or recordings for each class", kinds
-    if path.exists():
-        return "is a pipe or a device", "Write what comes out of it into a file: every worker reads it again."
-    return ("is a link that leads to nothing" if path.is_symlink() else "does not exist"), "Check the path."
-
-
-def _read_folder(folder: Path) -> Table | None:
-    """Return the images, or recordings, of a folder with one folder a class; None if it is no such folder."""
-    files = sorted(path for path in folder.glob("*/*") if not any(name.startswith(".") for name in path.relative_to(folder).parts))
-    for name, suffixes in (("image", IMAGE_SUFFIXES), ("audio", SOUND_SUFFIXES)):
-        chosen = [path for path in files if path.suffix.lower() in suffixes and path.is_file()]
-        if chosen:
-            paths, labels = [str(path.relative_to(folder)) for path in chosen], [path.parent.name for path in chosen]
-            lines = range(1, len(chosen) + 1)
-            return Table(str(folder), {name: paths, "label": labels}, lines, "file", _left_out(folder, files, chosen, suffixes))
-    return None
-
-
-def _left_out(folder: Path, files: Sequence[Path], chosen: Sequence[Path], suffixes: Sequence[str]) -> tuple[str, ...]:
-    """Say how many files aren't read, if any."""
-    others = sorted({*files} - {*chosen})
-    if not others:
-        return ()
-    some = f"{others[0].relative_to(folder)} among them; files in {', '.join(suffixes)} are read"
-    return (f"{folder}: {len(others):,} of {len(files):,} files are left out, {some}",)
 
 
 def require_size(source: Path | str, n_bytes: int, remedy: str = "Give a sample of it: a search needs only thousands of rows.") -> None:

@@ -1,27 +1,18 @@
 """What each reader makes of files that are not as they should be: one message with the file and the line, or the right reading."""
 
-import base64
 import gzip
-import io
 import json
 import os
-import re
-import struct
-from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
-from scipy.io import wavfile
 
 from autopeft.errors import InvalidInputError
 from autopeft.tasks import load_files
-from tests.tasks.test_other_families import png, wav
 
 N = 9
 TURNS = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
@@ -348,206 +339,6 @@ def test_where_an_answer_starts_is_a_number_in_csv_too(tmp_path: Path) -> None:
         load_files(tmp_path / "t.csv")
 
 
-def bomb() -> bytes:
-    file = io.BytesIO()
-    Image.new("1", (20_000, 20_000)).save(file, "PNG")
-    return file.getvalue()
-
-
-def not_numbers() -> bytes:
-    file = io.BytesIO()
-    wavfile.write(file, 8000, np.full(100, np.nan, dtype=np.float32))
-    return file.getvalue()
-
-
-def of_24_bits() -> bytes:
-    form = struct.pack("<IHHIIHH", 16, 1, 1, 8000, 24_000, 3, 24)
-    return b"RIFF" + struct.pack("<I", 66) + b"WAVEfmt " + form + b"data" + struct.pack("<I", 30) + bytes(30)
-
-
-def with_a_foreign_part() -> bytes:
-    data = wav(8000, 440.0)
-    return data[:36] + b"bext" + struct.pack("<I", 4) + bytes(4) + data[36:]
-
-
-def without_a_rate() -> bytes:
-    data = wav(8000, 440.0)
-    return data[:24] + struct.pack("<I", 0) + data[28:]
-
-
-MEDIA = [("image", ".png", "an image"), ("audio", ".wav", "a recording")]
-FILES: dict[str, tuple[str, Callable[[], bytes], str | None]] = {
-    "image: cut off": (".png", lambda: png(0, 100)[:70], "an image can't be read"),
-    "image: header alone": (".png", lambda: png(0, 100)[:20], "an image can't be read"),
-    "image: a text": (".png", lambda: b"hello", "an image can't be read: the file is none .got b'hello'"),
-    "image: empty": (".png", lambda: b"", "an image must not be an empty file"),
-    "image: too large": (".png", bomb, "an image can't be read: Image size"),
-    "image: a recording": (".png", lambda: wav(8000, 440.0), "an image can't be read: the file is none"),
-    "sound: cut off": (".wav", lambda: wav(8000, 440.0)[:100], "a recording can't be read: Reached EOF"),
-    "sound: half a header": (".wav", lambda: wav(8000, 440.0)[:20], "a recording can't be read"),
-    "sound: MP3": (".wav", lambda: b"ID3\x03" + bytes(200), "a recording can't be read.*Save it as WAV"),
-    "sound: empty": (".wav", lambda: b"", "a recording must not be an empty file"),
-    "sound: no sample": (".wav", lambda: wav(8000, 440.0, 0.0), "a recording must have a sample"),
-    "sound: not numbers": (".wav", not_numbers, "a recording's samples must be finite numbers"),
-    "sound: no rate": (".wav", without_a_rate, "a recording can't be read"),
-    "sound: an image": (".wav", lambda: png(0, 100), "a recording can't be read"),
-    "sound: 24 bits": (".wav", of_24_bits, None),
-    "sound: a part that is none": (".wav", with_a_foreign_part, None),
-}
-
-
-def good_files(folder: Path, suffix: str) -> Iterator[Path]:
-    for index in range(N):
-        path = folder / ("x", "y")[index % 2] / f"{index}{suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content(suffix, index))
-        yield path
-
-
-@pytest.mark.parametrize(("suffix", "content", "message"), FILES.values(), ids=FILES)
-def test_images_and_sounds(suffix: str, content: Callable[[], bytes], message: str | None, tmp_path: Path) -> None:
-    list(good_files(tmp_path / "own", suffix))
-    (tmp_path / "own" / "x" / f"bad{suffix}").write_bytes(content())
-    if message is None:
-        assert len(load_files(tmp_path / "own").train) == N - 1
-        return
-    with pytest.raises(InvalidInputError, match=rf"own, file 6.*{message}"):
-        load_files(tmp_path / "own")
-
-
 def test_a_text_in_place_of_a_path() -> None:
     with pytest.raises(InvalidInputError, match=r"the data file can't be read: File name too long .got 'text,label.*characters"):
         load_files("text,label\n" + "a,b\n" * 1000)
-
-
-def test_what_isn_t_read_in_a_folder_is_said(tmp_path: Path) -> None:
-    paths = list(good_files(tmp_path / "own", ".png"))
-    for name in ("a.svg", "b.wav", ".hidden.png"):
-        (tmp_path / "own/x" / name).write_bytes(b"a")
-    (tmp_path / "own/y/gone.png").symlink_to("nowhere.png")
-    (tmp_path / "own/y/folder.png").mkdir()
-    (tmp_path / "own/.cache").mkdir()
-    (tmp_path / "own/.cache/c.png").write_bytes(paths[0].read_bytes())
-    data = load_files(tmp_path / "own")
-    assert data.task.labels == ("x", "y")
-    assert len(data.train) == N - 2
-    (note,) = [note for note in data.notes if "left out" in note]
-    assert re.search(r"own: 4 of 13 files are left out, x/a\.svg among them; files in \.png, .* are read$", note)
-
-
-@pytest.mark.parametrize("suffix", [".mp3", ".flac", ".txt"])
-def test_a_folder_of_other_files(suffix: str, tmp_path: Path) -> None:
-    for name in "xy":
-        (tmp_path / "own" / name).mkdir(parents=True)
-        (tmp_path / "own" / name / f"a{suffix}").write_bytes(b"a")
-    with pytest.raises(InvalidInputError, match=r"a folder without a folder of images or recordings for each class.*recordings in \.wav"):
-        load_files(tmp_path / "own")
-
-
-@pytest.mark.parametrize("cell", ["own/x/none.png", "", "own", "http://localhost/a.png", "t.csv"])
-@pytest.mark.parametrize(("column", "suffix", "what"), MEDIA)
-def test_a_path_of_no_file(cell: str, column: str, suffix: str, what: str, tmp_path: Path) -> None:
-    lines = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in good_files(tmp_path / "own", suffix)]
-    (tmp_path / "t.csv").write_text("\n".join([f"{column},label", *lines, f"{cell},x"]))
-    with pytest.raises(InvalidInputError, match=rf"t\.csv, line {N + 2}[:,] .*{what}"):
-        load_files(tmp_path / "t.csv")
-
-
-OTHER = {".png": ".wav", ".wav": ".png"}
-NOT_CONTENT = "must hold a path or the content of"
-CELLS: dict[str, tuple[Callable[[str], Any], str | None]] = {
-    "bytes as the hub has them": (lambda suffix: {"bytes": content(suffix, 0), "path": None}, None),
-    "bytes beside a path that is gone": (lambda suffix: {"bytes": content(suffix, 0), "path": f"gone{suffix}"}, None),
-    "cut off": (lambda suffix: {"bytes": content(suffix, 0)[:70], "path": None}, "row 10: {what} can't be read"),
-    "no bytes": (lambda suffix: {"bytes": b"", "path": None}, f"row 10: the column .* {NOT_CONTENT} {{what}}"),
-    "nothing in it": (lambda suffix: {"bytes": None, "path": None}, f"row 10: the column .* {NOT_CONTENT} {{what}}"),
-    "nothing": (lambda suffix: None, f"row 10: the column .* {NOT_CONTENT} {{what}} .got None"),
-    "a path to nowhere": (lambda suffix: {"bytes": None, "path": "no.file"}, "row 10: {what} can't be read: No such file"),
-    "a text": (lambda suffix: {"bytes": b"hello", "path": None}, "row 10: {what} can't be read"),
-    "another medium": (lambda suffix: {"bytes": content(OTHER[suffix], 0), "path": None}, "row 10: {what} can't be read"),
-}
-COLUMNS_OF_FILES: dict[str, tuple[Callable[[list[bytes]], Any], str | None]] = {
-    "bare bytes": (lambda files: files, None),
-    "large binary": (lambda files: pa.array(files, pa.large_binary()), None),
-    "encoded by a dictionary": (lambda files: pa.array(files).dictionary_encode(), None),
-    "base64": (lambda files: [base64.b64encode(one).decode() for one in files], "row 1: {what} can't be read: .*base64"),
-    "numbers": (lambda files: list(range(len(files))), f"row 1: the column .* {NOT_CONTENT} {{what}} .got 0"),
-    "lists": (lambda files: [[one] for one in files], f"row 1: the column .* {NOT_CONTENT} {{what}}"),
-    "samples": (lambda files: [[[0, 1], [1, 0]] for _ in files], f"row 1: the column .* {NOT_CONTENT} {{what}}"),
-    "other names": (lambda files: [{"data": one} for one in files], f"row 1: the column .* {NOT_CONTENT} {{what}}"),
-}
-
-
-def content(suffix: str, index: int) -> bytes:
-    return png(index, 100) if suffix == ".png" else wav(8000, 200.0 + index, 0.05)
-
-
-@pytest.mark.parametrize(("column", "suffix", "what"), MEDIA)
-@pytest.mark.parametrize(("cell", "message"), CELLS.values(), ids=CELLS)
-def test_a_cell_of_parquet_with_files(
-    cell: Callable[[str], Any], message: str | None, column: str, suffix: str, what: str, tmp_path: Path
-) -> None:
-    cells = [{"bytes": content(suffix, index), "path": None} for index in range(N)]
-    read_files(tmp_path, column, [*cells, cell(suffix)], [*LABELS, "y"], None if message is None else message.format(what=what))
-
-
-@pytest.mark.parametrize(("column", "suffix", "what"), MEDIA)
-@pytest.mark.parametrize(("cells", "message"), COLUMNS_OF_FILES.values(), ids=COLUMNS_OF_FILES)
-def test_a_column_of_parquet_with_files(
-    cells: Callable[[list[bytes]], Any], message: str | None, column: str, suffix: str, what: str, tmp_path: Path
-) -> None:
-    files = [content(suffix, index) for index in range(N)]
-    read_files(tmp_path, column, cells(files), LABELS, None if message is None else message.format(what=what))
-
-
-def read_files(folder: Path, column: str, cells: Any, labels: list[str], message: str | None) -> None:
-    pq.write_table(pa.table({column: cells, "label": labels}), folder / "t.parquet")
-    if message is None:
-        assert load_files(folder / "t.parquet").task.kind == f"{column}_classification"
-        return
-    with pytest.raises(InvalidInputError, match=rf"t\.parquet, {message}"):
-        load_files(folder / "t.parquet")
-
-
-PATHS: dict[str, tuple[Callable[[str], str], str | None]] = {
-    "byte order mark": (lambda text: f"\ufeff{text}", None),
-    "semicolons": (lambda text: text.replace(",", ";"), None),
-    "line ends of Windows": (lambda text: text.replace("\n", "\r\n"), None),
-    "points before": (lambda text: text.replace("own/", "./own/"), None),
-    "whole paths": (lambda text: text.replace("own/", f"{Path.cwd()}/own/"), None),
-    "quotes": (lambda text: re.sub(r"^(own[^,]*)", r'"\1"', text, flags=re.MULTILINE), None),
-    "a column more": (lambda text: text.replace("\n", ",1\n").replace("label,1", "label,id"), None),
-    "no header": (lambda text: text.split("\n", 1)[1], "which columns to read"),
-    "no label": (lambda text: f"{text}own/x/0{{suffix}},\n", "line 11: the label in column 'label' is missing"),
-    "a cell too few": (lambda text: f"{text}own/x/0{{suffix}}\n", "line 11: a row must have 2 cells"),
-    "backslashes": (lambda text: f"{text}own\\x\\0{{suffix}},x\n", "line 11: {what} can't be read: No such file"),
-    "a long path": (lambda text: f"{text}{'x' * 100_000},x\n", "line 11: {what} can't be read: File name too long"),
-    "an open quote": (lambda text: f'{text}"own/x/0{{suffix}},x\n', "line 11: not a valid row"),
-    "one class": (lambda text: text.replace(",y", ",x"), "the label column 'label' must hold two or more classes"),
-}
-
-
-@pytest.mark.parametrize(("column", "suffix", "what"), MEDIA)
-@pytest.mark.parametrize(("change", "message"), PATHS.values(), ids=PATHS)
-def test_a_table_of_paths(
-    change: Callable[[str], str], message: str | None, column: str, suffix: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    lines = [f"{path.relative_to(tmp_path)},{path.parent.name}\n" for path in good_files(tmp_path / "own", suffix)]
-    (tmp_path / "t.csv").write_text(change("".join([f"{column},label\n", *lines])).replace("{suffix}", suffix), encoding="utf-8")
-    if message is None:
-        assert load_files(tmp_path / "t.csv").task.kind == f"{column}_classification"
-        return
-    with pytest.raises(InvalidInputError, match=rf"t\.csv.* {message.format(what=what)}"):
-        load_files(tmp_path / "t.csv")
-
-
-@pytest.mark.parametrize(("transcript", "message"), [("", "must not be empty"), ("  ", "must not be empty"), ("x" * 100_000, None)])
-def test_transcripts(transcript: str, message: str | None, tmp_path: Path) -> None:
-    lines = [f"{path.relative_to(tmp_path)},a {path.stem}" for path in good_files(tmp_path / "own", ".wav")]
-    (tmp_path / "t.csv").write_text("\n".join(["audio,text", *lines, f"own/x/0.wav,{transcript}"]))
-    if message is None:
-        assert load_files(tmp_path / "t.csv").task.kind == "speech_to_text"
-        return
-    with pytest.raises(InvalidInputError, match=rf"t\.csv, line {N + 2}: the column 'text' {message}"):
-        load_files(tmp_path / "t.csv")
