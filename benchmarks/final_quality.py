@@ -1,7 +1,7 @@
 """What a search hands over, against other ways to spend the same training: each task, each seed, at equal cost.
 
-    AUTOPEFT_DATA=... python benchmarks/final_quality.py [--tasks trec mrpc] [--trials 32] [--seeds 3] [--out FOLDER] [--quick]
-        [--json FILE]
+    AUTOPEFT_DATA=... python benchmarks/final_quality.py [--tasks trec mrpc] [--trials 32] [--seeds 3] [--out FOLDER]
+        [--quick | --middle] [--json FILE]
 
 Cost is training examples, which no other work on the machine changes. The first way sets it and none of the others gets more; what each
 took is printed, with its processor seconds.
@@ -14,7 +14,7 @@ took is printed, with its processor seconds.
 
 Reported are what is best on validation data at the full budget, with its test metric, and the hypervolume of all that was trained in full:
 the metric above one answer for all, and parameters below the backbone's on a logarithmic scale, as a share of what all ways of that task
-and seed reach together; on validation data, and of the same front on test data. Large tasks are cut (`MOST_EXAMPLES`).
+and seed reach together; on validation data, and of the same front on test data. Large tasks are cut.
 
 Every stage lies in the folder and is not done again: the same command goes on where it was stopped.
 """
@@ -24,7 +24,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -55,16 +55,28 @@ from autopeft.training.runner import TrialRunner
 
 TASKS = ("demo", "trec", "mrpc", "stsb", "sst2")
 OWN_FILES = {"trec": {"text": "text", "label": "coarse_label"}}
-MOST_EXAMPLES = {"train": 6000, "validation": 1500, "test": 2000}
-QUICK: dict[str, Any] = {
-    "most": {"train": 300, "validation": 150, "test": 500},
-    "trials": 8,
-    "budget": {"train_examples": 150, "epochs": 2},
-}
 ALL_LINEARS = ("query", "key", "value", "attention_output", "ffn_in", "ffn_out")
 ROLES = ("validation", "test")
 LARGEST_RANK, RATES, N_DRAWN = 64, (1e-4, 1e-2), 3
 """Of the sweep; so many of its trainings are drawn before TPE proposes."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a comparison is."""
+
+    most: Mapping[str, int]
+    """Examples that are kept of a task, by split."""
+    trials: int
+    """At low cost, of each search."""
+    seeds: int
+    budget: Mapping[str, int]
+    """Of a trial at low cost, where it isn't the task's own."""
+
+
+WHOLE = Size({"train": 6000, "validation": 1500, "test": 2000}, 32, 3, {})
+MIDDLE = Size({"train": 1500, "validation": 500, "test": 2000}, 16, 1, {"train_examples": 800, "epochs": 2})
+QUICK = Size({"train": 300, "validation": 150, "test": 500}, 8, 1, {"train_examples": 150, "epochs": 2})
 
 
 @dataclass(frozen=True)
@@ -103,17 +115,20 @@ class Case:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
-    parser.add_argument("--trials", type=int, help="of each search at low cost; 32")
-    parser.add_argument("--seeds", type=int, help="searches of each task; 3")
+    parser.add_argument("--trials", type=int, help=f"of each search at low cost; {WHOLE.trials}")
+    parser.add_argument("--seeds", type=int, help=f"searches of each task; {WHOLE.seeds}")
     parser.add_argument("--out", type=Path, default=Path("runs/final_quality"))
-    parser.add_argument("--quick", action="store_true", help="one seed, eight trials, 300 training examples")
+    sizes = parser.add_mutually_exclusive_group()
+    for name, size in (("quick", QUICK), ("middle", MIDDLE)):
+        about = f"{size.seeds} seed, {size.trials} trials, {size.most['train']:,} training examples"
+        sizes.add_argument(f"--{name}", dest="size", action="store_const", const=size, default=WHOLE, help=about)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    n_trials = given.trials or (QUICK["trials"] if given.quick else 32)
+    size: Size = replace(given.size, trials=given.trials or given.size.trials, seeds=given.seeds or given.size.seeds)
     rows = []
     for task in given.tasks:
-        for seed in range(given.seeds or (1 if given.quick else 3)):
-            case = prepare(given.out / task, task, seed, n_trials, quick=given.quick)
+        for seed in range(size.seeds):
+            case = prepare(given.out / task, task, seed, size)
             ways: list[Way] = []
             for name, work in WAYS.items():
                 ways.append(stage(case, name, work))
@@ -127,24 +142,24 @@ def main() -> None:
         print(summary(rows))
 
 
-def prepare(folder: Path, task: str, seed: int, n_trials: int, *, quick: bool) -> Case:
+def prepare(folder: Path, task: str, seed: int, size: Size) -> Case:
     """Write a task's examples as files, if they aren't there yet, and return what all ways search on."""
-    data, most = read(task), QUICK["most"] if quick else MOST_EXAMPLES
+    data = read(task)
     assert data.test is not None
-    files = {role: folder / f"{role}.jsonl" for role in most}
+    files = {role: folder / f"{role}.jsonl" for role in size.most}
     for role, split in (("train", data.train), ("validation", data.validation), ("test", data.test)):
         if not files[role].exists():
             folder.mkdir(parents=True, exist_ok=True)
-            write(files[role], data.task.input_columns, cut(split, most[role]), data.task.labels)
+            write(files[role], data.task.input_columns, cut(split, size.most[role]), data.task.labels)
     request = SearchRequest(
         **{role: str(path) for role, path in files.items()},
         text=data.task.input_columns,
         label="label",
         kind=data.task.kind,
-        trials=n_trials,
+        trials=size.trials,
         seed=seed,
         workers=0,
-        **(QUICK["budget"] if quick else {}),
+        **size.budget,
     )
     return Case(folder / f"seed-{seed}", request, data.task.metric)
 

@@ -65,7 +65,7 @@ def test_hypervolume_is_a_share_of_what_all_reach_together(benchmark: ModuleType
 
 
 def test_examples_are_cut_and_written_with_the_names_of_their_classes(benchmark: ModuleType, tmp_path: Path) -> None:
-    case = benchmark.prepare(tmp_path / "demo", "demo", 0, 8, quick=True)
+    case = benchmark.prepare(tmp_path / "demo", "demo", 0, benchmark.QUICK)
     rows = (tmp_path / "demo" / "train.jsonl").read_text().splitlines()
     assert len(rows) == 40
     assert case.request.kind == "classification"
