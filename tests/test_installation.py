@@ -37,6 +37,7 @@ def test_an_inline_search_needs_neither_ray_nor_plots_nor_datasets_nor_a_home(da
     assert answer.code == 0, answer.err
     assert "trials run in this process, one after another, as Ray is not installed" in answer.err
     assert "Trials: 2 complete" in answer.out
+    assert "kernels" not in answer.err, "a dependency's advice on four-bit products, which this search has none of"
 
 
 def test_workers_without_ray_are_an_error_in_one_line(data, tmp_path):
