@@ -31,7 +31,7 @@ ON_REQUEST = {
     "slow": "takes long for what it adds: pytest -m slow",
 }
 """By marker, why what has it is left out unless it is asked for."""
-LONGEST_FIRST = ("faults", "executors", "loops", "methods", "cli", "benchmarks", "examples", "export")
+LONGEST_FIRST = ("faults", "executors", "loops", "methods", "cli", "benchmarks", "examples", "documentation", "export")
 """Folders of tests of which some take seconds. They come first, so that no worker is left alone with one of them in the end."""
 
 

@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,10 +17,8 @@ import pytest
 import typer
 import yaml
 
-ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
-GUIDES = [page for page in PAGES if page.name != "CHANGELOG.md" and page.parent.name != "benchmarks"]
-"""Pages that say how things are now; the others record how they were."""
+from tests.documentation.pages import GUIDES, PAGES, ROOT, Code, blocks, every, name, prose, words_of
+
 MAX_README_LINES = 120
 
 DIALECT = {
@@ -33,44 +31,6 @@ DIALECT = {
     r"\bquaint": "-",
 }
 """Words that aren't the field's, and what to write instead."""
-
-
-def name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-@dataclass(frozen=True)
-class Code:
-    """A fenced block."""
-
-    page: Path
-    line: int
-    language: str
-    text: str
-    marker: str
-    """The comment right before it, such as "quick"."""
-
-    def __str__(self) -> str:
-        return f"{name(self.page)}:{self.line}"
-
-
-FENCE = re.compile(r"(?:^<!-- ?(?P<marker>[^\n]*?) ?-->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-
-
-def blocks(page: Path) -> Iterator[Code]:
-    text = page.read_text(encoding="utf-8")
-    for match in FENCE.finditer(text):
-        line = text.count("\n", 0, match.start("text"))
-        yield Code(page, line, match["language"], match["text"], match["marker"] or "")
-
-
-def prose(page: Path) -> str:
-    """The page without its fenced blocks."""
-    return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-
-
-def every(language: str, pages: list[Path] = GUIDES) -> list[Code]:
-    return [block for page in pages for block in blocks(page) if block.language == language]
 
 
 def anchors(page: Path) -> set[str]:
@@ -117,20 +77,6 @@ def test_the_site_shows_every_page() -> None:
 
 
 # Commands
-
-
-def words_of(text: str, program: str = "autopeft") -> Iterator[list[str]]:
-    """The commands of a shell block that call a program, as lists of words without its name."""
-    for line in text.replace("\\\n", " ").splitlines():
-        words = shlex.split(line, comments=True)
-        while words:
-            end = next((index for index, word in enumerate(words) if word in ("&&", "|", ";", "--")), len(words))
-            command = [word for index, word in enumerate(words[:end]) if index or "=" not in word]
-            if command[:1] == ["srun"]:
-                command = command[1:]
-            if command[:1] == [program]:
-                yield command[1:]
-            words = words[end + 1 :]
 
 
 def inline_commands(page: Path) -> Iterator[list[str]]:
@@ -245,13 +191,6 @@ def test_python_compiles_and_names_what_exists(block: Code) -> None:
         known = set(inspect.signature(function).parameters)
         known |= set(inspect.signature(extra[attribute]).parameters) if attribute in extra else set()
         assert set(keywords) <= known, f"{owner}.{attribute} takes no {set(keywords) - known}"
-
-
-@pytest.mark.parametrize("block", [block for block in every("python") if block.marker == "quick"], ids=str)
-def test_quick_python_runs(block: Code, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.chdir(tmp_path)
-    exec(compile(block.text, str(block), "exec"), {"__name__": "__documentation__"})
-    assert capsys.readouterr().out or list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("block", every("yaml"), ids=str)
