@@ -25,6 +25,8 @@ def check(
     data_dir: Annotated[
         str | None, typer.Option("--data-dir", envvar="AUTOPEFT_DATA", help="A folder with one sub-folder of files a task.")
     ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="The model whose tokenizer counts tokens: a hub id or a folder.")] = None,
+    max_length: Annotated[int | None, typer.Option("--max-length", min=1, help="Tokens after which a text is cut.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Never ask the hub.")] = False,
     output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
 ) -> None:
@@ -35,6 +37,7 @@ def check(
     Example: autopeft check --train train.csv
     """
     from autopeft.loops.data import load_data, low_cost_budget
+    from autopeft.loops.lengths import lengths_at_hand
     from autopeft.request import SearchRequest
     from autopeft.tasks.checks import findings
 
@@ -49,10 +52,13 @@ def check(
         text=tuple(split_names(text or "")),
         label=label,
         data_dir=data_dir,
+        model=model,
+        max_length=max_length,
         offline=offline,
     )
     data = load_data(request, with_test=True)
-    found = findings(data, low_cost_budget(request, data))
+    budget = low_cost_budget(request, data)
+    found = [*findings(data, budget), *lengths_at_hand(request, data, budget)]
     if output is Format.JSON:
         typer.echo(json.dumps({"task": data.task.to_dict(), "data": list(data.notes), "findings": found}, indent=2))
         return

@@ -13,7 +13,7 @@ from autopeft.export.finished_trial import FinishedTrial
 from autopeft.methods.checkpoint import load
 from autopeft.paths import StrPath
 from autopeft.plugins import import_plugin
-from autopeft.tasks import Split, Task, family_of
+from autopeft.tasks import Encoded, Split, Task, family_of
 from autopeft.tasks.in_memory import DataFrame, Dataset, is_table, to_rows
 from autopeft.tasks.reading import read_table
 from autopeft.tasks.table import Table
@@ -21,6 +21,7 @@ from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.device import pick_device
 from autopeft.training.evaluate import predict
 from autopeft.training.model import example_inputs, load_model
+from autopeft.training.readable import require_readable
 
 
 class Predictor:
@@ -62,12 +63,17 @@ class Predictor:
     def predict_table(self, table: Table) -> list[dict[str, Any]]:
         """Return an answer per row of a table; other columns than the task's own are not looked at."""
         split: Split = self._family.read_unlabelled(table)
-        return self._family.answers(self.model, self.processor, split, self.max_length, predict)
+        return self._family.answers(self.model, self.processor, split, self.max_length, _predict)
 
     def predict_file(self, path: StrPath) -> tuple[Table, list[dict[str, Any]]]:
         """Return a file's rows and an answer to each; see `read_table` for what can be read."""
         table = read_table(path)
         return table, self.predict_table(table)
+
+
+def _predict(model: nn.Module, encoded: Encoded) -> list[Any]:
+    require_readable(model, encoded, "given")
+    return predict(model, encoded)
 
 
 def _listed(examples: object) -> list[Any]:

@@ -48,6 +48,7 @@ from autopeft.study.directory import RunDirectory
 from autopeft.study.problem import SpaceProblem
 from autopeft.tasks import Family, Split, TaskData, early_metrics, family_of
 from autopeft.tasks.checks import findings, is_constant
+from autopeft.tasks.lengths import lengths_in_words
 from autopeft.tasks.metrics import bounds
 from autopeft.training.backbone import BackboneSource, find_backbone
 from autopeft.training.batches import draw
@@ -121,8 +122,8 @@ def prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) ->
         measured = draw(data.validation, budget.evaluation_examples)
         problem = _problem(space, objectives, request, facts, replace(data, validation=measured))
         start = _start(request, problem, facts.topology, is_new=stored is None)
-        data = replace(data, notes=(*data.notes, *_notes_on_trials(data, measured, facts, budget)))
         budget, data = fit_length(budget, data, facts, _most_positions(space))
+        data = replace(data, notes=(*data.notes, *_notes_on_trials(data, measured, facts, budget)))
         yield SearchPlan(request, data, backbone, budget, facts, problem, start, definition, left_out), executor
 
 
@@ -185,8 +186,8 @@ def _notes_on_trials(data: TaskData, measured: Split, facts: BackboneFacts, budg
     if is_constant(measured) and not is_constant(data.validation):
         note = f"warning: the {len(measured):,} validation examples that trials measure on have a single answer"
         yield f"{note}; --evaluation-examples takes more of the {len(data.validation):,}"
-    if facts.n_cut:
-        yield f"{facts.n_cut:,} training examples of a trial have more than {budget.max_length:,} tokens and are cut, or read in parts"
+    yield from lengths_in_words(facts.lengths, family_of(data.task), budget.max_length)
+    yield from facts.notes
 
 
 def write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, str], command: str) -> None:

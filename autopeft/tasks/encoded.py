@@ -46,15 +46,18 @@ class Encoded:
     """Positions of each row: batches are made of rows of similar length."""
     weights: NDArray[np.int64]
     """How many terms each row adds to the loss: 1, or the number of tokens that are learnt from."""
-    n_cut: int = 0
-    """Examples that were longer than allowed, and so were cut."""
+    whole: NDArray[np.int64] | None = None
+    """Positions of each example before what is too long was cut; None where examples have no length."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def batch(self, indices: Sequence[int]) -> Batch:
-        """Return some rows as a batch."""
-        return self.family.collate(self, indices)
+        """Return some rows as a batch, computed as precisely in training as in measuring."""
+        import torch
+
+        with torch.autocast("cpu", enabled=False):  # Whisper's feature extractor multiplies matrices, and fails with bfloat16
+            return self.family.collate(self, indices)
 
     def take(self, indices: Sequence[int]) -> Self:
         """Return these rows alone, to look at a model with. They can't be scored: an example may have other rows too."""

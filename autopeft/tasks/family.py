@@ -75,6 +75,10 @@ class Family(ABC):
     """Most positions in a batch that is not trained on, where outputs are large; None: no such limit."""
     settings_form: ClassVar[Any] = Mapping[str, Any]
     """What `Task.settings` must be where they are read from a file, as `autopeft.forms` says it."""
+    length_unit: ClassVar[tuple[str, float]] = ("tokens", 1.0)
+    """The unit in which the length of an example is given, and how many positions make one; "" where examples have no lengths."""
+    too_long: ClassVar[str] = "are cut"
+    """What becomes of examples that are longer than allowed."""
     low_cost: ClassVar[Budget] = Budget(train_examples=2000, epochs=2, evaluation_examples=500, batch_size=16)
     """What a trial on own files spends unless asked otherwise."""
     peft_task_type: ClassVar[str]
@@ -172,6 +176,31 @@ class Family(ABC):
     @abstractmethod
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
         """Return some rows as tensors, padded on the right."""
+
+    def longest(self, max_length: int) -> int:
+        """Return the positions after which an example is cut, where a text is after `max_length`."""
+        return max_length
+
+    def by_size(self, encoded: Encoded) -> Sequence[int]:
+        """Return rows from the smallest to the largest, where a model may be unable to read the smallest; else none."""
+        return ()
+
+    def row_in_words(self, encoded: Encoded, row: int) -> str:
+        """Return how large a row is."""
+        raise NotImplementedError
+
+    def notes_on(self, model: "nn.Module", encoded: Encoded, role: str) -> list[str]:
+        """Return what a model makes difficult about examples.
+
+        Args:
+            model: A model of the family's class.
+            encoded: The examples.
+            role: "training" or "validation".
+
+        Raises:
+            InvalidInputError: Nothing can be learnt from them.
+        """
+        return []
 
     # A batch
 
@@ -349,6 +378,18 @@ class Family(ABC):
     def example(self) -> "Split":
         """Two short made-up examples, to look at a model with."""
         raise UnsupportedError(f"there is no made-up example of {self.name}")
+
+    def example_for(self, config: Any) -> "Split":
+        """Return the made-up examples in a form that a model of this transformers configuration reads."""
+        return self.example
+
+    def inputs_in_words(self, inputs: Mapping[str, Any]) -> str:
+        """Return what a batch of the example holds, where a model may be unable to read that; else nothing."""
+        return ""
+
+    def fitting(self, config: Any) -> str:
+        """Return what to do where it is."""
+        return "Take another model."
 
     def usage(self, max_length: int) -> str:
         """Return Python that uses `tokenizer` and `model`, as loaded by `auto_model`, on an example; it may use `torch`."""

@@ -105,6 +105,14 @@ def image(data: bytes) -> "Image":
         raise InvalidInputError(f"an image can't be read: {error}", remedy=_ANEW) from error
 
 
+def image_size(data: bytes) -> tuple[int, int]:
+    """Return width and height of what `image` can read, as it lies in the file, without decoding it."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as opened:
+        return opened.size
+
+
 def _in_eight_bits(opened: "Image") -> "Image":
     """Return an image of more than 8 bits with the brightest of 16 bits as white: Pillow would cut off all that is above 255.
 

@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from autopeft.errors import InvalidInputError, UnsupportedError
 
 Message = Mapping[str, str]
@@ -83,8 +86,8 @@ def _rendered(tokenizer: Any, turns: Sequence[Message], *, answer_follows: bool 
     return str(text)
 
 
-def encode(tokenizer: Any, texts: Sequence[Encodable], max_length: int) -> tuple[list[dict[str, list[int]]], int]:
-    """Return texts as token ids, with a mask of the tokens that are learnt, and how many texts were cut.
+def encode(tokenizer: Any, texts: Sequence[Encodable], max_length: int) -> tuple[list[dict[str, list[int]]], NDArray[np.int64]]:
+    """Return texts as token ids, with a mask of the tokens that are learnt, and how many tokens each has before it is cut.
 
     What is too long loses its beginning, down to the last stretch that is learnt; a text of which everything is learnt loses its end.
 
@@ -101,12 +104,12 @@ def encode(tokenizer: Any, texts: Sequence[Encodable], max_length: int) -> tuple
         raise UnsupportedError(
             "language models need a fast tokenizer, which says which characters a token is of", value=type(tokenizer).__name__
         )
-    rows, n_cut = [], 0
+    rows, whole = [], []
     for number, one in enumerate(texts):
         fields = tokenizer(one.text, add_special_tokens=not one.is_chat, return_offsets_mapping=True)
         ids, offsets = list(fields["input_ids"]), fields["offset_mapping"]
         marks = [_mark(start, end, one) for start, end in offsets]
-        n_cut += len(ids) > max_length
+        whole.append(len(ids))
         first, last = 0, len(ids)
         if len(ids) > max_length:
             if one.spans and one.spans[0][0] == 0:
@@ -126,7 +129,7 @@ def encode(tokenizer: Any, texts: Sequence[Encodable], max_length: int) -> tuple
                 f"example {number + 1}: there must be a token to learn", value=one.text[:80], remedy="Fill the completion, or leave it out."
             )
         rows.append(row)
-    return rows, n_cut
+    return rows, np.array(whole, dtype=np.int64)
 
 
 def _mark(start: int, end: int, text: Encodable) -> int:

@@ -1,6 +1,6 @@
 """Texts as token ids, and as padded batches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,8 +35,8 @@ def require_room(tokenizer: Any, max_length: int, n_texts: int) -> None:
         raise InvalidInputError("texts need a token beside the special ones", value=f"{max_length} tokens", remedy=remedy)
 
 
-def tokenise(tokenizer: Any, columns: Sequence[Sequence[str]], max_length: int) -> tuple[list[Row], int]:
-    """Return n texts, or pairs of texts, as the tokenizer's fields, and how many had to be cut.
+def tokenise(tokenizer: Any, columns: Sequence[Sequence[str]], max_length: int) -> tuple[list[Row], NDArray[np.int64]]:
+    """Return n texts, or pairs of texts, as the tokenizer's fields, and how many tokens each has before it is cut.
 
     A text without any token becomes one padding token: a model can't take a row of none.
 
@@ -49,12 +49,22 @@ def tokenise(tokenizer: Any, columns: Sequence[Sequence[str]], max_length: int) 
     rows = [{name: list(fields[name][i]) for name in names} for i in range(len(columns[0]))]
     for row in rows:
         fill_up(tokenizer, row)
-    full = [i for i, row in enumerate(rows) if len(row["input_ids"]) >= max_length]
-    if not full:
-        return rows, 0
-    # Only of those that fill their row it isn't clear whether something is missing.
-    whole = tokenizer(*([column[i] for i in full] for column in columns))["input_ids"]
-    return rows, sum(len(ids) > max_length for ids in whole)
+    return rows, whole_lengths(lengths(rows), max_length, lambda full: tokenizer(*([column[i] for i in full] for column in columns)))
+
+
+def whole_lengths(cut: NDArray[np.int64], max_length: int, tokenised: Callable[[Sequence[int]], Any]) -> NDArray[np.int64]:
+    """Return how many tokens texts have before they are cut.
+
+    Args:
+        cut: How many they have then.
+        max_length: How many they can have then: only of those that have as many it isn't clear whether something is missing.
+        tokenised: Returns the tokenizer's fields of texts by number, not cut.
+    """
+    full = np.flatnonzero(cut >= max_length).tolist()
+    found = cut.copy()
+    if full:
+        found[full] = [len(ids) for ids in tokenised(full)["input_ids"]]
+    return found
 
 
 def fill_up(tokenizer: Any, row: Row) -> bool:

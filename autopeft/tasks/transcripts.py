@@ -10,6 +10,7 @@ where much is written that isn't there. Class 0 is CTC's blank (Graves et al. 20
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,6 +33,11 @@ def collapsed(classes: Sequence[int], characters: str) -> str:
     """Return the text of one class a frame: repeated ones count once, blanks not at all."""
     kept = [one for one, before in zip(classes, [BLANK, *classes], strict=False) if one != before and one != BLANK]
     return "".join(characters[one - 1] for one in kept)
+
+
+def fewest_frames(classes: Sequence[int]) -> int:
+    """Return in how many frames classes can be written: one each, and a blank between two of the same."""
+    return len(classes) + sum(one == other for one, other in pairwise(classes))
 
 
 def word_error_rate(texts: Sequence[str], references: Sequence[str]) -> float:

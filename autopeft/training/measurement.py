@@ -69,8 +69,10 @@ class BackboneFacts:
     """How many positions the backbone can read, those of a prompt among them; None: no limit is known."""
     pack: int = 1
     """Trials that may be under way in this worker at once."""
-    n_cut: int = 0
-    """Training examples of the settings' budget that don't fit into its length at once."""
+    lengths: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Positions of each example of the settings' budget before it is cut, of "training" and "validation", where examples have lengths."""
+    notes: tuple[str, ...] = ()
+    """What this model makes difficult about these examples, one sentence each."""
     dtype: str = "float32"
     """Precision of the frozen matrices, as torch names it; vectors and all that is trained are float32."""
     attention: str = ""

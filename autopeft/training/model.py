@@ -81,7 +81,7 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
         ends = _reads_at_the_end_token(config, family)
         # There an end token in the middle of a text would be taken for its end, so that what looks like one is read as other text is.
         reading = {"split_special_tokens": True} if ends else {}
-        processor = getattr(transformers, family.processor).from_pretrained(source.path, **shared, **family.processor_arguments, **reading)
+        processor = _processor(source, family, **reading)
     except AutopeftError:
         raise
     except Exception as error:  # several libraries read the files, and code that the model brings along may raise anything
@@ -125,6 +125,26 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
     hold_in_float32(model, vectors_only=keeps_dtype)
     model = settled(model, source, fresh, torch.device(device))
     return LoadedModel(model, processor, tuple(sorted(fresh | (pooler_parameters(model) if family.has_fresh_head else set()))))
+
+
+def load_processor(source: BackboneSource, family: Family) -> Any:
+    """Load a backbone's tokenizer or feature extractor alone, which takes no time.
+
+    Raises:
+        UnavailableError: Its files can't be read, or it knows no words.
+    """
+    try:
+        processor = _processor(source, family)
+    except Exception as error:  # several libraries read the files, and code that the model brings along may raise anything
+        raise UnavailableError(f"the model's {family.processor} can't be loaded: {_reason(error)}", value=source.path) from error
+    _require_words(processor, source)
+    return processor
+
+
+def _processor(source: BackboneSource, family: Family, **reading: Any) -> Any:
+    loader = getattr(transformers, family.processor)
+    shared = {"local_files_only": True, "trust_remote_code": source.trust_remote_code}
+    return loader.from_pretrained(source.path, **shared, **family.processor_arguments, **reading)
 
 
 def _remedy(model: nn.Module, lacking: Set[str], unexpected: Iterable[str]) -> str:
@@ -195,7 +215,8 @@ def attention_of(model: nn.Module) -> str:
 
 def example_inputs(loaded: LoadedModel, family: Family) -> dict[str, torch.Tensor]:
     """Return a tiny batch as arguments of the model's forward pass: it shows what the model is made of."""
-    few = family.encode(loaded.processor, family.example, min(EXAMPLE_LENGTH, n_positions(loaded.model) or EXAMPLE_LENGTH))
+    longest = min(EXAMPLE_LENGTH, n_positions(loaded.model) or EXAMPLE_LENGTH)
+    few = family.encode(loaded.processor, family.example_for(loaded.model.config), longest)
     batch = few.batch(range(min(len(few), EXAMPLE_ROWS)))
     return batch.to(next(loaded.model.parameters()).device).inputs
 

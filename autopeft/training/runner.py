@@ -58,6 +58,7 @@ from autopeft.training.measurement import (
 from autopeft.training.metering import Meter, Usage
 from autopeft.training.model import attention_of, example_inputs, load_model, start_head
 from autopeft.training.precision import HALF, SHORT_NAMES, products, weights_dtype
+from autopeft.training.readable import require_example, require_readable
 from autopeft.training.recipes import Recipes
 from autopeft.training.recipes.budgets import trained_budget
 from autopeft.training.seats import BYTES_PER_PARAMETER, MemoryForecast, Seat, Seats
@@ -72,6 +73,13 @@ class Place(NamedTuple):
     hidden_states: HiddenStates
     stream: AbstractContextManager[object]
     """Orders what it asks of a GPU, apart from what others ask."""
+
+
+class Seen(NamedTuple):
+    """What is known of examples before anything is trained, as `BackboneFacts` has it."""
+
+    lengths: Mapping[str, tuple[int, ...]]
+    notes: tuple[str, ...]
 
 
 class TrialRunner:
@@ -102,10 +110,13 @@ class TrialRunner:
         self._dtype = weights_dtype(settings.backbone.dtype, self._device)
         self._half = self._dtype if self._dtype in HALF else None
         self._splits: dict[Budget, tuple[Encoded, Encoded]] = {}
+        self._tests: dict[int, Encoded] = {}
+        self._seen = Seen({}, ())
         self._bfloat16 = self._half is None and has_bfloat16(self._device)
         self._n_positions = n_positions(self._loaded.model)
         example_batch = example_inputs(self._loaded, self._family)
         with products(self._device, self._half):
+            require_example(self._loaded.model, example_batch, self._family)
             self._topology = discover(self._loaded.model, example_batch, extra_trainable=self._loaded.fresh)
             # What one trial's modules leave as they were must not require gradient in another's.
             self._loaded.model.requires_grad_(False)
@@ -121,7 +132,8 @@ class TrialRunner:
         ]
         self._seats = Seats(places, self._memory.fits)
         if settings.budget is not None:
-            self._data(settings.budget)
+            with products(self._device, self._half):
+                self._seen = self._look_at(settings.budget)
         synchronize(self._device)
 
     def describe(self) -> BackboneFacts:
@@ -137,7 +149,8 @@ class TrialRunner:
             device_bytes=device_bytes(self._device),
             n_positions=self._n_positions,
             pack=self._pack,
-            n_cut=0 if self._settings.budget is None else self._data(self._settings.budget)[0].n_cut,
+            lengths=self._seen.lengths,
+            notes=self._seen.notes,
         )
 
     def stop(self) -> None:
@@ -215,7 +228,7 @@ class TrialRunner:
 
     def _run(self, assignment: Assignment, micro_batch: int | None, seat: Seat[Place], turn: Turn, *, checkpoints: bool) -> Outcome:
         model, budget = seat.place.model, self._budget(assignment)
-        train_split, validation = self._data(budget)  # encoded once, and not by the first trial's clock
+        train_split, validation = self._data(budget, model)  # encoded once, and not by the first trial's clock
         with self._meter.running() as usage, self._carrying(assignment, seat.place, train_split) as (applied, frozen, recipes):
             trainable_parameters = applied.parameter_count
             if checkpoints:
@@ -342,7 +355,7 @@ class TrialRunner:
         """Return what test examples say of the model as it is now, and what there is to look at; nothing where there are none."""
         if self._settings.test is None:
             return FinalMeasurement(epoch), ()
-        split = family_of(task).encode(self._loaded.processor, self._settings.test, budget.max_length)
+        split = replace(self._test_data(budget.max_length), family=family_of(task))  # with what is tuned
         predictions = predict(model, split, turn=turn)
         scores, written = split.family.score(predictions, split), write(model, split)
         details = (*_details(split.family, predictions, split, scores), *details_of(written))
@@ -354,12 +367,33 @@ class TrialRunner:
         """Return what the configuration makes of the assignment's budget."""
         return trained_budget(assignment.budget, assignment.configuration.training, len(self._settings.train))
 
-    def _data(self, budget: Budget) -> tuple[Encoded, Encoded]:
+    def _data(self, budget: Budget, model: nn.Module | None = None) -> tuple[Encoded, Encoded]:
+        """Return training and validation examples, which a model that carries no modules must be able to read when they are new."""
         if budget not in self._splits:
             train = self._encode(draw(self._settings.train, budget.train_examples), budget.max_length, training=True)
             batch_sizes(train, budget)  # what can't be cut into batches is an error before any trial
-            self._splits[budget] = train, self._encode(draw(self._settings.validation, budget.evaluation_examples), budget.max_length)
+            validation = self._encode(draw(self._settings.validation, budget.evaluation_examples), budget.max_length)
+            splits = {"training": train, "validation": validation}
+            if self._settings.test is not None:  # before hours of training
+                splits["test"] = self._test_data(budget.max_length)
+            if model is not None:
+                for role, split in splits.items():
+                    require_readable(model, split, role)
+            self._splits[budget] = train, validation
         return self._splits[budget]
+
+    def _look_at(self, budget: Budget) -> Seen:
+        """Encode the examples of a budget, and return what is to be known of them."""
+        splits = dict(zip(("training", "validation"), self._data(budget, self._loaded.model), strict=True))
+        lengths = {role: tuple(split.whole.tolist()) for role, split in splits.items() if split.whole is not None}
+        notes = [note for role, split in splits.items() for note in self._family.notes_on(self._loaded.model, split, role)]
+        return Seen(lengths, tuple(notes))
+
+    def _test_data(self, max_length: int) -> Encoded:
+        if max_length not in self._tests:
+            assert self._settings.test is not None
+            self._tests[max_length] = self._encode(self._settings.test, max_length)
+        return self._tests[max_length]
 
     def _encode(self, split: Split, max_length: int, *, training: bool = False) -> Encoded:
         return self._family.encode(self._loaded.processor, split, max_length, training=training)

@@ -30,7 +30,11 @@ COLUMNS: dict[str, dict[str, list[Any]]] = {
         "context": [f"{word(i)} and {word(i + 1)} not" for i in range(N)],
         "answer": [word(i + 1) for i in range(N)],
     },
-    "multiple_choice": {"question": [word(i) for i in range(N)], "choices": [["red cat", "blue"]] * N, "label": [0, 1] * (N // 2)},
+    "multiple_choice": {
+        "question": [word(i) for i in range(N)],
+        "choices": [["red cat", "blue"], ["blue", "red cat"]] * (N // 2),
+        "label": [0, 1] * (N // 2),
+    },
     "embedding": {"query": [f"the {word(i)}" for i in range(N)], "positive": [f"{word(i)} {word(i + 5)} old" for i in range(N)]},
     "image_classification": {"image": [f"{i}.png" for i in range(N)], "label": ["dark", "light"] * (N // 2)},
     "audio_classification": {"audio": [f"{i}.wav" for i in range(N)], "label": ["low", "high"] * (N // 2)},

@@ -63,11 +63,11 @@ def learnt(tokenizer: Any, row: Any, mark: Sequence[int] = (LEARNT, ANSWER)) -> 
 
 
 def test_only_the_completion_and_its_end_are_learnt(plain: Any) -> None:
-    rows, n_cut = encode(plain, [put_together(plain, "the cat", " sees red")], 32)
+    rows, whole = encode(plain, [put_together(plain, "the cat", " sees red")], 32)
     assert plain.decode(rows[0]["input_ids"]) == "[BOS] the cat sees red [EOS]"
     assert learnt(plain, rows[0]) == "sees red [EOS]"
     assert learnt(plain, rows[0], [ANSWER]) == "sees red"
-    assert n_cut == 0
+    assert whole.tolist() == [len(rows[0]["input_ids"])]
 
 
 def test_of_a_conversation_the_last_answer_or_all_of_them_are_learnt(chat: Any) -> None:
@@ -95,9 +95,9 @@ def test_a_template_that_refuses_a_conversation_says_why() -> None:
 
 
 def test_what_is_too_long_loses_the_beginning_of_its_prompt(plain: Any) -> None:
-    rows, n_cut = encode(plain, [put_together(plain, "the cat and the dog", " sees")], 4)
+    rows, whole = encode(plain, [put_together(plain, "the cat and the dog", " sees")], 4)
     assert plain.convert_ids_to_tokens(rows[0]["input_ids"]) == ["the", "dog", "sees", "[EOS]"]
-    assert n_cut == 1
+    assert whole.tolist() == [8]
     assert sum(map(bool, rows[0]["learnt"])) == 2
 
 

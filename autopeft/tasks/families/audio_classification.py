@@ -1,6 +1,5 @@
 """One of several classes for a recording."""
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -8,18 +7,14 @@ import numpy as np
 
 from autopeft.budget import Budget
 from autopeft.tasks.families.media_classification import MediaClassification
-from autopeft.tasks.media import READING_RATE, sound, sound_length
+from autopeft.tasks.families.recordings import USUAL_RECORDINGS, Recordings, configure_sound, decode_sound, extracted, some_noise
+from autopeft.tasks.media import READING_RATE, sound_length
 
 if TYPE_CHECKING:
     from autopeft.tasks.task import Split
 
-MAX_SECONDS = 30
-"""Recordings are cut after so many seconds."""
-USUAL_RECORDINGS = ("audio", "file", "path")
-"""Names of a column with recordings."""
 
-
-class AudioClassification(MediaClassification):
+class AudioClassification(Recordings, MediaClassification):
     """Cross-entropy over classes of recordings."""
 
     name: ClassVar[str] = "audio_classification"
@@ -39,11 +34,11 @@ class AudioClassification(MediaClassification):
 
     def prepare(self, processor: Any, decoded: Sequence[Any]) -> Any:
         """Return what the feature extractor makes of them, padded to the longest or to its own length."""
-        return processor(list(decoded), sampling_rate=READING_RATE, padding=True, return_tensors="pt")
+        return extracted(processor, decoded)
 
     def lengths(self, split: "Split") -> Any:
         """Return the recordings' samples: those of similar length stand together."""
-        return np.array([n_samples(data) for data in split.inputs[0]], dtype=np.int64)
+        return np.array([sound_length(data) for data in split.inputs[0]], dtype=np.int64)
 
     def configure(self, config: Any) -> None:
         """Set the number of outputs, and leave out what draws at random beside torch."""
@@ -64,36 +59,3 @@ class AudioClassification(MediaClassification):
             f'inputs = tokenizer(samples, sampling_rate={READING_RATE}, return_tensors="pt")\n'
             f"with torch.no_grad():\n    logits = model(**inputs).logits\nprint({self.answer_code})"
         )
-
-
-def decode_sound(data: bytes) -> Any:
-    """Return a recording's samples, at the rate that nearly all models read; it is cut after `MAX_SECONDS`."""
-    return sound(data)[: MAX_SECONDS * READING_RATE]
-
-
-def n_samples(data: bytes) -> int:
-    """Return how many samples `decode_sound` returns."""
-    return min(sound_length(data), MAX_SECONDS * READING_RATE)
-
-
-def configure_sound(config: Any) -> None:
-    """Switch off the parts of a model of sounds that are random in training.
-
-    SpecAugment's masks come from numpy's global generator, so that a trial could neither be repeated nor paused, and recordings shorter
-    than a mask are refused; dropped layers would leave out modules.
-    """
-    for name, value in {"apply_spec_augment": False, "layerdrop": 0.0}.items():
-        if hasattr(config, name):
-            setattr(config, name, value)
-
-
-def some_noise() -> list[bytes]:
-    """Return two WAV files of one second."""
-    from scipy.io import wavfile
-
-    files = []
-    for seed in range(2):
-        file = io.BytesIO()
-        wavfile.write(file, READING_RATE, np.random.default_rng(seed).integers(-1000, 1000, READING_RATE, dtype=np.int16))
-        files.append(file.getvalue())
-    return files

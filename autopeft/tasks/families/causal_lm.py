@@ -119,9 +119,10 @@ class CausalLM(Family):
                 {"first": len(pairs), "true": true, "text": completion, "bytes": [len(choice.encode()) for choice in choices]}
             )
             pairs += [put_together(processor, prompt, gap + one, all_turns=self._is_conversation) for one in choices]
-        rows, n_cut = encode(processor, pairs, max_length)
+        rows, of_pairs = encode(processor, pairs, max_length)
         weights = np.array([sum(map(bool, row["learnt"][1:])) for row in rows], dtype=np.int64)
-        return Encoded(self, processor, rows, references, lengths(rows), weights, n_cut)
+        whole = np.maximum.reduceat(of_pairs, [one["first"] for one in references])
+        return Encoded(self, processor, rows, references, lengths(rows), weights, whole)
 
     @property
     def _is_conversation(self) -> bool:

@@ -97,11 +97,12 @@ class Embedding(Family):
 
     def encode(self, processor: Any, split: "Split", max_length: int, *, training: bool = False) -> Encoded:
         """Return a row an example: the token ids of query and text."""
-        queries, n_cut = tokenise(processor, [split.inputs[0]], max_length)
-        documents, n_cut_too = tokenise(processor, [list(split.targets)], max_length)
+        queries, of_queries = tokenise(processor, [split.inputs[0]], max_length)
+        documents, of_documents = tokenise(processor, [list(split.targets)], max_length)
         rows = [{"query": query, "text": text} for query, text in zip(queries, documents, strict=True)]
         longest = np.array([max(len(row["query"]["input_ids"]), len(row["text"]["input_ids"])) for row in rows], dtype=np.int64)
-        return Encoded(self, processor, rows, list(split.targets), longest, np.ones(len(rows), dtype=np.int64), n_cut + n_cut_too)
+        whole = np.maximum(of_queries, of_documents)
+        return Encoded(self, processor, rows, list(split.targets), longest, np.ones(len(rows), dtype=np.int64), whole)
 
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
         """Return all queries, then all texts, and for each text the number of the first that equals it: equal ones aren't wrong answers."""

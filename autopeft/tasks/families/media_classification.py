@@ -74,12 +74,13 @@ class MediaClassification(Classification):
     def encode(self, processor: Any, split: "Split", max_length: int, *, training: bool = False) -> Encoded:
         """Return a row a file, not decoded yet."""
         ones = np.ones(len(split), dtype=np.int64)
-        rows = [{"data": data} for data in split.inputs[0]]
-        return Encoded(self, processor, rows, np.asarray(split.targets), self.lengths(split), ones)
+        rows, whole = [{"data": data} for data in split.inputs[0]], self.lengths(split)
+        lengths = ones if whole is None else np.minimum(whole, self.longest(max_length))
+        return Encoded(self, processor, rows, np.asarray(split.targets), lengths, ones, whole)
 
     def lengths(self, split: "Split") -> Any:
-        """Return what batches are sorted by."""
-        return np.ones(len(split), dtype=np.int64)
+        """Return how long files are; None where they have no length."""
+        return None
 
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
         """Return what the feature extractor makes of some files, and class ids."""

@@ -156,7 +156,8 @@ class MultiLabel(SequenceFamily):
         """Return the best of one set of labels for all: those that more than so many examples have, for any number."""
         labels = np.asarray(split.targets)
         share = labels.mean(axis=0)
-        each = [self.score_arrays(np.repeat((share >= least)[None] - 0.5, len(labels), axis=0), labels) for least in np.unique(share)]
+        given = (np.repeat((share >= least)[None], len(labels), axis=0) for least in np.unique(share))
+        each = [self.score_arrays(self.threshold + one - 0.5, labels) for one in given]
         return self.best_of(each)
 
     def placeholders(self, table: "Table") -> list[Any]:

@@ -132,15 +132,19 @@ class MultipleChoice(Family):
             [question for question, some in zip(questions, choices, strict=True) for _ in some],
             [one for some in choices for one in some],
         ]
-        encoded, n_cut = tokenise(processor, flat, max_length)
+        encoded, of_choices = tokenise(processor, flat, max_length)
         rows: list[dict[str, Any]] = []
+        whole: list[int] = []
         start = 0
         for some, answer in zip(choices, split.targets, strict=True):
             own = encoded[start : start + len(some)]
             rows.append({"choices": own, "answer": int(answer)})
+            whole.append(max(of_choices[start : start + len(some)]))
             start += len(some)
         longest = np.array([max(len(one["input_ids"]) for one in row["choices"]) for row in rows], dtype=np.int64)
-        return Encoded(self, processor, rows, np.asarray(split.targets), longest, np.ones(len(rows), dtype=np.int64), n_cut)
+        return Encoded(
+            self, processor, rows, np.asarray(split.targets), longest, np.ones(len(rows), dtype=np.int64), np.array(whole, dtype=np.int64)
+        )
 
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
         """Return examples x choices x positions, the first choice standing in for missing ones, and the right choice and their number."""

@@ -47,6 +47,7 @@ class QuestionAnswering(Family):
 
     name: ClassVar[str] = "question_answering"
     settings_form: ClassVar[Any] = {_CAN_BE_UNANSWERED: bool, _MARGIN: float}
+    too_long: ClassVar[str] = "are read in parts"
     summary: ClassVar[str] = "the part of a text that answers a question"
     columns_in_words: ClassVar[str] = "question, context, and answers as SQuAD has them, or an answer's text"
     auto_model: ClassVar[str] = "AutoModelForQuestionAnswering"
@@ -135,12 +136,13 @@ class QuestionAnswering(Family):
                 remedy=f"Give --max-length {max_length - room + MIN_ROOM} or more.",
             )
         questions = [_shortened(processor, question.strip(), room // 2) for question in split.inputs[0]]
+        overlap = min(max_length // STRIDE_SHARE, room // 4)
         fields = processor(
             questions,
             list(split.inputs[1]),
             truncation="only_second",
             max_length=max_length,
-            stride=min(max_length // STRIDE_SHARE, room // 4),
+            stride=overlap,
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
         )
@@ -158,8 +160,9 @@ class QuestionAnswering(Family):
         ]
         for window, (example, offsets) in enumerate(windows):
             references[example]["windows"].append((window, offsets))
-        n_cut = sum(len(one["windows"]) > 1 for one in references)
-        return Encoded(self, processor, rows, references, lengths(rows), np.ones(len(rows), dtype=np.int64), n_cut)
+        whole = [_whole_length([rows[window]["is_text"] for window, _ in one["windows"]], overlap) for one in references]
+        weights = np.ones(len(rows), dtype=np.int64)
+        return Encoded(self, processor, rows, references, lengths(rows), weights, np.array(whole, dtype=np.int64))
 
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
         """Return token ids, and rows x positions x 3: whether an answer starts there, whether it ends there, and whether it may."""
@@ -334,6 +337,11 @@ def _span(offsets: Sequence[tuple[int, int]], is_text: Sequence[bool], answers: 
     inside = [place for place, (start, end) in enumerate(offsets) if is_text[place] and start < last and end > first]
     whole = inside and offsets[inside[0]][0] <= first and offsets[inside[-1]][1] >= last
     return (inside[0], inside[-1]) if whole else (0, 0)
+
+
+def _whole_length(windows: Sequence[Sequence[bool]], overlap: int) -> int:
+    """Return how many tokens question and text have together, of the windows' tokens which are the text's."""
+    return len(windows[0]) + sum(sum(window) - overlap for window in windows[1:])
 
 
 def _losses(outputs: Any, batch: Batch) -> "Tensor":

@@ -17,7 +17,7 @@ from autopeft.tasks.family import Columns, Family, all_finite, require_rows, sta
 from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, Written, agreement, generate, translation_scores
 from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import perplexity
-from autopeft.tasks.text import lengths, padded, text_batch, tokenise
+from autopeft.tasks.text import lengths, padded, text_batch, tokenise, whole_lengths
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -93,14 +93,15 @@ class Seq2Seq(Family):
         """Return a row an example: the source's tokens, several columns after each other, and the target's."""
         sources = ["\n".join(cells) for cells in zip(*split.inputs, strict=True)]
         rows: list[dict[str, Any]]
-        rows, n_cut = tokenise(processor, [sources], max_length)
+        rows, whole = tokenise(processor, [sources], max_length)
         labels = processor(text_target=list(split.targets), truncation=True, max_length=max_length)["input_ids"]
         for row, ids in zip(rows, labels, strict=True):
             row["labels"] = list(ids)
         weights = np.array([len(ids) for ids in labels], dtype=np.int64)
+        targets = whole_lengths(weights, max_length, lambda full: processor(text_target=[split.targets[i] for i in full]))
         if not weights.all():
             raise InvalidInputError("a target must have at least one token", value=split.targets[int(weights.argmin())])
-        return Encoded(self, processor, rows, list(split.targets), lengths(rows), weights, n_cut)
+        return Encoded(self, processor, rows, list(split.targets), lengths(rows), weights, np.maximum(whole, targets))
 
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
         """Return the sources' tokens and the targets', from which models make their decoders' inputs themselves."""

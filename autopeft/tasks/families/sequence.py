@@ -61,8 +61,8 @@ class SequenceFamily(Family):
 
     def encode(self, processor: Any, split: "Split", max_length: int, *, training: bool = False) -> Encoded:
         """Return one row an example."""
-        rows, n_cut = tokenise(processor, _sides(split.inputs), max_length)
-        return Encoded(self, processor, rows, np.asarray(split.targets), lengths(rows), np.ones(len(rows), dtype=np.int64), n_cut)
+        rows, whole = tokenise(processor, _sides(split.inputs), max_length)
+        return Encoded(self, processor, rows, np.asarray(split.targets), lengths(rows), np.ones(len(rows), dtype=np.int64), whole)
 
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
         """Return texts, and labels as they are."""

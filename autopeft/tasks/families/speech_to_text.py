@@ -21,11 +21,20 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import filled_texts, texts
 from autopeft.tasks.details import Detail, of_texts
 from autopeft.tasks.encoded import Batch, Encoded
-from autopeft.tasks.families.audio_classification import USUAL_RECORDINGS, configure_sound, decode_sound, n_samples, some_noise
-from autopeft.tasks.family import Columns, Family, require_rows
-from autopeft.tasks.media import READING_RATE, readable_contents
+from autopeft.tasks.families.recordings import (
+    USUAL_RECORDINGS,
+    Recordings,
+    configure_sound,
+    decode_sound,
+    extracted,
+    in_milliseconds,
+    n_samples,
+    some_noise,
+)
+from autopeft.tasks.family import Columns, require_rows
+from autopeft.tasks.media import READING_RATE, readable_contents, sound_length
 from autopeft.tasks.metric import LOSS, Metric
-from autopeft.tasks.transcripts import BLANK, character_error_rate, characters_of, classes_of, collapsed, word_error_rate
+from autopeft.tasks.transcripts import BLANK, character_error_rate, characters_of, classes_of, collapsed, fewest_frames, word_error_rate
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,7 +48,7 @@ _CHARACTERS = "characters"
 _WER, _CER = Metric("word_error_rate", "minimize"), Metric("character_error_rate", "minimize")
 
 
-class SpeechToText(Family):
+class SpeechToText(Recordings):
     """Connectionist temporal classification over characters."""
 
     name: ClassVar[str] = "speech_to_text"
@@ -120,7 +129,42 @@ class SpeechToText(Family):
             for data, text in zip(split.inputs[0], split.targets, strict=True)
         ]
         weights = np.array([max(1, len(row["classes"])) for row in rows], dtype=np.int64)
-        return Encoded(self, processor, rows, list(split.targets), np.array([row["samples"] for row in rows], dtype=np.int64), weights)
+        whole = np.array([sound_length(data) for data in split.inputs[0]], dtype=np.int64)
+        lengths = np.array([row["samples"] for row in rows], dtype=np.int64)
+        return Encoded(self, processor, rows, list(split.targets), lengths, weights, whole)
+
+    def notes_on(self, model: "nn.Module", encoded: Encoded, role: str) -> list[str]:
+        """Say how many recordings have too few frames for what is said in them: they are no examples.
+
+        Raises:
+            InvalidInputError: All have.
+        """
+        frames = self._frames_of(model, encoded)
+        needed = [fewest_frames(row["classes"]) for row in encoded.rows]
+        n = sum(has < needs for has, needs in zip(frames, needed, strict=True))
+        rule = "CTC needs a frame for each character, and one between two of the same"
+        if n == len(encoded):
+            raise InvalidInputError(
+                f"all {n:,} {role} recordings are too short for their transcripts: {rule}",
+                value=f"{frames[0]:,} frames for {needed[0]:,} in {in_milliseconds(int(encoded.lengths[0]))}",
+                remedy="Are these the right transcripts? Else take a model with shorter frames.",
+            )
+        what = "are too short for their transcripts and nothing is learnt from them" if n > 1 else "is too short for its transcript"
+        return [f"warning: {n:,} of {len(encoded):,} {role} recordings {what}: {rule}"] if n else []
+
+    def _frames_of(self, model: "nn.Module", encoded: Encoded) -> list[int]:
+        """Return how many frames a model makes of each row."""
+        import torch
+
+        config: Any = model.config
+        lengths = [int(n) for n in encoded.lengths]
+        if getattr(config, "conv_kernel", None):
+            return [_after(n, config.conv_kernel, config.conv_stride) for n in lengths]
+        longest = int(encoded.lengths.argmax())
+        with torch.no_grad():
+            batch = encoded.batch([longest]).to(next(model.parameters()).device)
+            n_frames = model(**batch.inputs).logits.shape[1]
+        return [math.ceil(n_frames * n / lengths[longest]) for n in lengths]
 
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
         """Return what the feature extractor makes of some recordings.
@@ -131,7 +175,7 @@ class SpeechToText(Family):
 
         rows = [encoded.rows[index] for index in indices]
         samples = [decode_sound(row["data"]) for row in rows]
-        inputs = encoded.processor(samples, sampling_rate=READING_RATE, padding=True, return_tensors="pt")
+        inputs = extracted(encoded.processor, samples)
         longest = max(len(row["classes"]) for row in rows)
         lines = [[row["samples"], len(row["classes"]), *row["classes"], *[BLANK] * (longest - len(row["classes"]))] for row in rows]
         return Batch(dict(inputs), torch.tensor(lines))

@@ -16,7 +16,7 @@ from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import Columns, Family, require_rows
 from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.spans import OUTSIDE, is_bio, precision_recall_f1, spans
-from autopeft.tasks.text import fill_up, lengths, padded_length, require_room, text_batch
+from autopeft.tasks.text import fill_up, lengths, padded_length, require_room, text_batch, whole_lengths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,7 +129,7 @@ class TokenClassification(Family):
         require_room(processor, max_length, 1)
         fields = processor(list(split.inputs[0]), is_split_into_words=True, truncation=True, max_length=max_length)
         names = [name for name in fields if name in processor.model_input_names]
-        rows, references, n_cut = [], [], 0
+        rows, references = [], []
         for index, tags in enumerate(split.targets):
             words = fields.word_ids(index)
             first = [place for place, word in enumerate(words) if word is not None and (not place or words[place - 1] != word)]
@@ -139,11 +139,12 @@ class TokenClassification(Family):
             row = {name: list(fields[name][index]) for name in names}
             rows.append(row | {"tags": [_IGNORED] if fill_up(processor, row) else marks})
             references.append((tags, [words[place] for place in first]))
-            n_cut += len(words) >= max_length and (not first or words[first[-1]] < len(tags) - 1)
         weights = np.array([len(places) for _, places in references], dtype=np.int64)
         if not weights.sum():
             raise InvalidInputError("no word has a token of its own: the tokenizer doesn't fit the texts", value=split.inputs[0][0][:5])
-        return Encoded(self, processor, rows, references, lengths(rows), weights, n_cut)
+        texts = split.inputs[0]
+        whole = whole_lengths(lengths(rows), max_length, lambda full: processor([texts[i] for i in full], is_split_into_words=True))
+        return Encoded(self, processor, rows, references, lengths(rows), weights, whole)
 
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
         """Return token ids, and rows x positions tags with -100 where there is none."""
