@@ -21,7 +21,8 @@ from autopeft.surrogates.threads import one_thread
 SurrogateName = Literal["map", "saas"]
 
 MAX_OBJECTIVES = 4
-N_INITIAL = 16
+N_INITIAL = 8
+"""A portfolio's points are among them. More points that cover the space evenly beside these added nothing to a front on TREC and SST-2."""
 MIN_OBSERVED = 3
 """Fewer observations than this can't tell a surrogate anything."""
 
