@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from autopeft.errors import InvalidInputError
+from autopeft.words import plural
 
 FULL_EPOCHS = 6
 """Passes over all training examples when a configuration is retrained, unless a trial made more.
@@ -99,10 +100,11 @@ class Budget:
             n_train: Training examples that there are, which may be fewer than the budget admits; None if that isn't known.
             n_validation: The same of validation examples.
         """
-        train, evaluation = _of(self.train_examples, n_train) + " training examples", _of(self.evaluation_examples, n_validation)
+        train = _of(self.train_examples, n_train, "training example")
+        evaluation = _of(self.evaluation_examples, n_validation, "validation example")
         batch = f"batch {self.batch_size}" if self.batch_tokens is None else f"batches of {self.batch_tokens:,} tokens"
-        return f"{train} x {self.epochs} epochs, {batch}, at most {self.max_length} tokens, {evaluation} validation examples"
+        return f"{train} x {plural(self.epochs, 'epoch')}, {batch}, at most {plural(self.max_length, 'token')}, {evaluation}"
 
 
-def _of(most: int | None, there: int | None) -> str:
-    return "all" if most is None or (there is not None and most >= there) else f"{most:,}"
+def _of(most: int | None, there: int | None, what: str) -> str:
+    return f"all {what}s" if most is None or (there is not None and most >= there) else plural(most, what)

@@ -20,22 +20,37 @@ DATA = """import csv
 import random
 
 random.seed(0)
-WORDS = {"sport": ["match", "team", "goal"], "food": ["bread", "soup", "salt"], "travel": ["train", "ticket", "border"]}
-ALSO = ["summer", "station", "city", "friend", "price"]
+THINGS = {
+    "sport": ["match", "team", "race", "ball"], "food": ["bread", "soup", "salt", "lunch"], "travel": ["train", "ticket", "hotel", "ferry"]
+}
+ABOUT_ONE = ["What do they ask for the {0}?", "Is {1} euros too much for the {0}?", "I paid {1} for the {0}. Was that right?"]
+ABOUT_TWO = [
+    "The {0} was {1} euros and the {2} {3}. What was it that cost so much?",
+    "{1} for the {0}, {3} for the {2}: which costs more?",
+    "I paid {1} for the {0} before I paid {3} for the {2}. Was the higher price right?",
+]
 with open("train.csv", "w", newline="") as file:
     rows = csv.writer(file)
     rows.writerow(["question", "topic"])
-    for number in range(400):
-        topic = random.choice(list(WORDS))
-        rows.writerow([f"What about the {random.choice(ALSO)} and the {random.choice(WORDS[topic])} of {number}?", topic])
+    for number in range(600):
+        topic, other = random.sample(list(THINGS), 2)
+        low = random.randrange(2, 19)
+        priced = [(random.choice(THINGS[topic]), random.randrange(max(low, 9) + 1, 50)), (random.choice(THINGS[other]), low)]
+        if number % 3:
+            random.shuffle(priced)
+        text = random.choice(ABOUT_TWO if number % 3 else ABOUT_ONE).format(*priced[0], *priced[1])
+        rows.writerow([text, other if number % 25 == 1 else topic])
 with open("new.csv", "w") as file:
-    file.write("question\\nIs there soup at the station?\\nWho saw the goal?\\nWhen does the train leave the city?\\n")
+    file.write("question\\nThe soup was 4 euros and the ticket 31. What was it that cost so much?\\nWhat do they ask for the ball?\\n")
+    file.write("I paid 28 for the bread before I paid 9 for the match. Was the higher price right?\\n")
 """
+"""Two thirds of the rows name two things and are about what costs more, which small modules hardly learn; one in 25 has a wrong topic."""
 HEAD = """# A first session, as the terminal showed it
 
-From a CSV file with the columns `question` and `topic` to answers in another environment, nothing left out. The file has 400 rows such as
-"What about the price and the soup of 17?" with the topic food. `python -m docs.record_transcript` runs these commands and writes this
-page: it was at {commit}, on a machine with {cores} cores, and took {minutes} minutes with both installations.
+From a CSV file with the columns `question` and `topic` to answers in another environment, nothing left out. The file has 600 rows such as
+"10 for the train, 42 for the soup: which costs more?" with the topic food, and one in 25 has a wrong topic.
+`python -m docs.record_transcript` runs these commands and writes this page: it was at {commit}, on a machine with {cores} cores, and took
+{minutes} minutes with both installations.
 """
 
 

@@ -14,7 +14,7 @@ from tests.programs import run_fresh
 PACKAGE = Path(__file__).parents[1] / "autopeft"
 
 TIERS: list[set[str]] = [
-    {"errors"},
+    {"errors", "words"},
     {"training_parameters"},
     {
         "configuration",

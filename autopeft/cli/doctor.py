@@ -104,6 +104,7 @@ def _start() -> Iterator[Finding]:
     from autopeft.errors import AutopeftError
     from autopeft.loops.workers import demand_here, runs_inline
     from autopeft.request import SearchRequest
+    from autopeft.words import plural
 
     request = SearchRequest(task="demo")
     if runs_inline(request):
@@ -115,9 +116,11 @@ def _start() -> Iterator[Finding]:
         yield Finding("search starts", f"nothing: {error}")
         return
     if demand.cards:
-        yield Finding("search starts", f"{len(demand.cards)} workers, one a GPU; see --trials-per-gpu")
+        yield Finding("search starts", f"{plural(len(demand.cards), 'worker')}, one a GPU; see --trials-per-gpu")
     else:
-        yield Finding("search starts", f"{demand.n_workers} workers on {demand.device}; large models fewer, as free memory allows")
+        yield Finding(
+            "search starts", f"{plural(demand.n_workers or 0, 'worker')} on {demand.device}; large models fewer, as free memory allows"
+        )
 
 
 def _data() -> Iterator[Finding]:

@@ -22,6 +22,9 @@ def predict(
     output: Annotated[
         Path | None, typer.Option(help="File to write, .jsonl or .csv.", show_default="JSON lines on standard output")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Of an export: the backbone's folder or hub id.", show_default="where the search had it")
+    ] = None,
     retrained: Annotated[bool, typer.Option("--retrained", help="What autopeft retrain made of the trial: of its seeds the best.")] = False,
 ) -> None:
     """Answer new examples with a trial of a run, or with what autopeft export made of one.
@@ -39,7 +42,7 @@ def predict(
 
     if output is not None:
         require_writable(output)
-    predictor = _load(folder, trial, retrained=retrained)
+    predictor = _load(folder, trial, model, retrained=retrained)
     table, answers = predictor.predict_file(examples)
     if output is None:
         typer.echo(json_lines(answers), nl=False)
@@ -48,19 +51,21 @@ def predict(
         typer.echo(output)
 
 
-def _load(folder: Path, trial: str | None, *, retrained: bool) -> "Predictor":
+def _load(folder: Path, trial: str | None, model: str | None, *, retrained: bool) -> "Predictor":
     """Return the predictor of an export, or of a trial of a run; what is wrong with a folder or a trial shows before torch is loaded."""
     if (folder / "autopeft.json").is_file():
         if trial is not None or retrained:
             raise typer.BadParameter("an export is one trial already; leave --trial and --retrained out")
         from autopeft.export.predictor import load_predictor
 
-        return load_predictor(folder)
+        return load_predictor(folder, model=model)
     from autopeft.export.finished_trial import read_retrained, read_trial
     from autopeft.loops.selection import choose
     from autopeft.study.directory import RunDirectory
 
     run = RunDirectory.open(folder)
+    if model is not None:
+        raise typer.BadParameter("a run knows its model; --model says where that of an export is")
     if trial is None:
         raise typer.BadParameter("say which trial of the run: --trial N, best, knee or max-params=0.5%")
     number = int(trial) if re.fullmatch(r"\d{1,9}", trial) else choose(run, wish=trial)[0].number

@@ -17,6 +17,7 @@ from autopeft.executors import cluster
 from autopeft.executors.base import MakeRunner, Runner
 from autopeft.executors.handles import RunningTrial, WorkerHandle
 from autopeft.training.measurement import Assignment, BackboneFacts, Outcome
+from autopeft.words import plural
 
 MAX_DEATHS_WHILE_LOADING = 3
 """In a row; one may be chance."""
@@ -315,7 +316,7 @@ class WorkersExecutor:
         self._ray.kill(worker.actor)
         self._n_workers -= 1
         self._n_given_up += 1
-        logger.warning("going on with %d workers: %s", self._n_workers, error)
+        logger.warning("going on with %s: %s", plural(self._n_workers, "worker"), error)
 
     def _replace_one_that_died_loading(self, error: Exception) -> None:
         self._deaths_while_loading += 1

@@ -71,7 +71,7 @@ def write_card(
         part=f"**It is a part of the trial, and the metrics are the whole trial's.** Not in it: {'; '.join(lost)}.\n\n" if lost else note,
         run=trial.run,
         trial=trial.record.number,
-        model=trial.model_reference,
+        model=trial.model_title,
         parameters=f"{trial.record.trainable_parameters:,}",
         metrics=metric_lines(trial.record.metrics),
         circumstances=circumstances(trial),

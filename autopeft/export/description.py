@@ -45,7 +45,7 @@ def write_description(trial: FinishedTrial, task: Task, target: str, folder: Pat
         "format": _FORMAT,
         "target": target,
         "task": task.to_dict(),
-        "backbone": asdict(trial.backbone),
+        "backbone": asdict(trial.backbone_to_pass_on),
         "max_length": trial.budget.max_length,
     }
     (folder / NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

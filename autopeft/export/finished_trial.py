@@ -59,9 +59,19 @@ class FinishedTrial:
         return self.backbone.path if self.model_is_folder else self.backbone.name
 
     @property
+    def model_title(self) -> str:
+        """What people call the backbone: the hub id, or the name of a folder; where that lies is nobody's business who gets an export."""
+        return Path(self.backbone.name).name if self.model_is_folder else self.backbone.name
+
+    @property
     def model_is_folder(self) -> bool:
         """Whether the backbone is a folder of the user's, which no hub knows."""
         return Path(self.backbone.name).is_absolute()
+
+    @property
+    def backbone_to_pass_on(self) -> BackboneSource:
+        """The backbone as an export describes it: where a hub id finds it, nobody else needs to know in which folder it is here."""
+        return self.backbone if self.model_is_folder else replace(self.backbone, path="")
 
     def load_data(self) -> TaskData:
         """Read training and validation examples from where the search had them.

@@ -229,7 +229,7 @@ def _readme(trial: FinishedTrial, trainer: Trainer, recipe: Recipe, row: Mapping
         run=trial.run,
         task=trial.task.name,
         configuration=trial.configuration.describe(),
-        model=trial.model_reference,
+        model=trial.model_title,
         trust=", trust_remote_code=True" if recipe.trust_remote_code else "",
         inputs=_inputs(row),
         linears="\n".join(f"| {name} | {one.rank} | {whole(one.alpha)} |" for name, one in recipe.linears.items()),

@@ -96,14 +96,15 @@ def predictor_of(trial: FinishedTrial) -> Predictor:
     return _with_adapter(trial.backbone, trial.task, trial.adapter, trial.budget.max_length)
 
 
-def load_predictor(folder: StrPath) -> Predictor:
+def load_predictor(folder: StrPath, *, model: StrPath | None = None) -> Predictor:
     """Load an exported trial for use on new examples.
 
     Args:
         folder: What `autopeft export` wrote with --to merged, peft or script.
+        model: Folder or hub id of the backbone, where it isn't where the search had it; a merged model holds its own.
 
     Raises:
-        InvalidInputError: The folder is no export.
+        InvalidInputError: The folder is no export, or the model is not the one that was searched over.
         UnsupportedError: It is of another form.
         UnavailableError: The backbone can't be loaded.
     """
@@ -114,6 +115,8 @@ def load_predictor(folder: StrPath) -> Predictor:
         raise UnsupportedError(
             f"new examples can be answered by exports of the forms {forms}", value=found.target, remedy="Export the trial as one of them."
         )
+    if model is not None:
+        found = replace(found, backbone=replace(found.backbone, name=str(model), path=""))
     return _LOADERS[found.target](path, found)
 
 
@@ -150,10 +153,11 @@ def _peft(folder: Path, found: Description) -> Predictor:
 def _backbone(found: Description) -> BackboneSource:
     """Return the backbone from where the search had it, or from where its name leads here."""
     known = found.backbone
-    name = known.path if Path(known.path).is_dir() else known.name
+    name = known.path if known.path and Path(known.path).is_dir() else known.name
     source = find_backbone(name, trust_remote_code=known.trust_remote_code, quantize=known.quantize)
     if source.sha256 != known.sha256:
-        raise InvalidInputError("the backbone's weights are not those that the adapter was trained on", value=source.path)
+        remedy = "Say where those are: --model FOLDER, or model= from Python."
+        raise InvalidInputError("the backbone's weights are not those that the adapter was trained on", value=source.path, remedy=remedy)
     return replace(known, path=source.path)
 
 

@@ -17,6 +17,7 @@ from autopeft.export.formatting import circumstances, metric_lines
 from autopeft.export.own_wheel import own_requirement
 from autopeft.export.plan import ExportPlan, Written
 from autopeft.export.script_data import place_data
+from autopeft.methods.adapter_files import DESCRIPTION, read_description
 from autopeft.tasks import family_of
 
 REQUIREMENTS = ("torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy")
@@ -29,7 +30,7 @@ def plan(trial: FinishedTrial) -> ExportPlan:
 
 
 def _write(trial: FinishedTrial, folder: Path) -> Written:
-    shutil.copytree(trial.adapter, folder / "adapter", copy_function=shutil.copyfile)  # of new files the umask says who reads them
+    _copy_adapter(trial, folder / "adapter")
     shutil.copyfile(_TEMPLATES / "train.py.txt", folder / "train.py")
     _write_json(folder / "configuration.json", trial.configuration.to_dict())
     _write_json(folder / "settings.json", _settings(trial, place_data(trial, folder)))
@@ -41,6 +42,14 @@ def _write(trial: FinishedTrial, folder: Path) -> Written:
     (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     (folder / "README.md").write_text(_readme(trial), encoding="utf-8")
     return Written(trial.task)
+
+
+def _copy_adapter(trial: FinishedTrial, folder: Path) -> None:
+    """Copy it, with what the backbone is called in place of the folder that it was loaded from."""
+    shutil.copytree(trial.adapter, folder, copy_function=shutil.copyfile)  # of new files the umask says who reads them
+    description = read_description((folder / DESCRIPTION).read_bytes())
+    description["backbone"]["name"] = trial.model_title
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
 
 
 def requirements(trial: FinishedTrial) -> list[str]:
@@ -60,7 +69,7 @@ def _settings(trial: FinishedTrial, data: Mapping[str, Any]) -> dict[str, Any]:
         "run": trial.run,
         "trial": trial.record.number,
         "seed": trial.record.seed,
-        "model": asdict(trial.backbone),
+        "model": asdict(trial.backbone_to_pass_on),
         "data": data,
         "metric": trial.task.metric,
         "validation_metrics": dict(trial.record.metrics),
@@ -82,7 +91,7 @@ def _readme(trial: FinishedTrial) -> str:
         configuration=trial.configuration.describe(),
         besides=" besides the task head" if family_of(trial.task).has_fresh_head else "",
         parameters=f"{trial.record.trainable_parameters:,}",
-        model=trial.model_reference,
+        model=trial.model_title,
         metrics=metric_lines(trial.record.metrics),
         circumstances=circumstances(trial),
         columns=", ".join(f'"{name}": "..."' for name in trial.task.input_columns),

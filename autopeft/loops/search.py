@@ -35,6 +35,7 @@ from autopeft.trackers.registry import make_trackers
 from autopeft.training.backbone import require_weights
 from autopeft.training.live import NAME as LIVE_CURVE
 from autopeft.training.measurement import Outcome
+from autopeft.words import plural
 
 
 class Progress(Protocol):
@@ -170,7 +171,8 @@ def _require_enough(run: RunDirectory, records: Sequence[TrialRecord], max_faile
     if reasons and reasons.total() > max_failed * len(records):
         listed = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3)) + ("; ..." if len(reasons) > 3 else "")
         raise AutopeftError(
-            f"{reasons.total()} of {len(records)} trials failed: {listed}", remedy=f"See {run.path}/trials; --max-failed sets how many may."
+            f"{reasons.total()} of {plural(len(records), 'trial')} failed: {listed}",
+            remedy=f"See {run.path}/trials; --max-failed sets how many may.",
         )
 
 

@@ -15,6 +15,7 @@ from autopeft.plugins import import_plugin
 from autopeft.request import SearchRequest
 from autopeft.training.backbone import BackboneSource
 from autopeft.training.measurement import RunnerSettings
+from autopeft.words import plural
 
 WORKER_BYTES = 600_000_000
 """What a worker process takes on a CPU before it holds a model: the interpreter and its libraries."""
@@ -83,7 +84,7 @@ def demand_here(request: SearchRequest, worker_bytes: int = WORKER_BYTES) -> Dem
     n_places = len(cards) * (1 if share is None else math.floor(1 / share + 1e-3))
     if (request.workers or 0) > n_places:
         raise InvalidInputError(
-            f"{len(cards)} GPUs have room for {n_places} workers of {share:g} of a GPU each",
+            f"{plural(len(cards), 'GPU')} can hold {plural(n_places, 'worker')} of {share:g} of a GPU each",
             value=request.workers,
             remedy="Ask for fewer --workers, or let more share a GPU.",
         )

@@ -5,10 +5,11 @@ from autopeft.inference import CONFIDENCE
 from autopeft.objectives import Objective
 from autopeft.report.blocks import Block, Code, Drawing, Folded, text_columns
 from autopeft.report.content import Report
-from autopeft.report.formatting import count, duration, in_unit, in_words, megabytes, one_line, plural, score
+from autopeft.report.formatting import count, duration, in_unit, in_words, megabytes, one_line, score
 from autopeft.report.importance import MIN_TRIALS, Importance, Importances
 from autopeft.report.leaderboard import Column, Table
 from autopeft.report.provenance import Provenance
+from autopeft.words import plural
 
 
 def importance(report: Report) -> list[Block]:
@@ -80,7 +81,11 @@ def layers(report: Report) -> list[Block]:
     found = report.layers
     if not found.occupied:
         return []
-    columns = (Column("layer"), Column(f"of {plural(len(found.trials), 'trial')} on the front"), Column(f"of {found.n_others} others"))
+    columns = (
+        Column("layer"),
+        Column(f"of {plural(len(found.trials), 'trial')} on the front"),
+        Column(f"of {plural(found.n_others, 'other')}"),
+    )
     rows = tuple((str(use.layer), str(use.n_front), str(use.n_others)) for use in reversed(found.use))
     last = found.n_layers - 1
     return [

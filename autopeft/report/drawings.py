@@ -17,6 +17,7 @@ from autopeft.report.method_marks import colors, mark
 from autopeft.report.names import names
 from autopeft.report.picture import Picture, Point
 from autopeft.report.retrained import RetrainedTable
+from autopeft.words import plural
 
 CELL_HEIGHT = 22.0
 STRIPE_WIDTH = 20.0
@@ -92,7 +93,7 @@ def growth(found: FrontGrowth, width: float) -> Element:
     line = " ".join(f"{frame.x(seconds):.1f},{frame.y(share):.1f}" for seconds, share in corners)
     marks = [element("polyline", points=line, class_="stairs")]
     for step in found.steps:
-        words = f"after {step.n_trials} trials, the last of them trial {step.trial}\n{step.hypervolume:.1%} of the hypervolume"
+        words = f"after {plural(step.n_trials, 'trial')}, the last of them trial {step.trial}\n{step.hypervolume:.1%} of the hypervolume"
         title = element("title", words)
         marks.append(element("circle", title, cx=frame.x(step.seconds), cy=frame.y(step.hypervolume), r=3.0, class_="front"))
     x_ticks = _time_ticks(last, 4 if width < 500 else 9)

@@ -8,9 +8,10 @@ from typing import Any
 
 from autopeft.inference import CONFIDENCE, variance_over_rows
 from autopeft.objectives import Objective
-from autopeft.report.formatting import plural, score
+from autopeft.report.formatting import score
 from autopeft.study.record import Expectation, TrialRecord, low_cost_front
 from autopeft.tasks.metrics import bounds
+from autopeft.words import plural
 
 QUANTILE = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 

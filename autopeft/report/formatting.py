@@ -60,11 +60,6 @@ def megabytes(value: float | None) -> str:
     return "-" if value is None else f"{value / 1e6:,.0f} MB"
 
 
-def plural(number: int, what: str) -> str:
-    """Write a number of things: "1 trial", "2 trials"."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
 def listed(names: Sequence[str], last: str) -> str:
     """Write one name or more, the last after a word such as "and"."""
     *first, final = names

@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element
 
-from autopeft.report.formatting import in_words, plural
+from autopeft.report.formatting import in_words
 from autopeft.report.markup import element
 from autopeft.report.palette import N_METHODS
+from autopeft.words import plural
 
 
 def colors(methods: Iterable[str]) -> dict[str, str]:

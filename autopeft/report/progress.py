@@ -13,7 +13,7 @@ from autopeft.methods.counting import count_parameters
 from autopeft.paths import command
 from autopeft.report.costs import SearchCosts
 from autopeft.report.expected import ExpectedFront
-from autopeft.report.formatting import better, count, duration, plural, score
+from autopeft.report.formatting import better, count, duration, score
 from autopeft.report.header import RunHeader
 from autopeft.report.leaderboard import Leaderboard
 from autopeft.report.output import Output, Terminal
@@ -22,6 +22,7 @@ from autopeft.request import AUTO
 from autopeft.study.directory import RunDirectory
 from autopeft.study.reader import StudyReader
 from autopeft.study.record import EarlyMetrics, TrialRecord, best, early_metric
+from autopeft.words import plural
 
 N_EXAMPLES = 5
 MAX_DRAWN = 2000
@@ -55,9 +56,8 @@ class ConsoleProgress:
         if plan.request.time_limit:
             self._deadline = self._began + 60 * plan.request.time_limit
         self._print_plan(plan)
-        self._line(
-            f"run      {run.path} ({plan.request.trials} trials, {n_done} done), sampler {plan.request.sampler}, seed {plan.request.seed}"
-        )
+        asked = plan.request
+        self._line(f"run      {run.path} ({plural(asked.trials, 'trial')}, {n_done} done), sampler {asked.sampler}, seed {asked.seed}")
         self._output.status("waiting for the first trial")
 
     def planned(self, plan: SearchPlan) -> None:
@@ -85,7 +85,8 @@ class ConsoleProgress:
             place = "front" if on_front else "above the bounds" if record.exceeds else "     "
             self._line(f"{head} {result}  {record.seconds:6.1f} s  {place}  {record.configuration.describe()}")
         left = self._left(n_done, n_trials)
-        self._output.status(f"{n_done} of {n_trials} trials, {left}" if n_done < n_trials else f"{n_done} of {n_trials} trials")
+        done = f"{n_done} of {plural(n_trials, 'trial')}"
+        self._output.status(f"{done}, {left}" if n_done < n_trials else done)
         n_here = n_done - self._n_before
         if not self._output.changes and n_here > 1 and n_here & (n_here - 1) == 0 and n_done < n_trials:  # 2, 4, 8, ...
             self._line(f"         {left}")
@@ -105,7 +106,7 @@ class ConsoleProgress:
                 f"{head}: {result}  {count(record.trainable_parameters)} parameters  {found.seconds:.1f} s  {place}  "
                 f"{record.configuration.describe()}"
             )
-        self._output.status(f"{n_done} of {n_total} confirmations")
+        self._output.status(f"{n_done} of {plural(n_total, 'confirmation')}")
         self._show()
 
     def _left(self, n_done: int, n_trials: int) -> str:
@@ -153,10 +154,10 @@ class ConsoleProgress:
 
     def _print_plan(self, plan: SearchPlan) -> None:
         facts, data = plan.facts, plan.data
-        self._line(f"task     {data.task.name}: {len(data.train):,} training and {len(data.validation):,} validation examples")
+        self._line(f"task     {data.task.name}: {len(data.train):,} training and {plural(len(data.validation), 'validation example')}")
         for note in data.notes:
             self._line(f"         {note}")
-        size = f"{facts.topology.n_layers} layers, {facts.backbone_parameters:,} parameters"
+        size = f"{plural(facts.topology.n_layers, 'layer')}, {facts.backbone_parameters:,} parameters"
         self._line(f"model    {plan.backbone.name} ({size}) in {plan.backbone.path}")
         self._line(f"space    {plan.space.name}: {plan.space.size:,.0f} combinations x learning rate")
         for reason in plan.left_out:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from autopeft.inference import CONFIDENCE, variance_over_rows
 from autopeft.objectives import COSTS, Objective
 from autopeft.report.expected import QUANTILE, ExpectedFront
-from autopeft.report.formatting import in_unit, in_words, listed, plural, score
+from autopeft.report.formatting import in_unit, in_words, listed, score
 from autopeft.report.references import TRIVIAL, Reference
 from autopeft.report.retrained import RetrainedTable
 from autopeft.study.record import TrialRecord, knee
 from autopeft.study.retrained import Retrained
 from autopeft.tasks.metrics import bounds
+from autopeft.words import plural
 
 
 @dataclass(frozen=True)

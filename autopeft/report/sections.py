@@ -8,10 +8,11 @@ from autopeft.paths import command
 from autopeft.report.background import cost, importance, layers, provenance
 from autopeft.report.blocks import Block, Code, Drawing, Folded, Section, detail_blocks, fold_if_long, text_columns
 from autopeft.report.content import Report
-from autopeft.report.formatting import better, count, in_unit, in_words, one_line, percentage, plural, score
+from autopeft.report.formatting import better, count, in_unit, in_words, one_line, percentage, score
 from autopeft.report.leaderboard import Column, Table, beats_trivial, head_note, tables, trivial_notes
 from autopeft.report.retrained import RetrainedTable
 from autopeft.study.record import TrialRecord
+from autopeft.words import plural
 
 
 def sections(report: Report) -> list[Section]:

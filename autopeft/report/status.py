@@ -8,9 +8,10 @@ from typing import Any, Literal
 from autopeft.budget import Budget
 from autopeft.loops.confirm import cost_ratio
 from autopeft.report.costs import SearchCosts
-from autopeft.report.formatting import duration, plural
+from autopeft.report.formatting import duration
 from autopeft.study.lock import Driver
 from autopeft.study.record import TrialRecord
+from autopeft.words import plural
 
 State = Literal["running", "stopped", "done"]
 

@@ -10,6 +10,7 @@ from autopeft.report.output import Output, Terminal
 from autopeft.study.directory import RunDirectory
 from autopeft.study.record import TrialRecord
 from autopeft.study.retrained import Candidate, SeedResult
+from autopeft.words import plural
 
 
 class RetrainProgress:
@@ -74,7 +75,7 @@ class TuningProgress:
         self._metric = plan.data.task.metric
         budget = plan.budget.describe(len(plan.data.train), len(plan.data.validation))
         confirmed = f", {plan.n_confirmations} of them at the full budget too" if plan.n_confirmations else ""
-        self._line(f"tuning {self._name}: {plan.request.trials} trials{confirmed}, {n_done} done; {budget}")
+        self._line(f"tuning {self._name}: {plural(plan.request.trials, 'trial')}{confirmed}, {n_done} done; {budget}")
 
     def trial_finished(self, record: TrialRecord, on_front: bool, n_done: int, n_trials: int) -> None:
         """Print the trial's line."""

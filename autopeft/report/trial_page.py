@@ -7,9 +7,10 @@ from autopeft.objectives import losses
 from autopeft.paths import command
 from autopeft.report.blocks import Block, Code, Section, TrialCurve, detail_blocks, text_columns
 from autopeft.report.content import Report
-from autopeft.report.formatting import count, duration, in_unit, in_words, listed, megabytes, one_line, percentage, plural, score
+from autopeft.report.formatting import count, duration, in_unit, in_words, listed, megabytes, one_line, percentage, score
 from autopeft.report.leaderboard import Column, Table
 from autopeft.study.record import TrialRecord
+from autopeft.words import plural
 
 STATES = {
     "complete": "complete",

@@ -8,6 +8,7 @@ from autopeft.tasks.entry import Role
 from autopeft.tasks.families import family_of
 from autopeft.tasks.table import Table
 from autopeft.tasks.task import Task, TaskData
+from autopeft.words import plural
 
 # The test data is cut first, so that it stays the same when a validation split is added later.
 _HELD_OUT = ("test", "validation")
@@ -42,10 +43,10 @@ def assemble(
     rest, cuts = cut(whole, family.strata(whole), missing, train.source)
     family.require_trainable(rest, train.source)
     splits = cuts | {role: family.read(table, ids) for role, table in held_out.items()}
-    notes = [f"train: {len(rest):,} examples of {train.source}"]
+    notes = [f"train: {plural(len(rest), 'example')} of {train.source}"]
     notes += [f"{role}: {held_out[role].source}" for role in _HELD_OUT if role not in cuts]
     notes += [
-        f"{role}: {why_missing[role]}, so {len(split):,} examples cut from the training data by seed {CUT_SEED} serve"
+        f"{role}: {why_missing[role]}, so {plural(len(split), 'example')} cut from the training data by seed {CUT_SEED} serve"
         for role, split in cuts.items()
     ]
     notes += [note for table in (train, *held_out.values()) for note in table.notes]

@@ -12,6 +12,7 @@ from autopeft.tasks.columns import MOST_SHOWN
 from autopeft.tasks.families import family_of
 from autopeft.tasks.metrics import bounds
 from autopeft.tasks.task import Split, TaskData, hashable
+from autopeft.words import plural
 
 SMALL_VALIDATION = 200
 """Below so many validation examples, how far a score can be off is said."""
@@ -47,13 +48,15 @@ def findings(data: TaskData, budget: Budget) -> list[str]:
     n_measured = min(len(data.validation), budget.evaluation_examples or len(data.validation))
     if n_measured < SMALL_VALIDATION and bounds(data.task.metric) == (0.0, 1.0):
         error = math.sqrt(0.25 / n_measured)
-        found.append(f"a share measured on {n_measured:,} validation examples, such as accuracy, has a standard error of up to {error:.3f}")
+        found.append(
+            f"a share measured on {plural(n_measured, 'validation example')}, such as accuracy, has a standard error of up to {error:.3f}"
+        )
     for name, asked, split in (
         ("training", budget.train_examples, data.train),
         ("validation", budget.evaluation_examples, data.validation),
     ):
         if asked is not None and asked > len(split):
-            found.append(f"a trial uses all {len(split):,} {name} examples, {asked:,} were asked for")
+            found.append(f"a trial uses all {plural(len(split), f'{name} example')}, {asked:,} were asked for")
     return found
 
 

@@ -33,7 +33,7 @@ class BackboneSource:
     name: str
     """What the user asked for: a hub id or a folder."""
     path: str
-    """The folder that holds config, weights and tokenizer."""
+    """The folder that holds config, weights and tokenizer. Empty in an export, where the name will do."""
     sha256: str
     """Digest of the weights: of the one file, or of all files with their digests; with those of its code where it brings some."""
     trust_remote_code: bool = False

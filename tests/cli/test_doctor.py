@@ -28,7 +28,7 @@ def test_bounds_of_a_container_are_shown_with_what_to_do(autopeft: Autopeft) -> 
     assert "1.2 GiB free of 4.0 within the control group's bound" in out
     assert "-> A worker takes 0.6 GiB" in out
     assert "0.06 GiB\n                 -> Ray will use the disk: docker run --shm-size=2g" in out
-    assert "1 workers on cpu" in out
+    assert "1 worker on cpu" in out
 
 
 def test_gpus_are_listed_with_what_would_be_started(autopeft: Autopeft, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def test_search_show_plot_export(autopeft: Autopeft, own: list[str], tmp_path: P
     assert answer.code == 0, answer.err
     assert "Pareto front" in answer.out
     assert answer.err.count("trial ") >= 3
-    assert "1 epochs, batch 16" in answer.err
+    assert "1 epoch, batch 16" in answer.err
     assert re.search(r"about \S+ s left, done about \d\d:\d\d", answer.err)
     assert re.search(r"3 trials took \S+ s, .* of processor time; proposing them took", answer.err)
 

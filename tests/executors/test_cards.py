@@ -146,7 +146,7 @@ def test_a_process_that_its_card_has_failed_is_replaced_and_a_card_that_no_proce
         assert {one.environment["CUDA_VISIBLE_DEVICES"] for one in [*first, *after]} == {"5"}
         assert first[0].environment["process"] != after[0].environment["process"]
         assert executor.capacity == 1
-    assert "going on with 1 workers: the device cuda has failed" in caplog.text
+    assert "going on with 1 worker: the device cuda has failed" in caplog.text
 
 
 def test_where_the_only_card_is_lost_the_search_ends() -> None:

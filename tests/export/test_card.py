@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -73,7 +74,7 @@ def test_the_card_says_what_was_measured_on_what(export):
     assert "Measured on all 12 examples of the validation data" in text
     assert trial.budget.describe(n_validation=12) in text
     assert LORA.to_json() in text
-    assert trial.backbone.path in text
+    assert f"on the backbone `{Path(trial.backbone.path).name}`" in text
 
 
 def test_the_snippet_runs_as_pasted_in_a_fresh_process(export, answers):

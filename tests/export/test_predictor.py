@@ -55,6 +55,42 @@ def test_every_form_answers_as_the_run_does(result: autopeft.SearchResult, rows:
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-4)
 
 
+@pytest.mark.parametrize("form", ["script", "merged", "peft", "adapters"])
+def test_a_folder_that_is_passed_on_names_none_of_this_machine(
+    result: autopeft.SearchResult, rows: list[dict[str, str]], backbone_folder: Path, form: str, tmp_path: Path
+) -> None:
+    """Where the hub has the backbone, or the export its weights; the name is enough, and --model says where another copy is."""
+    run = RunDirectory.open(Path(shutil.copytree(result.path, tmp_path / "run")))
+    settings = run.settings()
+    run.write_settings(settings | {"model": settings["model"] | {"name": "org/model"}})
+    folder = autopeft.SearchResult(run.path).export(0, to=form, out=tmp_path / "exported", lossy=True)
+    private = {str(backbone_folder), str(result.path), str(tmp_path), str(Path.home())}
+    for path in (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".whl"):
+        assert not [one for one in private if one.encode() in path.read_bytes()], path.name
+    if form == "merged":
+        assert autopeft.load_predictor(folder).predict(rows[:2])
+    elif form != "adapters":
+        with pytest.raises(UnavailableError, match="the model org/model is not on this machine"):
+            autopeft.load_predictor(folder)
+        found = autopeft.load_predictor(folder, model=backbone_folder).predict(rows[:2])
+        assert [one["prediction"] for one in found] == [one["prediction"] for one in result.predictor(0).predict(rows[:2])]
+
+
+def test_the_model_of_an_export_may_be_elsewhere(result: autopeft.SearchResult, backbone_folder: Path, tmp_path: Path) -> None:
+    folder = result.export("best", to="script", out=tmp_path / "exported")
+    assert str(backbone_folder) not in (folder / "README.md").read_text(encoding="utf-8")
+    content = json.loads((folder / "autopeft.json").read_text())
+    gone = content["backbone"] | {"name": "/gone", "path": "/gone"}
+    (folder / "autopeft.json").write_text(json.dumps(content | {"backbone": gone}))
+    (tmp_path / "new.csv").write_text("a,b\nthe cat,the dog\n")
+    arguments = ["predict", str(folder), "--input", str(tmp_path / "new.csv")]
+    assert isinstance(CliRunner().invoke(app, arguments).exception, InvalidInputError)
+    answer = CliRunner().invoke(app, [*arguments, "--model", str(backbone_folder)])
+    assert json.loads(answer.stdout.splitlines()[-1])["prediction"] in ("same", "different")
+    refused = CliRunner().invoke(app, ["predict", str(result.path), *arguments[2:], "--trial", "best", "--model", str(backbone_folder)])
+    assert refused.exit_code == 2
+
+
 def test_a_folder_that_is_no_export_and_a_form_that_answers_nothing(result: autopeft.SearchResult, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"an export is a folder that holds autopeft\.json"):
         autopeft.load_predictor(tmp_path)
