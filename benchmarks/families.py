@@ -3,7 +3,7 @@
     python benchmarks/families.py --data DATA --model FOLDER [--family NAME] [--out FOLDER] [--trials 8] [--json FILE]
     python benchmarks/families.py --print [--json FILE]
 
-DATA holds data sets as folders: trec/ and stsb/ and mrpc/ in Parquet (GLUE's columns; TREC's text and coarse_label), tweets-ner/ in CoNLL
+DATA holds data sets as folders: trec/ and mrpc/ in Parquet (text and coarse_label; sentence1), tweets-ner/ in CoNLL
 columns, spoken/ with WAV files of digits and letters. What is made of them is in `family_data.py`. FOLDER is a language model, for
 causal_lm alone, which takes `--layers` of its layers if asked.
 

@@ -129,6 +129,13 @@ def _settings_table(title: str, found: Provenance, *, given: bool) -> Table:
     return Table(f"{title} ({len(rows)})", text_columns("setting", "value", "from"), rows)
 
 
+def _fact(name: str, value: str | float) -> tuple[str, str]:
+    """Return what is known of the machine or the model in words."""
+    if name.endswith("_bytes") and isinstance(value, int):
+        return in_words(name.removesuffix("_bytes")), megabytes(value)
+    return in_words(name), f"{value:,.10g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else one_line(value)
+
+
 def provenance(report: Report) -> list[Block]:
     """Say how the run was made."""
     found = report.provenance
@@ -138,8 +145,7 @@ def provenance(report: Report) -> list[Block]:
         more = f" Also set: {', '.join(f'{one.name} = {one.in_words} ({one.source})' for one in elsewhere)}." if elsewhere else ""
         blocks += [f"This runs the same search; give it another folder.{more}", Code(found.command)]
         blocks.append("With one worker, the same versions and the same machine it makes the same trials.")
-    if found.data_notes or found.left_out:
-        blocks.append(" ".join(f"{one_line(note)}." for note in (*found.data_notes, *found.left_out)))
+    blocks += [f"{one_line(note)}." for note in (*found.data_notes, *found.left_out)]
     if found.constraints:
         bounds = ", ".join(f"{in_words(name)} up to {upper:,.10g}" for name, upper in found.constraints.items())
         blocks.append(f"Bounds: {bounds}.")
@@ -149,10 +155,7 @@ def provenance(report: Report) -> list[Block]:
             Folded(_settings_table("All others", found, given=False)),
         ]
     about = [("created", found.created), ("budget of a trial", report.header.budget)]
-    facts = [
-        (in_words(name), f"{value:,.10g}" if isinstance(value, int | float) else one_line(str(value)))
-        for name, value in found.facts.items()
-    ]
+    facts = [_fact(name, value) for name, value in found.facts.items()]
     rows = tuple((name, value) for name, value in (*about, *facts) if value)
     if rows:
         blocks.append(Table("Model, space and machine", text_columns("what", "value"), rows))

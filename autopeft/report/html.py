@@ -94,8 +94,8 @@ def _trial(place: int, trials: Sequence[Section], report: Report) -> Element:
     """Return a trial's page, with ways to its neighbours and back."""
     page = trials[place]
     ways = [element("a", "← All of the report", href="#top")]
-    ways += [element("a", f"{trials[other].title} ‹", href=f"#{trials[other].key}") for other in (place - 1,) if other >= 0]
-    ways += [element("a", f"› {trials[other].title}", href=f"#{trials[other].key}") for other in (place + 1,) if other < len(trials)]
+    ways += [element("a", f"‹ {trials[other].title}", href=f"#{trials[other].key}") for other in (place - 1,) if other >= 0]
+    ways += [element("a", f"{trials[other].title} ›", href=f"#{trials[other].key}") for other in (place + 1,) if other < len(trials)]
     blocks = [part for block in page.blocks for part in _block(block, report)]
     head = element("h2", page.title, tabindex=-1)
     return element(

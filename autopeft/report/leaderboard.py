@@ -137,7 +137,7 @@ def tables(
     costs = [
         objective for objective in leaderboard.objectives if objective.name not in (*leaderboard.metric_names, TRAINABLE_PARAMETERS.name)
     ]
-    numbers = ("trial", *names, "parameters", "% of model", *(cost.name.replace("_", " ") for cost in costs), "seconds")
+    numbers = ("trial", *map(in_words, names), "parameters", "% of model", *(cost.name.replace("_", " ") for cost in costs), "seconds")
     texts = ("exports to", "configuration") if exports_to is not None else ("configuration",)
     columns = (*map(Column, numbers), *(Column(title, is_number=False) for title in texts))
     dominated = leaderboard.dominated[: BRIEF_DOMINATED if brief else None]

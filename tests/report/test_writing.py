@@ -258,3 +258,12 @@ def test_an_unknown_format_is_refused_before_anything_is_written(run, tmp_path) 
     with pytest.raises(UnknownNameError, match="report format"):
         write(gather(run), tmp_path / "out", ["html", "pdf"])
     assert not (tmp_path / "out").exists()
+
+
+def test_notes_stand_apart_and_memory_has_a_unit(run, written) -> None:
+    facts = {"data_notes": ["train: 30 examples", "2 labels"], "hardware": {"n_cores": 2, "memory_bytes": 25_276_502_020}}
+    run.write_settings({**run.settings(), **facts})
+    page, markdown, _ = written()
+    assert "\n\ntrain: 30 examples.\n\n2 labels.\n\n" in markdown
+    assert re.search(r"\| memory *\| 25,277 MB *\|", markdown)
+    assert re.search(r">‹ Trial 0</a>.*>Trial 2 ›</a>", page)

@@ -146,7 +146,7 @@ class MultiLabel(SequenceFamily):
             best = int(f1[:-1].argmax())
             usual = 2 * hits / max(1, n_true + n_given)
             rows.append((label, round(usual, 4), round(float(thresholds[best]), 4), round(float(f1[best]), 4)))
-        title = f"Labels are given above a probability of {threshold:.4f}; what would have been best for each on these examples"
+        title = f"Best threshold of each label; {threshold:.4f} is used for all"
         return [
             of_counts("Scores per label", "label", counts),
             Detail(title, ("label", "F1", "best threshold", "F1 there"), tuple(rows)),
