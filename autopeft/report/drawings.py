@@ -208,10 +208,13 @@ def _stairs(frame: Frame, picture: Picture) -> Element:
 
 
 def _limits(found: Sequence[Estimate]) -> tuple[float, float]:
-    """Return the span of all seeds, and of the intervals as far as they don't dwarf it: those of two seeds are very wide."""
+    """Return the span of all seeds, and of the intervals as far as they don't dwarf it: those of two seeds are very wide.
+
+    A single interval is shown whole: there is nothing that it could dwarf.
+    """
     values = [value for estimate in found for value in estimate.values]
     low, high = min(values), max(values)
-    room = 0.6 * (high - low) or 0.05
+    room = math.inf if len(found) == 1 else 0.6 * (high - low) or 0.05
     lows = [estimate.low for estimate in found if math.isfinite(estimate.low)]
     highs = [estimate.high for estimate in found if math.isfinite(estimate.high)]
     low, high = max(low - room, min([low, *lows])), min(high + room, max([high, *highs]))

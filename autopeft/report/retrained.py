@@ -14,7 +14,7 @@ from typing import Any, Literal
 from autopeft.budget import Budget
 from autopeft.costs import Costs, total
 from autopeft.inference import CONFIDENCE, FEW_SEEDS, Estimate, difference, estimate, holm, welch
-from autopeft.report.formatting import count, duration, listed, one_line, percentage, score, seconds
+from autopeft.report.formatting import count, duration, in_words, listed, one_line, percentage, score, seconds
 from autopeft.report.leaderboard import Column, Table
 from autopeft.study.retrained import Retrained, RetrainedFolder, searched_metric
 from autopeft.study.rows import finite
@@ -124,7 +124,15 @@ class RetrainedTable:
             brief: Of the test metrics only the task's own, so that a terminal has room for the configurations.
         """
         names = [self.settings["metric"]] if brief else list(self.entries[0].results[0].test)
-        numbers = ("seeds", *(f"test {name}" for name in names), "validation", "parameters", "% of model", "mean seconds", "peak MB")
+        numbers = (
+            "seeds",
+            *(f"test {in_words(name)}" for name in names),
+            "validation",
+            "parameters",
+            "% of model",
+            "mean seconds",
+            "peak MB",
+        )
         columns = (Column("name", is_number=False), *map(Column, numbers), Column("configuration", is_number=False))
         found = [
             Table(

@@ -72,7 +72,9 @@ def _mistakes(report: Report) -> list[Block]:
             continue
         for found, where in ((report.test_details, "retrained, on test data"), (report.details, "on validation data")):
             if details := found.get(number):
-                about = f"Of trial {number}, {where}. The page of each other trial has the same."
+                about = f"Of trial {number}, {where}."
+                if any(of_other for trial, of_other in report.details.items() if trial != number):  # not of those that write
+                    about += " The page of each other trial has the same."
                 return [about, *detail_blocks(details)]
     return []
 

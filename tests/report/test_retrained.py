@@ -152,7 +152,8 @@ def test_too_few_seeds_are_said(folder: RetrainedFolder) -> None:
 @pytest.mark.parametrize(("n_test", "capped"), [(20, False), (10**9, True)], ids=["cut by the picture", "whole"])
 def test_an_interval_that_the_picture_cuts_has_no_cap(tmp_path: Path, n_test: int, capped: bool) -> None:
     folder = RetrainedFolder(tmp_path / "retrained")
-    add(folder, "trial 3", "trial", 3, [0.800, 0.803, 0.806, 0.801, 0.804], 0.80)
+    for name, kind in (("trial 3", "trial"), ("LoRA", "baseline")):
+        add(folder, name, kind, 3 if kind == "trial" else 4, [0.800, 0.803, 0.806, 0.801, 0.804], 0.80)
     table = RetrainedTable.of(folder)
     table.settings["examples"]["test"] = n_test
     lines = [one for one in draw_retrained(table, 700.0).iter() if one.get("class") == "interval front"]

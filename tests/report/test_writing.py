@@ -267,3 +267,10 @@ def test_notes_stand_apart_and_memory_has_a_unit(run, written) -> None:
     assert "\n\ntrain: 30 examples.\n\n2 labels.\n\n" in markdown
     assert re.search(r"\| memory *\| 25,277 MB *\|", markdown)
     assert re.search(r">‹ Trial 0</a>.*>Trial 2 ›</a>", page)
+
+
+def test_a_single_interval_is_drawn_with_both_its_ends(run, written) -> None:
+    retrain(run, ("trial 3", "trial", 0.8))
+    page, _, _ = written()
+    picture = re.search(r'<svg[^>]*aria-label="test accuracy over trainable parameters, with intervals".*?</svg>', page, re.DOTALL)[0]
+    assert len(re.findall(r'<line[^>]*class="interval front"', picture)) == 3

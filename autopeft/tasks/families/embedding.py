@@ -163,9 +163,10 @@ class Embedding(Family):
         """Return where the queries' own texts stand."""
         similar, _, ranks = _compared(predictions, encoded)
         bands = [("1", 1, 1), ("2 to 3", 2, 3), ("4 to 10", 4, 10), ("11 to 100", 11, 100), ("above 100", 101, np.inf)]
-        counts = [(name, int(((ranks >= low) & (ranks <= high)).sum())) for name, low, high in bands]
+        n_texts = similar.shape[1]
+        counts = [(name, int(((ranks >= low) & (ranks <= high)).sum())) for name, low, high in bands if low <= n_texts]
         rows = tuple((name, count, round(count / len(ranks), 4)) for name, count in counts)
-        return [Detail(f"Rank of a query's own text among {similar.shape[1]:,}", ("rank", "queries", "share"), rows)]
+        return [Detail(f"Rank of a query's own text among {n_texts:,}", ("rank", "queries", "share"), rows)]
 
     def placeholders(self, table: "Table") -> list[Any]:
         """Return a text for each query."""
