@@ -49,7 +49,7 @@ HEAD = """# A first session, as the terminal showed it
 
 From a CSV file with the columns `question` and `topic` to answers in another environment, nothing left out. The file has 600 rows such as
 "10 for the train, 42 for the soup: which costs more?" with the topic food, and one in 25 has a wrong topic.
-`python -m docs.record_transcript` runs these commands and writes this page: it was at {commit}, on a machine with {cores} cores, and took
+`python -m docs.record_transcript` runs these commands and writes this page: it was at {commit}, on a machine with {machine}, and took
 {minutes} minutes with both installations.
 """
 
@@ -144,7 +144,9 @@ def part(step: Step, text: str, seconds: float) -> str:
 
 def page(parts: list[str], commit: str, seconds: float) -> str:
     """Return the whole page."""
-    head = HEAD.format(commit=commit, cores=os.cpu_count(), minutes=round(seconds / 60))
+    n_cores, load = os.cpu_count() or 1, os.getloadavg()[2]
+    machine = f"{n_cores} cores" + (f" that {load:.0f} programs shared" if load > 2 * n_cores else "")
+    head = HEAD.format(commit=commit, machine=machine, minutes=round(seconds / 60))
     return "\n".join([head, *parts]).replace("\n\n\n", "\n\n")
 
 

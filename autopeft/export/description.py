@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -41,11 +41,14 @@ class Description:
 
 def write_description(trial: FinishedTrial, task: Task, target: str, folder: Path) -> None:
     """Write it beside the export, with the trial's task as the export answers it."""
+    backbone = trial.backbone_to_pass_on
+    if (folder / "config.json").is_file():  # the folder is a model itself, and what it came from is not loaded any more
+        backbone = replace(backbone, name=trial.model_title, path="")
     content = {
         "format": _FORMAT,
         "target": target,
         "task": task.to_dict(),
-        "backbone": asdict(trial.backbone_to_pass_on),
+        "backbone": asdict(backbone),
         "max_length": trial.budget.max_length,
     }
     (folder / NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -79,6 +79,8 @@ def test_a_folder_that_is_passed_on_names_none_of_this_machine(
 def test_the_model_of_an_export_may_be_elsewhere(result: autopeft.SearchResult, backbone_folder: Path, tmp_path: Path) -> None:
     folder = result.export("best", to="script", out=tmp_path / "exported")
     assert str(backbone_folder) not in (folder / "README.md").read_text(encoding="utf-8")
+    merged = result.export("best", to="merged", out=tmp_path / "merged")
+    assert not [path.name for path in merged.iterdir() if str(backbone_folder).encode() in path.read_bytes()]
     content = json.loads((folder / "autopeft.json").read_text())
     gone = content["backbone"] | {"name": "/gone", "path": "/gone"}
     (folder / "autopeft.json").write_text(json.dumps(content | {"backbone": gone}))
