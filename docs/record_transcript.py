@@ -49,8 +49,8 @@ HEAD = """# A first session, as the terminal showed it
 
 From a CSV file with the columns `question` and `topic` to answers in another environment, nothing left out. The file has 600 rows such as
 "10 for the train, 42 for the soup: which costs more?" with the topic food, and one in 25 has a wrong topic.
-`python -m docs.record_transcript` runs these commands and writes this page: it was at {commit}, on a machine with {machine}, and took
-{minutes} minutes with both installations.
+`python -m docs.record_transcript` runs these commands and writes this page: it was at {commit}, on a machine with {machine}, where they
+took {minutes} minutes with both installations.
 """
 
 
@@ -97,7 +97,7 @@ STEPS = (
 
 def main() -> None:
     """Run all steps and write the page."""
-    began, parts = time.perf_counter(), []
+    parts, seconds = [], 0.0
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "autopeft"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
@@ -109,9 +109,11 @@ def main() -> None:
             environment = Path(temporary) / ("fresh" if step.is_fresh else "first")
             since = time.perf_counter()
             text = run(step.command, folder, environment)
-            parts.append(part(step, text.replace(temporary, "~"), time.perf_counter() - since))
+            took = time.perf_counter() - since
+            parts.append(part(step, text.replace(temporary, "~"), took))
+            seconds += took
             print(parts[-1], flush=True)
-    PAGE.write_text(page(parts, commit, time.perf_counter() - began), encoding="utf-8")
+    PAGE.write_text(page(parts, commit, seconds), encoding="utf-8")
 
 
 def run(command: str, folder: Path, environment: Path) -> str:
