@@ -98,7 +98,7 @@ def test_the_gpus_that_the_process_may_use_are_the_ones_handed_out(monkeypatch: 
     assert demand().cards == ("7", "6", "5", "4")
     assert demand(device="cuda:1").cards == ("6",)
     assert demand(device="cpu") == Demand(8, "cpu", n_cpus=8)
-    with pytest.raises(InvalidInputError, match="4 GPUs have room for 8 workers"):
+    with pytest.raises(InvalidInputError, match="4 GPUs can hold 8 workers"):
         demand(gpus_per_trial=0.5, workers=9)
 
 
