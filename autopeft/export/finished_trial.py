@@ -60,7 +60,7 @@ class FinishedTrial:
 
     @property
     def model_title(self) -> str:
-        """What people call the backbone: the hub id, or the name of a folder; where that lies is nobody's business who gets an export."""
+        """The hub id of the backbone, or the name of its folder without where that lies, which means nothing on another machine."""
         return Path(self.backbone.name).name if self.model_is_folder else self.backbone.name
 
     @property
@@ -70,7 +70,7 @@ class FinishedTrial:
 
     @property
     def backbone_to_pass_on(self) -> BackboneSource:
-        """The backbone as an export describes it: where a hub id finds it, nobody else needs to know in which folder it is here."""
+        """The backbone as an export describes it: a hub id finds it anywhere, so the folder that it has on this machine is left out."""
         return self.backbone if self.model_is_folder else replace(self.backbone, path="")
 
     def load_data(self) -> TaskData:
