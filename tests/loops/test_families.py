@@ -66,7 +66,7 @@ def test_every_kind_is_compared_with_a_baseline_and_goes_on_as_if_it_had_not_sto
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["causal_lm", "audio_classification"])  # that every kind's settings travel shows without Ray, in tests/training
+@pytest.mark.parametrize("kind", ["causal_lm", "audio_classification"])  # all others travel in tests/training
 def test_two_workers_measure_what_this_process_does(kind: str, backbone_folder: Path, tmp_path: Path, ray_address: str) -> None:
     request = replace(request_of(kind, tmp_path, backbone_folder), rungs=())  # which trial goes on depends on which ends first
     here = records(engine.search(request, Log()))
