@@ -18,7 +18,7 @@ from autopeft.methods.checkpoint import pack, unpack
 from autopeft.methods.compose import apply
 from autopeft.methods.counting import count_parameters, resolve
 from autopeft.methods.discovery import discover
-from autopeft.methods.quantised import dequantise
+from autopeft.methods.quantised import dequantise, keep_as_packed
 from autopeft.methods.registry import all_methods, get_method
 from autopeft.methods.snapshot import Snapshot
 from autopeft.methods.topology import Topology
@@ -61,7 +61,9 @@ def load(family: str, scheme: str) -> nn.Module:
     with TemporaryDirectory() as folder:
         FAMILIES[family].build().save_pretrained(folder)
         build = FAMILIES[family].model_class.from_pretrained
-        return build(folder, quantization_config=config, device_map="cpu", dtype=torch.float32).eval()
+        model = build(folder, quantization_config=config, device_map="cpu", dtype=torch.float32).eval()
+    keep_as_packed(model)  # as for a search; on some processors it would fail on these widths
+    return model
 
 
 @cache
