@@ -19,10 +19,10 @@ from autopeft.methods.compose import apply
 from autopeft.methods.counting import count_parameters
 from autopeft.methods.discovery import discover
 from autopeft.methods.positions import n_positions
-from autopeft.tasks import Encoded, Family, Split, Task, family_of
+from autopeft.tasks import Encoded, Family, Task, family_of
 from autopeft.tasks.details import Detail
 from autopeft.tasks.generated import details_of
-from autopeft.training.batches import batch_sizes, draw
+from autopeft.training.batches import batch_sizes
 from autopeft.training.checkpointing import checkpoint_blocks
 from autopeft.training.device import (
     device_bytes,
@@ -38,6 +38,7 @@ from autopeft.training.device import (
     synchronize,
 )
 from autopeft.training.evaluate import predict, resampled_scores, score, write
+from autopeft.training.examples import Examples, Seen
 from autopeft.training.failures import out_of_memory_reason, reason
 from autopeft.training.final import BestEpoch
 from autopeft.training.hidden_states import FrozenPart, HiddenStates
@@ -58,7 +59,7 @@ from autopeft.training.measurement import (
 from autopeft.training.metering import Meter, Usage
 from autopeft.training.model import attention_of, example_inputs, load_model, start_head
 from autopeft.training.precision import HALF, SHORT_NAMES, products, weights_dtype
-from autopeft.training.readable import require_example, require_readable
+from autopeft.training.readable import require_example
 from autopeft.training.recipes import Recipes
 from autopeft.training.recipes.budgets import trained_budget
 from autopeft.training.seats import BYTES_PER_PARAMETER, MemoryForecast, Seat, Seats
@@ -73,13 +74,6 @@ class Place(NamedTuple):
     hidden_states: HiddenStates
     stream: AbstractContextManager[object]
     """Orders what it asks of a GPU, apart from what others ask."""
-
-
-class Seen(NamedTuple):
-    """What is known of examples before anything is trained, as `BackboneFacts` has it."""
-
-    lengths: Mapping[str, tuple[int, ...]]
-    notes: tuple[str, ...]
 
 
 class TrialRunner:
@@ -109,8 +103,7 @@ class TrialRunner:
         self._loaded = load_model(settings.backbone, self._family, self._device, keeps_dtype=True)
         self._dtype = weights_dtype(settings.backbone.dtype, self._device)
         self._half = self._dtype if self._dtype in HALF else None
-        self._splits: dict[Budget, tuple[Encoded, Encoded]] = {}
-        self._tests: dict[int, Encoded] = {}
+        self.examples = Examples(settings, self._family, self._loaded)
         self._seen = Seen({}, ())
         self._bfloat16 = self._half is None and has_bfloat16(self._device)
         self._n_positions = n_positions(self._loaded.model)
@@ -133,7 +126,7 @@ class TrialRunner:
         self._seats = Seats(places, self._memory.fits)
         if settings.budget is not None:
             with products(self._device, self._half):
-                self._seen = self._look_at(settings.budget)
+                self._seen = self.examples.seen(settings.budget)
         synchronize(self._device)
 
     def describe(self) -> BackboneFacts:
@@ -208,7 +201,7 @@ class TrialRunner:
                 checkpoints = True
             else:
                 budget = self._budget(assignment)
-                whole = max(batch_sizes(self._data(budget)[0], budget))
+                whole = max(batch_sizes(self.examples.of(budget)[0], budget))
                 micro_batch = ((micro_batch or whole) + 1) // 2
             release_memory(self._device)
 
@@ -228,7 +221,7 @@ class TrialRunner:
 
     def _run(self, assignment: Assignment, micro_batch: int | None, seat: Seat[Place], turn: Turn, *, checkpoints: bool) -> Outcome:
         model, budget = seat.place.model, self._budget(assignment)
-        train_split, validation = self._data(budget, model)  # encoded once, and not by the first trial's clock
+        train_split, validation = self.examples.of(budget, model)  # encoded once, and not by the first trial's clock
         with self._meter.running() as usage, self._carrying(assignment, seat.place, train_split) as (applied, frozen, recipes):
             trainable_parameters = applied.parameter_count
             if checkpoints:
@@ -353,9 +346,9 @@ class TrialRunner:
 
     def _test(self, model: nn.Module, task: Task, epoch: float, budget: Budget, turn: Turn) -> tuple[FinalMeasurement, tuple[Detail, ...]]:
         """Return what test examples say of the model as it is now, and what there is to look at; nothing where there are none."""
-        if self._settings.test is None:
+        if (test := self.examples.test(budget.max_length)) is None:
             return FinalMeasurement(epoch), ()
-        split = replace(self._test_data(budget.max_length), family=family_of(task))  # with what is tuned
+        split = replace(test, family=family_of(task))  # with what is tuned
         predictions = predict(model, split, turn=turn)
         scores, written = split.family.score(predictions, split), write(model, split)
         details = (*_details(split.family, predictions, split, scores), *details_of(written))
@@ -366,37 +359,6 @@ class TrialRunner:
     def _budget(self, assignment: Assignment) -> Budget:
         """Return what the configuration makes of the assignment's budget."""
         return trained_budget(assignment.budget, assignment.configuration.training, len(self._settings.train))
-
-    def _data(self, budget: Budget, model: nn.Module | None = None) -> tuple[Encoded, Encoded]:
-        """Return training and validation examples, which a model that carries no modules must be able to read when they are new."""
-        if budget not in self._splits:
-            train = self._encode(draw(self._settings.train, budget.train_examples), budget.max_length, training=True)
-            batch_sizes(train, budget)  # what can't be cut into batches is an error before any trial
-            validation = self._encode(draw(self._settings.validation, budget.evaluation_examples), budget.max_length)
-            splits = {"training": train, "validation": validation}
-            if self._settings.test is not None:  # before hours of training
-                splits["test"] = self._test_data(budget.max_length)
-            if model is not None:
-                for role, split in splits.items():
-                    require_readable(model, split, role)
-            self._splits[budget] = train, validation
-        return self._splits[budget]
-
-    def _look_at(self, budget: Budget) -> Seen:
-        """Encode the examples of a budget, and return what is to be known of them."""
-        splits = dict(zip(("training", "validation"), self._data(budget, self._loaded.model), strict=True))
-        lengths = {role: tuple(split.whole.tolist()) for role, split in splits.items() if split.whole is not None}
-        notes = [note for role, split in splits.items() for note in self._family.notes_on(self._loaded.model, split, role)]
-        return Seen(lengths, tuple(notes))
-
-    def _test_data(self, max_length: int) -> Encoded:
-        if max_length not in self._tests:
-            assert self._settings.test is not None
-            self._tests[max_length] = self._encode(self._settings.test, max_length)
-        return self._tests[max_length]
-
-    def _encode(self, split: Split, max_length: int, *, training: bool = False) -> Encoded:
-        return self._family.encode(self._loaded.processor, split, max_length, training=training)
 
     def _metadata(self, task: Task, assignment: Assignment, metrics: Mapping[str, float]) -> dict[str, Any]:
         return {

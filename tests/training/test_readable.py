@@ -88,7 +88,7 @@ def test_whisper_hears_as_much_as_it_needs_and_as_exactly_in_training(tmp_path: 
     files = [wav(16_000, pitch, 0.05) for pitch in (200.0, 600.0)]
     runner = TrialRunner(settings_of("audio_classification", model, extractor, files, tmp_path))
     with torch.autocast("cpu", torch.bfloat16):
-        (features,) = runner._data(BUDGET)[0].batch([0]).inputs.values()
+        (features,) = runner.examples.of(BUDGET)[0].batch([0]).inputs.values()
     assert (features.shape[2], features.dtype) == (100, torch.float32)
     outcome = runner.run(Assignment(0, CONFIGURATION, BUDGET, 0))
     assert outcome.measurement is not None, outcome.traceback

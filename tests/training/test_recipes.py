@@ -327,7 +327,7 @@ def test_batches_and_epochs_cost_the_same(runner: TrialRunner, data: TaskData) -
         assert found is not None
         assert [point.epoch for point in found.curve] == [n_epochs / 2, n_epochs]
         assert found.examples_seen == 40
-    assert len(batch_sizes(runner._data(replace(budget, batch_size=16))[0], replace(budget, batch_size=16))) == 2
+    assert len(batch_sizes(runner.examples.of(replace(budget, batch_size=16))[0], replace(budget, batch_size=16))) == 2
 
 
 def test_a_kind_of_task_without_classes_is_refused(runner: TrialRunner) -> None:

@@ -160,7 +160,7 @@ def test_batches_of_tokens(runner: TrialRunner, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(loop.Training, "_update", noted)
     whole = Assignment(0, CONFIGURATIONS["lora"], budget, 0, (0.3, 1.0))
     expected = runner.run(whole)
-    n_steps = 2 * len(batch_sizes(runner._data(budget)[0], budget))
+    n_steps = 2 * len(batch_sizes(runner.examples.of(budget)[0], budget))
     assert rates == [pytest.approx(1e-2 * schedule("linear", step, n_steps, 0.06)) for step in range(n_steps)]
     first = losses[: round(0.3 * n_steps)]
     assert len({n for _, n in first}) > 1
