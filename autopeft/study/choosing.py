@@ -36,6 +36,20 @@ def choose(
         may_be_new: Whether a point may be returned.
         new_costs: What a trial at low cost costs, in trainings at the full budget.
     """
+    complete, proposer = proposer_of(trials, records, problem, read_early, seed, new_costs)
+    found = proposer.choose(may_be_new=may_be_new)
+    return complete[found].number if isinstance(found, int) else found
+
+
+def proposer_of(
+    trials: Sequence[FrozenTrial],
+    records: Sequence[TrialRecord],
+    problem: SpaceProblem,
+    read_early: ReadEarly,
+    seed: int,
+    new_costs: float = 0.0,
+) -> tuple[list[FrozenTrial], FullBudgetProposer]:
+    """Return the complete trials, and what chooses among them; arguments as of `choose`."""
     known = {record.number: record for record in records}
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     n_begun = sum(record.confirmation is not None for record in records)
@@ -43,10 +57,8 @@ def choose(
     signs = [objective.sign for objective in problem.objectives]
     history = read_history(trials, problem.distributions, len(signs), read_early)
     tried = [Tried(dict(trial.params), tuple(trial.values), **_more(known[trial.number], problem)) for trial in complete]
-    proposer = Proposer(problem, history, signs, problem.trivial, rng)
     error = problem.trivial_errors.get(problem.objectives[0].name, 0.0)
-    found = FullBudgetProposer(proposer, tried, new_costs, error).choose(may_be_new=may_be_new)
-    return complete[found].number if isinstance(found, int) else found
+    return complete, FullBudgetProposer(Proposer(problem, history, signs, problem.trivial, rng), tried, new_costs, error)
 
 
 def _more(record: TrialRecord, problem: SpaceProblem) -> dict[str, Any]:
