@@ -44,7 +44,7 @@ from autopeft.request import SearchRequest
 from autopeft.tasks import family_names
 from autopeft.training_parameters import TRAINING_PARAMETERS
 from tests.methods.families import FAMILIES, GROUPED, SMALL, VOCABULARY, Family
-from tests.tasks.test_other_families import png, wav
+from tests.tasks.media import png, wav
 
 WORDS = ["good", "bad", "film", "the", "a", "was", "not", "very", "long", "dull", "bright", "I", "you", "it", "is", "."]
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "<mask>"]

@@ -21,7 +21,7 @@ from autopeft.tasks.lengths import lengths_in_words
 from autopeft.training import backbone
 from autopeft.training.measurement import BackboneFacts
 from tests.tasks.helpers import write
-from tests.tasks.test_other_families import png, wav
+from tests.tasks.media import png, wav
 
 PROMPTS = """
 modules:

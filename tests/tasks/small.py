@@ -9,7 +9,7 @@ from transformers import AutoTokenizer, PreTrainedModel
 
 from tests.conftest import WORDS
 from tests.tasks.helpers import write
-from tests.tasks.test_other_families import png, wav
+from tests.tasks.media import png, wav
 
 N = 24
 SIZE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}

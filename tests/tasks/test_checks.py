@@ -10,7 +10,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks import load_files
 from autopeft.tasks.checks import findings
 from tests.tasks.helpers import write
-from tests.tasks.test_other_families import png
+from tests.tasks.media import png
 
 
 def test_equal_texts_are_never_cut_apart(tmp_path: Path) -> None:

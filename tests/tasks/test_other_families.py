@@ -1,6 +1,5 @@
 """Questions, choices, vectors, images, sounds and encoder-decoders: reading, losses against plain ones, and metrics by hand."""
 
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.io import wavfile
 from torch.nn import functional
 from transformers import AutoTokenizer, BertConfig, BertForMultipleChoice, BertForQuestionAnswering, BertModel
 
@@ -18,9 +16,10 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks import Encoded, Task, family_of, load_files
 from autopeft.tasks.families.question_answering import f1, normalised
 from autopeft.tasks.generated import agreement, details_of, rouge_l
-from autopeft.tasks.media import sound
+from autopeft.tasks.sounds import sound
 from tests.conftest import WORDS
 from tests.tasks.helpers import write
+from tests.tasks.media import png, wav
 
 N = 12
 SMALL = {"vocab_size": 32, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "pad_token_id": 0}
@@ -225,15 +224,6 @@ def test_vectors_are_compared_with_all_texts_once(tmp_path: Path, tokenizer: Any
     assert scores["loss"] == pytest.approx(float(functional.cross_entropy(similar / 0.05, own)), rel=1e-4)
 
 
-def png(seed: int, brightness: int) -> bytes:
-    from PIL import Image
-
-    file = io.BytesIO()
-    pixels = np.random.default_rng(seed).integers(0, 40, (12, 12, 3), dtype=np.uint8) + np.uint8(brightness)
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
 def test_a_folder_of_folders_needs_no_flag(tmp_path: Path) -> None:
     for index in range(N):
         path = tmp_path / "own" / ("dark", "light")[index % 2] / f"{index}.png"
@@ -259,14 +249,6 @@ def test_images_are_prepared_batch_by_batch(tmp_path: Path) -> None:
     batch = family_of(data.task).encode(processor, data.train, 1).batch([0, 1, 2])
     assert batch.inputs["pixel_values"].shape == (3, 3, 8, 8)
     assert batch.targets.tolist() == data.train.targets[:3].tolist()  # type: ignore[union-attr]
-
-
-def wav(rate: int, frequency: float, seconds: float = 0.1, dtype: Any = np.int16) -> bytes:
-    file = io.BytesIO()
-    samples = np.sin(2 * np.pi * frequency * np.arange(int(rate * seconds)) / rate)
-    scaled = samples * 127 + 128 if dtype == np.uint8 else samples * (32767 if dtype == np.int16 else 1)
-    wavfile.write(file, rate, scaled.astype(dtype))
-    return file.getvalue()
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float32])

@@ -12,11 +12,11 @@ import transformers as hf
 from autopeft.errors import InvalidInputError
 from autopeft.tasks import family_of, load_files
 from autopeft.tasks.families.audio_classification import configure_sound
-from autopeft.tasks.media import sound, sound_length
+from autopeft.tasks.sounds import sound, sound_length
 from autopeft.tasks.transcripts import character_error_rate, characters_of, classes_of, collapsed, word_error_rate
 from tests.tasks.helpers import write
+from tests.tasks.media import wav
 from tests.tasks.small import model_of
-from tests.tasks.test_other_families import wav
 
 TEXTS = ["ab a", "b", "a bb ab", "ba"] * 4
 

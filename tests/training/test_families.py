@@ -22,8 +22,8 @@ from autopeft.training.measurement import Assignment, Outcome, RunnerSettings
 from autopeft.training.model import load_model
 from autopeft.training.runner import TrialRunner
 from tests.tasks.helpers import write
+from tests.tasks.media import wav
 from tests.tasks.small import write_task
-from tests.tasks.test_other_families import wav
 
 BUDGET = Budget(epochs=5, batch_size=8, max_length=32)
 CONFIGURATION = Configuration((PeftModule("lora", 4, (1, 2)), PeftModule("parallel_adapter", 4, (2,))), {"learning_rate": 1e-2})

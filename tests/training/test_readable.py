@@ -18,9 +18,8 @@ from autopeft.tasks import load_files
 from autopeft.training.backbone import find_backbone
 from autopeft.training.measurement import Assignment, RunnerSettings
 from autopeft.training.runner import TrialRunner
+from tests.tasks.media import png, samples, saved, wav
 from tests.tasks.small import COLUMNS, SIZE, N, model_of, write
-from tests.tasks.test_malformed_media import samples, saved
-from tests.tasks.test_other_families import png, wav
 
 BUDGET = Budget(epochs=1, batch_size=8)
 CONFIGURATION = Configuration((PeftModule("lora", 2, (0,)),), {"learning_rate": 1e-2})

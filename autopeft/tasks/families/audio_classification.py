@@ -8,7 +8,7 @@ import numpy as np
 from autopeft.budget import Budget
 from autopeft.tasks.families.media_classification import MediaClassification
 from autopeft.tasks.families.recordings import USUAL_RECORDINGS, Recordings, configure_sound, decode_sound, extracted, some_noise
-from autopeft.tasks.media import READING_RATE, sound_length
+from autopeft.tasks.sounds import READING_RATE, sound_length
 
 if TYPE_CHECKING:
     from autopeft.tasks.task import Split

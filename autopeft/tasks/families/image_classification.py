@@ -10,7 +10,7 @@ from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.encoded import Encoded
 from autopeft.tasks.families.media_classification import MediaClassification
-from autopeft.tasks.media import image, image_size
+from autopeft.tasks.images import image, image_size
 
 if TYPE_CHECKING:
     from autopeft.tasks.task import Split

@@ -9,7 +9,7 @@ import numpy as np
 
 from autopeft.tasks.encoded import Encoded
 from autopeft.tasks.family import Family
-from autopeft.tasks.media import READING_RATE, sound, sound_length
+from autopeft.tasks.sounds import READING_RATE, sound, sound_length
 
 MAX_SECONDS = 30
 """Recordings are cut after so many seconds."""

@@ -32,8 +32,9 @@ from autopeft.tasks.families.recordings import (
     some_noise,
 )
 from autopeft.tasks.family import Columns, require_rows
-from autopeft.tasks.media import READING_RATE, readable_contents, sound_length
+from autopeft.tasks.media import readable_contents
 from autopeft.tasks.metric import LOSS, Metric
+from autopeft.tasks.sounds import READING_RATE, sound_length
 from autopeft.tasks.transcripts import BLANK, character_error_rate, characters_of, classes_of, collapsed, fewest_frames, word_error_rate
 
 if TYPE_CHECKING:

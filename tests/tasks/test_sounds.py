@@ -1,0 +1,93 @@
+"""What becomes of recordings that are not as they should be."""
+
+import io
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+from autopeft.errors import InvalidInputError
+from autopeft.tasks import load_files
+from autopeft.tasks.sounds import READING_RATE, sound
+from tests.tasks.media import N, good_files, png, samples, wav
+
+
+def not_numbers() -> bytes:
+    file = io.BytesIO()
+    wavfile.write(file, 8000, np.full(100, np.nan, dtype=np.float32))
+    return file.getvalue()
+
+
+def of_24_bits() -> bytes:
+    form = struct.pack("<IHHIIHH", 16, 1, 1, 8000, 24_000, 3, 24)
+    return b"RIFF" + struct.pack("<I", 66) + b"WAVEfmt " + form + b"data" + struct.pack("<I", 30) + bytes(30)
+
+
+def with_a_foreign_part() -> bytes:
+    data = wav(8000, 440.0)
+    return data[:36] + b"bext" + struct.pack("<I", 4) + bytes(4) + data[36:]
+
+
+def without_a_rate() -> bytes:
+    data = wav(8000, 440.0)
+    return data[:24] + struct.pack("<I", 0) + data[28:]
+
+
+def header_says(place: int, form: str, value: int) -> bytes:
+    data = wav(8000, 440.0)
+    return data[:place] + struct.pack(form, value) + data[place + struct.calcsize(form) :]
+
+
+WAVE = 0.5 * np.sin(np.arange(800) / 5)
+FILES: dict[str, tuple[str, Callable[[], bytes], str | None]] = {
+    "two channels": (".wav", lambda: samples(np.stack([WAVE, -WAVE], 1).astype(np.float32)), None),
+    "8 bits": (".wav", lambda: samples((127 * (WAVE + 1)).astype(np.uint8)), None),
+    "floats": (".wav", lambda: samples(WAVE), None),
+    "an odd rate": (".wav", lambda: samples(WAVE.astype(np.float32), 44_056), None),
+    "a rate of 7": (".wav", lambda: samples(WAVE.astype(np.float32), 7), "must have 1,000 to 1,000,000 samples a second .got 7"),
+    "a rate of 4 GHz": (".wav", lambda: samples(WAVE.astype(np.float32), 2**29), "1,000,000 samples a second .got 536870912"),
+    "infinite": (".wav", lambda: samples(np.full(9, np.inf, dtype=np.float32)), "a recording's samples must be finite numbers"),
+    "no channels": (".wav", lambda: header_says(22, "<H", 0), "a recording can't be read: its header contradicts itself"),
+    "a wrong length in front": (".wav", lambda: header_says(4, "<I", 7), "a recording can't be read: its header contradicts itself"),
+    "no length": (".wav", lambda: header_says(40, "<I", 0), "a recording must have a sample"),
+    "a length that was not known": (".wav", lambda: header_says(4, "<I", 2**32 - 1), "can't be read: Reached EOF prematurely"),
+    "half a sample": (".wav", lambda: wav(8000, 440.0)[:-1], "a recording can't be read: .*multiple of element size"),
+    "A-law": (".wav", lambda: header_says(20, "<H", 6), r"Unknown wave file format: ALAW.*Save it as WAV of whole numbers .PCM."),
+    "FLAC": (".wav", lambda: b"fLaC" + bytes(100), "a recording can't be read.*Save it as WAV"),
+    "a page": (".wav", lambda: b"<!DOCTYPE html><html>404", "a recording can't be read"),
+    "silence": (".wav", lambda: samples(np.zeros(800, dtype=np.int16)), None),
+    "something behind": (".wav", lambda: wav(8000, 440.0) + b"LIST\x04\0\0\0abcd", None),
+    "cut off": (".wav", lambda: wav(8000, 440.0)[:100], "a recording can't be read: Reached EOF"),
+    "half a header": (".wav", lambda: wav(8000, 440.0)[:20], "a recording can't be read"),
+    "MP3": (".wav", lambda: b"ID3\x03" + bytes(200), "a recording can't be read.*Save it as WAV"),
+    "empty": (".wav", lambda: b"", "a recording must not be an empty file"),
+    "no sample": (".wav", lambda: wav(8000, 440.0, 0.0), "a recording must have a sample"),
+    "not numbers": (".wav", not_numbers, "a recording's samples must be finite numbers"),
+    "no rate": (".wav", without_a_rate, "a recording can't be read"),
+    "an image": (".wav", lambda: png(0, 100), "a recording can't be read"),
+    "24 bits": (".wav", of_24_bits, None),
+    "a part that is none": (".wav", with_a_foreign_part, None),
+}
+
+
+@pytest.mark.parametrize(("suffix", "content", "message"), FILES.values(), ids=FILES)
+def test_sounds_as_they_come(suffix: str, content: Callable[[], bytes], message: str | None, tmp_path: Path) -> None:
+    list(good_files(tmp_path / "own", ".wav"))
+    (tmp_path / "own" / "x" / f"bad{suffix}").write_bytes(content())
+    if message is None:
+        assert len(load_files(tmp_path / "own").train) == N - 1
+        return
+    with pytest.raises(InvalidInputError, match=rf"own, file 6.*{message}"):
+        load_files(tmp_path / "own")
+
+
+@pytest.mark.parametrize("form", [np.int16, np.int32, np.float32, np.float64, np.uint8])
+def test_samples_are_the_same_in_every_form(form: Any) -> None:
+    scale = 128 if form is np.uint8 else 1 if np.issubdtype(form, np.floating) else np.iinfo(form).max
+    stored = np.round(WAVE * 127 + 128) if form is np.uint8 else WAVE * scale
+    for channels in (stored, np.stack([stored, stored], 1)):
+        assert np.abs(sound(samples(channels.astype(form), READING_RATE)) - WAVE).max() < 0.02
