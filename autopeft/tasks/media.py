@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from autopeft.tasks.table import Table
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-SOUND_SUFFIXES = (".wav",)
+SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
 _LONGEST_NAME = 255
 """Letters of a text that may be a file's name; a path is rarely longer, and content always is."""
 

@@ -1,4 +1,4 @@
-"""Recordings, decoded."""
+"""Recordings, decoded: WAV by SciPy, what is compressed by libsndfile, which its Python package `soundfile` brings."""
 
 import io
 import math
@@ -16,17 +16,19 @@ READING_RATE = 16_000
 RATES = (1_000, 1_000_000)
 """Samples a second that a recording may have: what says otherwise is damaged, and resampling it would fill the memory."""
 _AS_WAV = "Save it as WAV of whole numbers (PCM)."
+_COMPRESSED = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3"}
+"""How files begin that are compressed. An MP3 file may also begin with its first frame: eleven bits that are set."""
 
 
 def sound(data: bytes, rate: int = READING_RATE) -> NDArray[np.float32]:
-    """Return a WAV file's samples between -1 and 1, its channels' mean, at so many a second.
+    """Return a recording's samples between -1 and 1, its channels' mean, at so many a second.
 
     Raises:
-        InvalidInputError: It is none.
+        InvalidInputError: It is no WAV, FLAC, Ogg (Vorbis, Opus) or MP3 file, is damaged, or can't be read without `soundfile`.
     """
     from scipy.signal import resample_poly
 
-    own, samples = _wav(data)
+    own, samples = _samples(data)
     exact = samples.astype(np.float64)
     if samples.dtype == np.uint8:
         exact = (exact - 128) / 128
@@ -39,18 +41,33 @@ def sound(data: bytes, rate: int = READING_RATE) -> NDArray[np.float32]:
 
 
 def sound_length(data: bytes, rate: int = READING_RATE) -> int:
-    """Return how many samples `sound` makes of a WAV file.
+    """Return how many samples `sound` makes of a recording.
 
     Raises:
-        InvalidInputError: It is none.
+        InvalidInputError: As in `sound`.
     """
-    own, samples = _wav(data)
+    own, samples = _samples(data)
     common = math.gcd(own, rate)
     return math.ceil(len(samples) * (rate // common) / (own // common))
 
 
+def _samples(data: bytes) -> tuple[int, NDArray[Any]]:
+    """Return a recording's samples a second, and its samples as they stand in it, one column a channel if there are several."""
+    form = next((form for begin, form in _COMPRESSED.items() if data.startswith(begin)), "")
+    if not form and data[:1] == b"\xff" and data[1:2] >= b"\xe0":
+        form = "MP3"
+    rate, samples = _decompressed(data, form) if form else _wav(data)
+    if not samples.size:
+        raise InvalidInputError("a recording must have a sample", value=0)
+    if not RATES[0] <= rate <= RATES[1]:
+        raise InvalidInputError(f"a recording must have {RATES[0]:,} to {RATES[1]:,} samples a second", value=rate, remedy=_AS_WAV)
+    if not np.isfinite(samples).all():
+        raise InvalidInputError("a recording's samples must be finite numbers", remedy=_AS_WAV)
+    return rate, samples
+
+
 def _wav(data: bytes) -> tuple[int, NDArray[Any]]:
-    """Return a WAV file's samples a second, and its samples as they stand in it; parts of the file that are none are passed over."""
+    """Read WAV; parts of the file that are no samples are passed over."""
     from scipy.io import wavfile
 
     try:
@@ -62,10 +79,23 @@ def _wav(data: bytes) -> tuple[int, NDArray[Any]]:
         raise InvalidInputError("a recording can't be read: its header contradicts itself", remedy=_AS_WAV) from error
     except (ValueError, EOFError, OSError, struct.error, wavfile.WavFileWarning) as error:
         raise InvalidInputError(f"a recording can't be read: {' '.join(str(error).split())}", remedy=_AS_WAV) from error
-    if not samples.size:
-        raise InvalidInputError("a recording must have a sample", value=0)
-    if not RATES[0] <= rate <= RATES[1]:
-        raise InvalidInputError(f"a recording must have {RATES[0]:,} to {RATES[1]:,} samples a second", value=int(rate), remedy=_AS_WAV)
-    if not np.isfinite(samples).all():
-        raise InvalidInputError("a recording's samples must be finite numbers", remedy=_AS_WAV)
     return int(rate), samples
+
+
+def _decompressed(data: bytes, form: str) -> tuple[int, NDArray[Any]]:
+    """Read what libsndfile reads."""
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:  # OSError: it comes without the library on some systems, and there is none
+        rule = f"a recording can't be read: {form} needs the package soundfile"
+        raise InvalidInputError(rule, remedy="Install it (pip install 'autopeft[audio]'), or save recordings as WAV.") from error
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            rate, n_samples = file.samplerate, file.frames
+            samples = file.read(dtype="float32")
+    except soundfile.SoundFileError as error:
+        reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
+        raise InvalidInputError(f"a recording in {form} can't be read: {reason}", remedy=_AS_WAV) from error
+    if len(samples) < n_samples:
+        raise InvalidInputError(f"a recording in {form} is cut off: of {n_samples:,} samples there are {len(samples):,}", remedy=_AS_WAV)
+    return rate, samples

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from scipy.io import wavfile
 
 from autopeft.errors import InvalidInputError
 from autopeft.tasks import load_files
-from autopeft.tasks.sounds import READING_RATE, sound
+from autopeft.tasks.sounds import READING_RATE, sound, sound_length
 from tests.tasks.media import N, good_files, png, samples, wav
 
 
@@ -42,6 +43,15 @@ def header_says(place: int, form: str, value: int) -> bytes:
     return data[:place] + struct.pack(form, value) + data[place + struct.calcsize(form) :]
 
 
+def compressed(form: str, subtype: str | None = None, *, rate: int = 16_000, channels: int = 1) -> bytes:
+    """Return a second of a tone of 440 Hz at half of the loudness."""
+    soundfile = pytest.importorskip("soundfile")
+    file = io.BytesIO()
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)
+    soundfile.write(file, np.stack([tone] * channels, 1), rate, format=form, subtype=subtype)
+    return file.getvalue()
+
+
 WAVE = 0.5 * np.sin(np.arange(800) / 5)
 FILES: dict[str, tuple[str, Callable[[], bytes], str | None]] = {
     "two channels": (".wav", lambda: samples(np.stack([WAVE, -WAVE], 1).astype(np.float32)), None),
@@ -57,13 +67,24 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str | None]] = {
     "a length that was not known": (".wav", lambda: header_says(4, "<I", 2**32 - 1), "can't be read: Reached EOF prematurely"),
     "half a sample": (".wav", lambda: wav(8000, 440.0)[:-1], "a recording can't be read: .*multiple of element size"),
     "A-law": (".wav", lambda: header_says(20, "<H", 6), r"Unknown wave file format: ALAW.*Save it as WAV of whole numbers .PCM."),
-    "FLAC": (".wav", lambda: b"fLaC" + bytes(100), "a recording can't be read.*Save it as WAV"),
+    "FLAC": (".flac", lambda: compressed("FLAC"), None),
+    "FLAC: 24 bits, two channels": (".flac", lambda: compressed("FLAC", "PCM_24", channels=2), None),
+    "FLAC: another kind than its name": (".wav", lambda: compressed("FLAC"), None),
+    "FLAC: cut off": (".flac", lambda: compressed("FLAC")[:-300], "a recording in FLAC can't be read: .*Save it as WAV"),
+    "FLAC: header alone": (".flac", lambda: b"fLaC" + bytes(100), "a recording in FLAC can't be read: .*Save it as WAV"),
+    "Vorbis": (".ogg", lambda: compressed("OGG"), None),
+    "Vorbis: cut off": (".oga", lambda: compressed("OGG")[:-600], "a recording in Ogg can't be read|must have a sample"),
+    "Opus": (".opus", lambda: compressed("OGG", "OPUS"), None),
+    "MP3": (".mp3", lambda: compressed("MP3"), None),
+    "MP3: with a title": (".mp3", lambda: b"ID3\x03\0\0\0\0\0\x0a" + bytes(10) + compressed("MP3"), None),
+    "MP3: cut off": (".MP3", lambda: compressed("MP3")[:-600], r"a recording in MP3 is cut off: of 16,000 samples there are \d+,\d+"),
+    "MP3: header alone": (".mp3", lambda: b"ID3\x03" + bytes(200), "a recording in MP3 can't be read: .*Save it as WAV"),
+    "AAC": (".wav", lambda: b"\0\0\0\x20ftypM4A " + bytes(40), "a recording can't be read: .*Save it as WAV"),
     "a page": (".wav", lambda: b"<!DOCTYPE html><html>404", "a recording can't be read"),
     "silence": (".wav", lambda: samples(np.zeros(800, dtype=np.int16)), None),
     "something behind": (".wav", lambda: wav(8000, 440.0) + b"LIST\x04\0\0\0abcd", None),
     "cut off": (".wav", lambda: wav(8000, 440.0)[:100], "a recording can't be read: Reached EOF"),
     "half a header": (".wav", lambda: wav(8000, 440.0)[:20], "a recording can't be read"),
-    "MP3": (".wav", lambda: b"ID3\x03" + bytes(200), "a recording can't be read.*Save it as WAV"),
     "empty": (".wav", lambda: b"", "a recording must not be an empty file"),
     "no sample": (".wav", lambda: wav(8000, 440.0, 0.0), "a recording must have a sample"),
     "not numbers": (".wav", not_numbers, "a recording's samples must be finite numbers"),
@@ -91,3 +112,23 @@ def test_samples_are_the_same_in_every_form(form: Any) -> None:
     stored = np.round(WAVE * 127 + 128) if form is np.uint8 else WAVE * scale
     for channels in (stored, np.stack([stored, stored], 1)):
         assert np.abs(sound(samples(channels.astype(form), READING_RATE)) - WAVE).max() < 0.02
+
+
+@pytest.mark.parametrize(("form", "subtype"), [("FLAC", None), ("OGG", None), ("OGG", "OPUS"), ("MP3", None)])
+@pytest.mark.parametrize("rate", [8000, 16_000, 48_000])
+def test_what_is_compressed_sounds_as_before(form: str, subtype: str | None, rate: int) -> None:
+    data = compressed(form, subtype, rate=rate, channels=2)
+    found = sound(data)
+    assert sound_length(data) == len(found) == READING_RATE
+    assert found.dtype == np.float32
+    spectrum = np.abs(np.fft.rfft(found))
+    assert np.argmax(spectrum) == 440
+    assert np.sqrt((found**2).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
+
+
+def test_what_is_compressed_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = compressed("FLAC")
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(InvalidInputError, match=r"FLAC needs the package soundfile.*pip install 'autopeft\[audio\]'"):
+        sound(data)
+    assert len(sound(wav(8000, 440.0))) == 1600

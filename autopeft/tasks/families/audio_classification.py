@@ -19,7 +19,7 @@ class AudioClassification(Recordings, MediaClassification):
 
     name: ClassVar[str] = "audio_classification"
     summary: ClassVar[str] = "one of several classes for a recording"
-    columns_in_words: ClassVar[str] = "a recording (a path of a WAV file, or its content) and a label; or a folder with a folder a class"
+    columns_in_words: ClassVar[str] = "a recording (a path of a file, or its content) and a label; or a folder with a folder a class"
     auto_model: ClassVar[str] = "AutoModelForAudioClassification"
     processor: ClassVar[str] = "AutoFeatureExtractor"
     low_cost: ClassVar[Budget] = Budget(train_examples=500, epochs=2, evaluation_examples=200, batch_size=8)

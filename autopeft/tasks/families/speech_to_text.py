@@ -55,7 +55,7 @@ class SpeechToText(Recordings):
     name: ClassVar[str] = "speech_to_text"
     settings_form: ClassVar[Any] = {_CHARACTERS: str}
     summary: ClassVar[str] = "what a recording says, character by character (CTC)"
-    columns_in_words: ClassVar[str] = "a recording (a path of a WAV file, or its content) and its transcript, such as audio and text"
+    columns_in_words: ClassVar[str] = "a recording (a path of a file, or its content) and its transcript, such as audio and text"
     auto_model: ClassVar[str] = "AutoModelForCTC"
     processor: ClassVar[str] = "AutoFeatureExtractor"
     low_cost: ClassVar[Budget] = Budget(train_examples=500, epochs=4, evaluation_examples=200, batch_size=8)
