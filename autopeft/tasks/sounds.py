@@ -19,6 +19,9 @@ _AS_WAV = "Save it as WAV of whole numbers (PCM)."
 _COMPRESSED = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3"}
 """How files begin that are compressed. An MP3 file may also begin with its first frame: eleven bits that are set."""
 
+_BLOCK = 2**20
+"""Samples that are read at once, for a damaged header may promise more than fit into the memory."""
+
 
 def sound(data: bytes, rate: int = READING_RATE) -> NDArray[np.float32]:
     """Return a recording's samples between -1 and 1, its channels' mean, at so many a second.
@@ -92,10 +95,15 @@ def _decompressed(data: bytes, form: str) -> tuple[int, NDArray[Any]]:
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             rate, n_samples = file.samplerate, file.frames
-            samples = file.read(dtype="float32")
+            blocks = [np.empty((0, file.channels), dtype=np.float32)]
+            while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+                blocks.append(block)
     except soundfile.SoundFileError as error:
         reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
+        if reason.startswith("File does not exist"):  # so libsndfile says of MP3 without a frame
+            reason = "it has no frames"
         raise InvalidInputError(f"a recording in {form} can't be read: {reason}", remedy=_AS_WAV) from error
+    samples = np.concatenate(blocks)
     if len(samples) < n_samples:
         raise InvalidInputError(f"a recording in {form} is cut off: of {n_samples:,} samples there are {len(samples):,}", remedy=_AS_WAV)
     return rate, samples

@@ -52,6 +52,12 @@ def compressed(form: str, subtype: str | None = None, *, rate: int = 16_000, cha
     return file.getvalue()
 
 
+def promising() -> bytes:
+    data = compressed("MP3")
+    at = data.index(b"Xing") if b"Xing" in data else data.index(b"Info")
+    return data[: at + 8] + struct.pack(">I", 2**31) + data[at + 12 :]
+
+
 WAVE = 0.5 * np.sin(np.arange(800) / 5)
 FILES: dict[str, tuple[str, Callable[[], bytes], str | None]] = {
     "two channels": (".wav", lambda: samples(np.stack([WAVE, -WAVE], 1).astype(np.float32)), None),
@@ -78,6 +84,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str | None]] = {
     "MP3": (".mp3", lambda: compressed("MP3"), None),
     "MP3: with a title": (".mp3", lambda: b"ID3\x03\0\0\0\0\0\x0a" + bytes(10) + compressed("MP3"), None),
     "MP3: cut off": (".MP3", lambda: compressed("MP3")[:-600], r"a recording in MP3 is cut off: of 16,000 samples there are \d+,\d+"),
+    "MP3: a header that promises too much": (".mp3", promising, r"a recording in MP3 is cut off: of [\d,]{15,} samples"),
     "MP3: header alone": (".mp3", lambda: b"ID3\x03" + bytes(200), "a recording in MP3 can't be read: .*Save it as WAV"),
     "AAC": (".wav", lambda: b"\0\0\0\x20ftypM4A " + bytes(40), "a recording can't be read: .*Save it as WAV"),
     "a page": (".wav", lambda: b"<!DOCTYPE html><html>404", "a recording can't be read"),
