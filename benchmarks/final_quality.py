@@ -1,7 +1,7 @@
 """What a search hands over, against other ways to spend the same training: each task, each seed, at equal cost.
 
     AUTOPEFT_DATA=... python benchmarks/final_quality.py [--tasks trec mrpc] [--trials 32] [--seeds 3] [--out FOLDER]
-        [--quick | --middle] [--json FILE]
+        [--quick | --middle] [--confirm N] [--json FILE]
 
 Cost is training examples, which no other work on the machine changes. The first way sets it and none of the others gets more; what each
 took is printed, with its processor seconds.
@@ -118,6 +118,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, help=f"of each search at low cost; {WHOLE.trials}")
     parser.add_argument("--seeds", type=int, help=f"searches of each task; {WHOLE.seeds}")
     parser.add_argument("--out", type=Path, default=Path("runs/final_quality"))
+    parser.add_argument("--confirm", type=int, help="confirmations of each search; as many as it makes by default")
     sizes = parser.add_mutually_exclusive_group()
     for name, size in (("quick", QUICK), ("middle", MIDDLE)):
         about = f"{size.seeds} seed, {size.trials} trials, {size.most['train']:,} training examples"
@@ -128,7 +129,7 @@ def main() -> None:
     rows = []
     for task in given.tasks:
         for seed in range(size.seeds):
-            case = prepare(given.out / task, task, seed, size)
+            case = prepare(given.out / task, task, seed, size, given.confirm)
             ways: list[Way] = []
             for name, work in WAYS.items():
                 ways.append(stage(case, name, work))
@@ -142,7 +143,7 @@ def main() -> None:
         print(summary(rows))
 
 
-def prepare(folder: Path, task: str, seed: int, size: Size) -> Case:
+def prepare(folder: Path, task: str, seed: int, size: Size, confirm: int | None = None) -> Case:
     """Write a task's examples as files, if they aren't there yet, and return what all ways search on."""
     data = read(task)
     assert data.test is not None
@@ -157,6 +158,7 @@ def prepare(folder: Path, task: str, seed: int, size: Size) -> Case:
         label="label",
         kind=data.task.kind,
         trials=size.trials,
+        confirm=confirm,
         seed=seed,
         workers=0,
         **size.budget,
@@ -273,10 +275,10 @@ WAYS: dict[str, Callable[[Case], Way]] = {"search": search, "sweep": sweep, "bef
 
 
 def searched(case: Case, name: str, request: SearchRequest) -> RunDirectory:
-    """Return a finished search, which goes on if it was interrupted."""
+    """Return a finished search, which goes on if it was interrupted, or is to confirm more."""
     path = case.folder / name
     if (path / "run.json").exists():
-        return engine.resume(path, SilentSearch())
+        return engine.resume(path, SilentSearch(), {"trials": request.trials, "confirm": request.confirm})
     shutil.rmtree(path, ignore_errors=True)
     return engine.search(replace(request, out=str(path)), SilentSearch())
 
