@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 from scipy.io import wavfile
+
+from autopeft.errors import InvalidInputError
+from autopeft.tasks import load_files
 
 N = 9
 LABELS = ["xy"[index % 2] for index in range(N)]
@@ -53,3 +57,14 @@ def good_files(folder: Path, suffix: str) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content(suffix, index))
         yield path
+
+
+def require_read(folder: Path, suffix: str, name: str, data: bytes, message: str | None) -> None:
+    """Check that one more file in a folder of good ones is read, or refused with its name and a message."""
+    list(good_files(folder, suffix))
+    (folder / "x" / name).write_bytes(data)
+    if message is None:
+        assert len(load_files(folder).train) == N - 1
+        return
+    with pytest.raises(InvalidInputError, match=rf"{folder.name}, file 6.*{message}"):
+        load_files(folder)
