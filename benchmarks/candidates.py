@@ -2,15 +2,16 @@
 
     AUTOPEFT_DATA=... python benchmarks/candidates.py [--tasks trec mrpc stsb sst2] [--budget low | full] [--names lora all_kinds]
         [--factors 1 0.5] [--seeds 1] --out benchmarks/tables/candidates.jsonl
-    python benchmarks/candidates.py --print --out benchmarks/tables/candidates.jsonl
+    python benchmarks/candidates.py --print [--tasks trec stsb] --out benchmarks/tables/candidates.jsonl
 
 Low cost is 800 examples x 2 epochs, the full budget 1,500 x 6 with the best epoch kept; all are measured on 500 validation examples. They
 are drawn from the training examples that `final_quality.py --middle` leaves out, so what is chosen here is compared there on others.
 A learning rate is the portfolio's for that number of parameters, times a factor.
 
-One JSON line a training; a file that is there is gone on with. Printed are, by budget, the metrics of each candidate at the best of its
-factors, how far it lies below the best of all on average, and the order in which a greedy choice takes them: each time the one with which
-the best of those taken lies least below the best of all. Then the same choice without each of the tasks.
+One JSON line a training; a file that is there is gone on with. Printed are, by budget, the metrics of each candidate that was trained on
+all tasks that others were trained on, at the best of its factors, how far it lies below the best of all on average, and the order in which
+a greedy choice takes them: each time the one with which the best of those taken lies least below the best of all. Then the same choice
+without each of the tasks.
 """
 
 import argparse
@@ -103,7 +104,7 @@ def main() -> None:
                         table.write(json.dumps(trained(runner, metric, one)) + "\n")
         rows = read_rows(given.out)
     for budget in BUDGETS:
-        if scores := scores_of(row for row in rows if row["budget"] == budget):
+        if scores := scores_of(row for row in rows if row["budget"] == budget and row["task"] in given.tasks):
             print(table_of(budget, scores))
 
 
