@@ -1,7 +1,8 @@
-"""Reads a folder with a folder of images or recordings for each class into a `Table`."""
+"""Folders of images or recordings as a `Table`: with a folder for each class, or a table of the files, as the hub's data sets have it."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 
 from autopeft.errors import InvalidInputError
 from autopeft.tasks.media import IMAGE_SUFFIXES, SOUND_SUFFIXES
@@ -9,6 +10,23 @@ from autopeft.tasks.table import Table
 
 _SHOWN = 5
 """Folders that a note names."""
+_METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+_FILE_NAME = "file_name"
+
+
+def metadata_of(folder: Path) -> Path | None:
+    """Return the table of a folder's files, as `datasets` reads one of images ("imagefolder") or recordings ("audiofolder"), if any."""
+    return next((path for name in _METADATA if (path := folder / name).is_file()), None)
+
+
+def with_named_files(table: Table) -> Table:
+    """Return a table whose column `file_name`, if it names images or recordings, is also called what it holds."""
+    names = [name for name in table.columns.get(_FILE_NAME, ()) if isinstance(name, str)]
+    endings = {PurePath(name).suffix.lower() for name in names}
+    for column, suffixes in (("image", IMAGE_SUFFIXES), ("audio", SOUND_SUFFIXES)):
+        if endings and endings <= set(suffixes) and column not in table.columns:
+            return replace(table, columns={**table.columns, column: table.columns[_FILE_NAME]})
+    return table
 
 
 def read_folder(folder: Path) -> Table | None:
@@ -64,7 +82,7 @@ def _left_out(folder: Path, files: Sequence[Path], chosen: Sequence[Path], suffi
 def what_is_no_file(path: Path) -> tuple[str, str]:
     """Say what a path leads to instead of a file, and what to do."""
     if path.is_dir():
-        kinds = f"Images end in {', '.join(IMAGE_SUFFIXES)}, recordings in {', '.join(SOUND_SUFFIXES)}."
+        kinds = f"Images end in {', '.join(IMAGE_SUFFIXES)}, recordings in {', '.join(SOUND_SUFFIXES)}; or a metadata.csv names them."
         media = (one for one in sorted(path.glob("*/*/*")) if one.suffix.lower() in IMAGE_SUFFIXES + SOUND_SUFFIXES)
         deeper = next((one.parent.parent for one in media), None)
         if deeper is not None:

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
+_CLIPS = "clips"
 _LONGEST_NAME = 255
 """Letters of a text that may be a file's name; a path is rarely longer, and content always is."""
 
 
 def contents(table: "Table", column: str, what: str) -> list[bytes]:
-    """Return a column's files as bytes: cells are paths, relative to the table's file, or the hub's dictionaries with bytes or a path.
+    """Return a column's files as bytes: cells are paths, or the hub's dictionaries with bytes or a path.
+
+    Paths are relative to the table's file, or to a folder `clips` beside it, where Common Voice has its recordings.
 
     Raises:
         InvalidInputError: There is no such column, a cell is neither, or a file can't be read.
@@ -30,7 +33,7 @@ def contents(table: "Table", column: str, what: str) -> list[bytes]:
             value = value.get("bytes") or value.get("path")
         if isinstance(value, str) and value:
             try:
-                value = (folder / value).read_bytes()
+                value = _file(folder, value).read_bytes()
             except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
                 reason = error.strerror if isinstance(error, OSError) else error
                 remedy = f"Paths are seen from {folder}. To read other columns, name them with --text, and the kind of task with --kind."
@@ -43,6 +46,11 @@ def contents(table: "Table", column: str, what: str) -> list[bytes]:
             raise InvalidInputError(f"{table.where(row)}: the column {column!r} must hold a path or the content of {what}", value=cell)
         found.append(value)
     return found
+
+
+def _file(folder: Path, name: str) -> Path:
+    path = folder / name
+    return path if path.exists() or not (beside := folder / _CLIPS / name).exists() else beside
 
 
 def readable_contents(table: "Table", column: str, what: str, decode: Callable[[bytes], object]) -> list[bytes]:

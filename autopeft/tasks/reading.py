@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from autopeft.errors import AutopeftError, InvalidInputError
 from autopeft.tasks.dialect import DELIMITERS, decode, find_delimiter, make_reader
-from autopeft.tasks.folders import read_folder, what_is_no_file
+from autopeft.tasks.folders import metadata_of, read_folder, what_is_no_file, with_named_files
 from autopeft.tasks.nested import with_nested
 from autopeft.tasks.table import Table
 
@@ -29,7 +29,9 @@ MAX_BYTES = 2**30
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:
-    """Read a CSV, TSV, JSON, JSON Lines, Parquet or CoNLL file, or a folder with a folder of images or recordings for each class.
+    """Read a CSV, TSV, JSON, JSON Lines, Parquet or CoNLL file, or a folder of images or recordings.
+
+    Such a folder has a folder for each class, or a table metadata.csv (or .jsonl, .parquet) whose column file_name names its files.
 
     CSV is quoted as usual; TSV has no quoting at all, as in GLUE's own files. Both start with a header, and other separators than
     their own are recognised. A JSON file holds a list of objects, one object a line or, as pandas writes it, one object of columns; what an
@@ -50,8 +52,11 @@ def read_table(path: str | os.PathLike[str]) -> Table:
 
 
 def _read(file: Path) -> Table:
-    if file.is_dir() and (found := read_folder(file)) is not None:
-        return found
+    if file.is_dir():
+        if (metadata := metadata_of(file)) is not None:
+            return _read(metadata)
+        if (found := read_folder(file)) is not None:
+            return found
     if not file.is_file():
         what, remedy = what_is_no_file(file)
         raise InvalidInputError(f"the data file {what}", value=str(file), remedy=remedy)
@@ -61,7 +66,7 @@ def _read(file: Path) -> Table:
     if not (n_bytes := file.stat().st_size):
         raise InvalidInputError(f"{file} is empty", remedy="Give a file with a header and one row per example.")
     require_size(file, n_bytes)
-    table = reader(file)
+    table = with_named_files(reader(file))
     if not len(table):
         raise InvalidInputError(f"{file} has no rows", remedy="It needs one per example, after a header if it is CSV or TSV.")
     return table
