@@ -68,6 +68,8 @@ class SearchRequest:
     """Which of its splits serve which roles where names aren't the usual ones, such as "validation=dev", "train=train[:20000]"."""
     kind: str | None = None
     """Which kind of task such data are, one of `autopeft.tasks.family_names()`; inferred from columns and labels if not given."""
+    language: str | None = None
+    """Code of the language of such data, such as "de", where a model must be told which."""
     text: tuple[str, ...] = ()
     """Columns of own files or of a data set to read."""
     label: str | None = None
@@ -202,7 +204,7 @@ class SearchRequest:
         require_sampler(self.sampler)
 
     def _require_one_source(self) -> None:
-        of_own_files = [name for name in ("train", "validation", "test", "dataset", "text", "label") if getattr(self, name)]
+        of_own_files = [name for name in ("train", "validation", "test", "dataset", "text", "label", "language") if getattr(self, name)]
         if self.task is None and self.train is None and self.dataset is None:
             remedy = "Give --task NAME, --train FILE, or --dataset OWNER/NAME."
             raise InvalidInputError("a search needs a task, own files or a data set to learn from", remedy=remedy)

@@ -27,6 +27,7 @@ def search(
     dataset: str | None = None,
     splits: str | Sequence[str] = (),
     kind: str | None = None,
+    language: str | None = None,
     text: str | Sequence[str] = (),
     label: str | None = None,
     model: StrPath | Saved | None = None,
@@ -86,6 +87,7 @@ def search(
         dataset: A data set of the hub: "owner/name", or "owner/name:configuration".
         splits: Which of its splits serve as what where names aren't the usual ones, such as "validation=dev".
         kind: What kind of task own data are, such as "causal_lm"; inferred from columns and labels if not given.
+        language: Code of the language that is spoken, such as "de", for Whisper's models of several languages.
         text: Column of own data to read, or several; those of usual names if not given.
         label: Column of own data to predict; one of a usual name if not given.
         model: A hub id or a folder; or a loaded model of transformers, which is saved into the run's folder; None: all-MiniLM-L6-v2.

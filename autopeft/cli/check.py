@@ -20,6 +20,7 @@ def check(
         str | None,
         typer.Option("--kind", help="What kind of task own data are; see: autopeft list kinds.", autocompletion=completion.kinds),
     ] = None,
+    language: Annotated[str | None, typer.Option("--language", help="What is spoken, such as de.")] = None,
     text: Annotated[str | None, typer.Option("--text", help="Own data's column to read, or several: a,b.")] = None,
     label: Annotated[str | None, typer.Option("--label", help="Own data's column to predict.")] = None,
     data_dir: Annotated[
@@ -49,6 +50,7 @@ def check(
         dataset=dataset,
         splits=tuple(split_names(splits or "")),
         kind=kind,
+        language=language,
         text=tuple(split_names(text or "")),
         label=label,
         data_dir=data_dir,

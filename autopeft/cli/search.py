@@ -92,6 +92,9 @@ def search(
             show_default="inferred from columns and labels",
         ),
     ] = None,
+    language: Annotated[
+        str | None, _option("--language", panel=_DATA, text="What is spoken, such as de: for Whisper's models of several languages.")
+    ] = None,
     text: Annotated[
         str | None,
         _option("--text", panel=_DATA, text="Own data's column to read, or more: a,b.", show_default="columns of usual names"),

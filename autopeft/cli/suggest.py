@@ -19,6 +19,7 @@ def suggest(
     kind: Annotated[
         str | None, typer.Option(help="What kind of task own files are; see: autopeft list kinds.", autocompletion=completion.kinds)
     ] = None,
+    language: Annotated[str | None, typer.Option(help="What is spoken, such as de.")] = None,
     text: Annotated[str, typer.Option(help="Own files' column to read, or two: a,b.")] = "",
     label: Annotated[str | None, typer.Option(help="Own files' column to predict.")] = None,
     data_dir: Annotated[
@@ -51,6 +52,7 @@ def suggest(
         task=task,
         train=train,
         kind=kind,
+        language=language,
         text=tuple(split_names(text)),
         label=label,
         data_dir=data_dir,

@@ -184,5 +184,5 @@ def _data(asked: Mapping[str, Any]) -> dict[str, Any]:
     if asked.get("task"):
         return {"task": asked["task"], "data_dir": asked.get("data_dir")}
     if asked.get("dataset"):
-        return {name: asked.get(name) for name in ("dataset", "splits", "text", "label", "kind")}
-    return {name: asked.get(name) for name in ("train", "validation", "test", "text", "label", "kind")}
+        return {name: asked.get(name) for name in ("dataset", "splits", "text", "label", "kind", "language")}
+    return {name: asked.get(name) for name in ("train", "validation", "test", "text", "label", "kind", "language")}

@@ -17,7 +17,7 @@ def load_data(request: SearchRequest, *, with_test: bool = False) -> TaskData:
     """
     if request.task is not None:
         return load(request.task, data_dir=request.data_dir, offline=request.offline, with_test=with_test)
-    columns: dict[str, Any] = {"text": request.text, "label": request.label, "kind": request.kind}
+    columns: dict[str, Any] = {"text": request.text, "label": request.label, "kind": request.kind, "language": request.language}
     if request.dataset is not None:
         return load_dataset(request.dataset, splits=request.splits, **columns, offline=request.offline, with_test=with_test)
     assert request.train is not None

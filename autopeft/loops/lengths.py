@@ -25,7 +25,7 @@ def lengths_at_hand(request: SearchRequest, data: TaskData, budget: Budget) -> l
         return []
     try:
         processor = None
-        if family.length_unit[0] == "tokens":
+        if family.needs_processor:
             from autopeft.training.model import load_processor
 
             backbone = find_backbone(request.model, offline=request.offline or request.model is None)

@@ -94,7 +94,7 @@ class RetrainRequest:
             changes["data_dir"] = self.data_dir
         if self.task is not None:
             changes |= {"task": self.task, "objectives": ()}
-            changes |= dict.fromkeys(("train", "validation", "test", "dataset", "label", "kind")) | {"text": (), "splits": ()}
+            changes |= dict.fromkeys(("train", "validation", "test", "dataset", "label", "kind", "language")) | {"text": (), "splits": ()}
         return replace(asked, **without_cards(changes), **changes)
 
     def folder(self, run: RunDirectory) -> RetrainedFolder:

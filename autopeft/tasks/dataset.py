@@ -21,6 +21,7 @@ def load_dataset(
     text: str | Sequence[str] = (),
     label: str | None = None,
     kind: str | None = None,
+    language: str | None = None,
     offline: bool = False,
     with_test: bool = False,
 ) -> TaskData:
@@ -32,6 +33,7 @@ def load_dataset(
         text: The columns that are read. Empty: those of the usual names.
         label: The column to predict. None: one of the usual names.
         kind: What kind of task it is, one of `family_names()`. None: inferred from columns and labels.
+        language: Code of the language, such as "de", where a model must be told which.
         offline: Whether to leave the network alone; HF_HUB_OFFLINE=1 does the same.
         with_test: Whether to return the test data. The training data is the same either way.
 
@@ -53,6 +55,8 @@ def load_dataset(
         train.column(column)
     family, columns = find_family(train, given, kind)
     task = family.make_task(train, task_name(dataset), columns)
+    if language:
+        task = family.in_language(task, language)
     held_out, why_missing = without_hidden(train, tables, task.target_column)
     ids = {label_name: index for index, label_name in enumerate(task.labels)}
     return assemble(task, train, held_out, ids=ids, why_missing=why_missing, with_test=with_test)

@@ -57,6 +57,8 @@ class Family(ABC):
     """The transformers class that loads what encodes examples for it."""
     processor_arguments: ClassVar[Mapping[str, Any]] = {}
     """Arguments with which it is loaded."""
+    needs_processor: ClassVar[bool] = True
+    """Whether examples can't be encoded without it; else batches alone need it."""
     one_sequence_a_row: ClassVar[bool] = True
     """Whether a row goes through the model as one sequence, whose hidden states can be kept."""
     needs_whole_batches: ClassVar[bool] = False
@@ -109,6 +111,15 @@ class Family(ABC):
         Raises:
             InvalidInputError: The target column can't be that of such a task.
         """
+
+    @classmethod
+    def in_language(cls, task: "Task", language: str) -> "Task":
+        """Return a task in a language, given by its code, where a model must be told which.
+
+        Raises:
+            InvalidInputError: No model of this kind is.
+        """
+        raise InvalidInputError(f"models for {cls.name} aren't told a language", value=language, remedy="Leave --language out.")
 
     @classmethod
     @abstractmethod

@@ -23,6 +23,7 @@ def load_files(
     text: str | Sequence[str] = (),
     label: str | None = None,
     kind: str | None = None,
+    language: str | None = None,
     name: str | None = None,
     with_test: bool = False,
 ) -> TaskData:
@@ -35,6 +36,7 @@ def load_files(
         text: The columns that are read. Empty: those of the usual names, such as "text", "prompt" or "tokens".
         label: The column to predict. None: one of the usual names, such as "label", "completion" or "tags".
         kind: What kind of task it is, one of `family_names()`. None: inferred from columns and labels.
+        language: Code of the language, such as "de", where a model must be told which.
         name: What to call the task. None: the training file's name without its suffix.
         with_test: Whether to return the test data. The training data is the same either way.
 
@@ -48,6 +50,8 @@ def load_files(
         table.column(column)
     family, columns = find_family(table, given, kind)
     task = family.make_task(table, name or Path(train).stem, columns)
+    if language:
+        task = family.in_language(task, language)
     files = {role: path for role, path in (("validation", validation), ("test", test)) if path is not None}
     return assemble(
         task,

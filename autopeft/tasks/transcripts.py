@@ -14,7 +14,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from autopeft.tasks.metric import Metric
+
 BLANK = 0
+WER, CER = Metric("word_error_rate", "minimize"), Metric("character_error_rate", "minimize")
 _REMEMBERED = 2**17
 
 

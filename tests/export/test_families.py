@@ -23,7 +23,7 @@ from autopeft.request import SearchRequest
 from autopeft.study.directory import RunDirectory
 from autopeft.tasks import family_names, family_of
 from autopeft.tasks.standardisation import Standardisation
-from tests.tasks.small import write_task
+from tests.tasks.small import NAMED, write_task
 
 
 @pytest.fixture(scope="module", params=family_names())
@@ -32,6 +32,7 @@ def run(request: pytest.FixtureRequest, backbone_folder: Path, tmp_path_factory:
     file, model = write_task(request.param, folder, backbone_folder)
     return search(
         SearchRequest(
+            kind=NAMED.get(request.param),
             train=str(file),
             validation=str(file),
             test=str(file),

@@ -11,7 +11,7 @@ from autopeft.loops import search as engine
 from autopeft.request import SearchRequest
 from autopeft.tasks import family_names
 from tests.loops.searches import Log, records
-from tests.tasks.small import write_task
+from tests.tasks.small import NAMED, write_task
 
 MAX_PARAMS = 900
 SHOWN = {
@@ -23,6 +23,7 @@ SHOWN = {
     "speech_to_text": "Transcripts",
     "causal_lm": "Generated texts",
     "seq2seq": "Generated texts",
+    "speech_seq2seq": "Generated texts",
     "multiple_choice": "Scores per choice",
 }
 """What a report has besides tables of trials; of classes, scores of each."""
@@ -31,7 +32,8 @@ SHOWN = {
 def request_of(kind: str, folder: Path, tokenizer: Path) -> SearchRequest:
     file, model = write_task(kind, folder, tokenizer)
     return SearchRequest(
-        train=str(file), validation=str(file), test=str(file), model=str(model), space="lora", start="none", sampler="random", trials=3,
+        kind=NAMED.get(kind), train=str(file), validation=str(file), test=str(file), model=str(model), space="lora", start="none",
+        sampler="random", trials=3,
         epochs=2, batch_size=8, max_length=24, rungs=(0.5,), reduction=3.0, max_params=MAX_PARAMS, workers=0, out=str(folder / "run"),
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 import transformers as hf
+from tokenizers.pre_tokenizers import ByteLevel
 from transformers import AutoTokenizer, PreTrainedModel
 
 from tests.conftest import WORDS
@@ -14,6 +15,11 @@ from tests.tasks.media import png, wav
 N = 24
 SIZE = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48}
 HALF = {"layers": 2, "attention_heads": 4, "ffn_dim": 48}
+
+
+LISTENING = ("audio_classification", "speech_to_text", "speech_seq2seq")
+NAMED = {"speech_seq2seq": "speech_seq2seq"}
+"""Kinds that `--kind` must name, for others have the same columns."""
 
 
 def word(index: int) -> str:
@@ -39,6 +45,7 @@ COLUMNS: dict[str, dict[str, list[Any]]] = {
     "image_classification": {"image": [f"{i}.png" for i in range(N)], "label": ["dark", "light"] * (N // 2)},
     "audio_classification": {"audio": [f"{i}.wav" for i in range(N)], "label": ["low", "high"] * (N // 2)},
     "speech_to_text": {"audio": [f"{i}.wav" for i in range(N)], "text": ["a b", "c"] * (N // 2)},
+    "speech_seq2seq": {"audio": [f"{i}.wav" for i in range(N)], "text": ["a b", "c"] * (N // 2)},
     "seq2seq": {"document": [f"the {word(i)} sees" for i in range(N)], "summary": [f"{word(i)} red" for i in range(N)]},
     "causal_lm": {"prompt": [f"the {word(i)}" for i in range(N)], "completion": [f" sees {word(i + 1)} red" for i in range(N)]},
 }
@@ -63,7 +70,21 @@ def model_of(kind: str) -> PreTrainedModel:
                 num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2, classifier_proj_size=16,
             )  # fmt: skip
             return hf.Wav2Vec2Model(config)
+        case "speech_seq2seq":
+            halves = {f"{half}_{name}": value for half in ("encoder", "decoder") for name, value in HALF.items()}
+            ids = {"bos_token_id": 256, "eos_token_id": 256, "pad_token_id": 256, "decoder_start_token_id": 257}
+            frames = {"num_mel_bins": 16, "max_source_positions": 50, "max_target_positions": 64}
+            return hf.WhisperForConditionalGeneration(hf.WhisperConfig(vocab_size=262, **halves, **ids, **frames, d_model=32))
     return hf.BertModel(hf.BertConfig(**SIZE, **tokens, max_position_embeddings=64))
+
+
+def listening() -> hf.WhisperProcessor:
+    """Return what makes a second readable to a model of Whisper's kind, and its tokens: bytes, and what tells it what to do."""
+    special = ["<|endoftext|>", "<|startoftranscript|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>", "<|0.00|>"]
+    vocabulary = {token: index for index, token in enumerate([*sorted(ByteLevel.alphabet()), *special])}
+    tokenizer = hf.WhisperTokenizer(vocab=vocabulary, merges=[], bos_token=special[0], pad_token=special[0])
+    tokenizer.add_special_tokens({"additional_special_tokens": special[1:]})
+    return hf.WhisperProcessor(hf.WhisperFeatureExtractor(feature_size=16, chunk_length=1), tokenizer)
 
 
 def write_task(kind: str, folder: Path, tokenizer: Path) -> tuple[Path, Path]:
@@ -82,11 +103,13 @@ def write_task(kind: str, folder: Path, tokenizer: Path) -> tuple[Path, Path]:
         hf.ViTImageProcessorPil(size={"height": 16, "width": 16}).save_pretrained(model)
     elif kind in ("audio_classification", "speech_to_text"):
         hf.Wav2Vec2FeatureExtractor().save_pretrained(model)
+    elif kind == "speech_seq2seq":
+        listening().save_pretrained(model)
     else:
         AutoTokenizer.from_pretrained(tokenizer, eos_token="[SEP]").save_pretrained(model)
     for index in range(N):
         if kind == "image_classification":
             (folder / f"{index}.png").write_bytes(png(index, 200 * (index % 2)))
-        elif kind in ("audio_classification", "speech_to_text"):
+        elif kind in LISTENING:
             (folder / f"{index}.wav").write_bytes(wav(16_000, 200 + 400 * (index % 2), 0.05 + 0.01 * (index % 3)))
     return write(folder / "own.jsonl", COLUMNS[kind]), model

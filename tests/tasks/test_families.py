@@ -13,6 +13,7 @@ from autopeft.tasks import Task, early_metrics, family_class, family_names, fami
 from autopeft.tasks.reading import read_table
 from autopeft.tasks.table import Table
 from tests.tasks.helpers import write
+from tests.tasks.small import LISTENING, NAMED
 
 PACKAGE = Path(__file__).parents[2] / "autopeft"
 N = 20
@@ -27,6 +28,7 @@ COLUMNS: dict[str, dict[str, list[Any]]] = {
     "image_classification": {"image": ["0.png", "1.png"] * (N // 2), "label": ["x", "y"] * (N // 2)},
     "audio_classification": {"audio": ["0.wav", "1.wav"] * (N // 2), "label": ["x", "y"] * (N // 2)},
     "speech_to_text": {"audio": ["0.wav", "1.wav"] * (N // 2), "text": ["a b", "c"] * (N // 2)},
+    "speech_seq2seq": {"audio": ["0.wav", "1.wav"] * (N // 2), "text": ["a b", "c"] * (N // 2)},
     "seq2seq": {"document": ["a b"] * N, "summary": [f"c {index}" for index in range(N)]},
     "causal_lm": {"prompt": ["a b"] * N, "completion": [f"c {index}" for index in range(N)]},
 }
@@ -34,7 +36,7 @@ COLUMNS: dict[str, dict[str, list[Any]]] = {
 
 def write_media(name: str, folder: Path) -> None:
     """Write the two images or recordings that the columns name."""
-    suffix = {"image_classification": "png", "audio_classification": "wav", "speech_to_text": "wav"}.get(name)
+    suffix = {"image_classification": "png", **dict.fromkeys(LISTENING, "wav")}.get(name)
     if suffix is not None:
         kind = name if suffix == "png" else "audio_classification"
         task = Task(name, kind, ("file",), "label", ("x", "y"), "accuracy", ("accuracy",), Budget())
@@ -58,7 +60,7 @@ def test_nobody_asks_of_which_kind_a_task_is() -> None:
 @pytest.mark.parametrize("name", family_names())
 def test_columns_of_usual_names_need_no_flag(name: str, tmp_path: Path) -> None:
     write_media(name, tmp_path)
-    data = load_files(write(tmp_path / "own.jsonl", COLUMNS[name]))
+    data = load_files(write(tmp_path / "own.jsonl", COLUMNS[name]), kind=NAMED.get(name))
     task = data.task
     assert task.kind == name
     assert type(task).from_dict(task.to_dict()) == task
@@ -128,7 +130,7 @@ def test_examples_without_answers_are_read(name: str, tmp_path: Path) -> None:
     """The same inputs as with answers, which aren't looked at where they are there."""
     write_media(name, tmp_path)
     file = write(tmp_path / "own.jsonl", COLUMNS[name])
-    task = load_files(file).task
+    task = load_files(file, kind=NAMED.get(name)).task
     family = family_of(task)
     without = write(tmp_path / "new.jsonl", {column: COLUMNS[name][column] for column in task.input_columns})
     wanted = family.read(read_table(file), {label: index for index, label in enumerate(task.labels)})

@@ -15,7 +15,7 @@ from autopeft.training import runner
 from autopeft.training.backbone import find_backbone
 from autopeft.training.measurement import Assignment, Measurement, Outcome, RunnerSettings
 from autopeft.training.runner import TrialRunner
-from tests.tasks.small import write_task
+from tests.tasks.small import NAMED, write_task
 
 BUDGET = Budget(epochs=1, batch_size=8, max_length=24)
 MIXES = ((PeftModule("lora", 4, (1,)),), (PeftModule("parallel_adapter", 4, (1,)), PeftModule("norm_tuning", 1, (1,))))
@@ -32,7 +32,7 @@ def _in_float32(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("kind", family_names())
 def test_company_changes_nothing(kind: str, backbone_folder: Path, tmp_path: Path) -> None:
     file, model = write_task(kind, tmp_path, backbone_folder)
-    data = load_files(file, file, file)
+    data = load_files(file, file, file, kind=NAMED.get(kind))
     settings = RunnerSettings(find_backbone(str(model)), data.task, data.train, data.validation, threads=1)
     alone = TrialRunner(replace(settings, cache_bytes=0))
     wanted = [alone.run(one) for one in ASSIGNMENTS]

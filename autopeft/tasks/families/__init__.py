@@ -18,6 +18,7 @@ _FAMILIES = {
     "image_classification": "ImageClassification",
     "audio_classification": "AudioClassification",
     "speech_to_text": "SpeechToText",
+    "speech_seq2seq": "SpeechSeq2Seq",
     "seq2seq": "Seq2Seq",
     "multi_label": "MultiLabel",
     "classification": "Classification",

@@ -3,13 +3,20 @@
 import inspect
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from autopeft.errors import InvalidInputError
+from autopeft.tasks.columns import filled_texts
 from autopeft.tasks.encoded import Encoded
-from autopeft.tasks.family import Family
+from autopeft.tasks.family import Columns, Family
+from autopeft.tasks.media import readable_contents
 from autopeft.tasks.sounds import READING_RATE, sound, sound_length
+
+if TYPE_CHECKING:
+    from autopeft.tasks.table import Table
+    from autopeft.tasks.task import Split, Task
 
 MAX_SECONDS = 30
 """Recordings are cut after so many seconds."""
@@ -17,10 +24,15 @@ USUAL_RECORDINGS = ("audio", "file", "path")
 """Names of a column with recordings."""
 
 
+TRANSCRIPTS = ("text", "transcript", "transcription", "sentence", "normalized_text")
+"""Names of a column with what is said."""
+
+
 class Recordings(Family):
     """A row is a recording, and its positions are samples."""
 
     length_unit: ClassVar[tuple[str, float]] = ("seconds", READING_RATE)
+    needs_processor: ClassVar[bool] = False
 
     def longest(self, max_length: int) -> int:
         """Return the samples after which a recording is cut, whatever `max_length` says of texts."""
@@ -41,6 +53,43 @@ class Recordings(Family):
     def inputs_in_words(self, inputs: Mapping[str, Any]) -> str:
         """Say what the model was given."""
         return "a second of noise"
+
+
+class Transcribed(Recordings):
+    """What is said in a recording is learnt."""
+
+    columns_in_words: ClassVar[str] = "a recording (a path of a file, or its content) and its transcript, such as audio and text"
+
+    @classmethod
+    def find_columns(cls, table: "Table", given: Columns) -> Columns | None:
+        """Take usual names."""
+        inputs = given.inputs or tuple(name for name in USUAL_RECORDINGS if name in table.columns)[:1]
+        target = given.target or next((name for name in TRANSCRIPTS if name in table.columns), None)
+        return Columns(inputs, target) if inputs and target else None
+
+    @classmethod
+    def check(cls, task: "Task") -> None:
+        """Check that one column of recordings is read."""
+        super().check(task)
+        if len(task.input_columns) != 1 or task.labels:
+            raise InvalidInputError("recordings are read from one column", value=task.input_columns)
+
+    def read(self, table: "Table", ids: Mapping[str, int]) -> "Split":
+        """Return recordings, each of which can be decoded, and transcripts."""
+        from autopeft.tasks.task import Split
+
+        transcripts = [text.strip() for text in filled_texts(table, self.task.target_column)]
+        return Split((readable_contents(table, self.task.input_columns[0], "a recording", decode_sound),), transcripts)
+
+    def require_trainable(self, split: "Split", source: str) -> None:
+        """Check that the transcripts differ."""
+        if len(set(split.targets)) < 2:
+            raise InvalidInputError(f"{source}: the training transcripts must differ", value=split.targets[0])
+
+    def summarise(self, split: "Split") -> str:
+        """Say how much is said."""
+        seconds = sum(n_samples(data) for data in split.inputs[0]) / READING_RATE
+        return f"{len(split):,} training examples of {seconds / 60:.1f} minutes together"
 
 
 def in_milliseconds(n: int) -> str:
@@ -71,7 +120,8 @@ def configure_sound(config: Any) -> None:
     SpecAugment's masks come from numpy's global generator, so that a trial could neither be repeated nor paused, and recordings shorter
     than a mask are refused; dropped layers would leave out modules.
     """
-    for name, value in {"apply_spec_augment": False, "layerdrop": 0.0}.items():
+    dropped = dict.fromkeys(("layerdrop", "encoder_layerdrop", "decoder_layerdrop"), 0.0)
+    for name, value in {"apply_spec_augment": False, **dropped}.items():
         if hasattr(config, name):
             setattr(config, name, value)
 

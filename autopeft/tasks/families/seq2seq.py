@@ -34,7 +34,7 @@ _PAIRS = (
     (("source",), "target"),
     (("src",), "tgt"),
 )
-_IGNORED = -100
+IGNORED = -100
 _PERPLEXITY = Metric("perplexity", "minimize")
 
 
@@ -110,7 +110,7 @@ class Seq2Seq(Family):
         inputs = text_batch(encoded, indices, leave_out=("labels",))
         labels = [encoded.rows[index]["labels"] for index in indices]
         longest = max(map(len, labels))
-        targets = torch.tensor([[*ids, *[_IGNORED] * (longest - len(ids))] for ids in labels])
+        targets = torch.tensor([[*ids, *[IGNORED] * (longest - len(ids))] for ids in labels])
         return Batch({**inputs, "labels": targets}, targets)
 
     def loss(self, outputs: Any, batch: Batch) -> "Tensor":
@@ -119,7 +119,7 @@ class Seq2Seq(Family):
 
     def class_logits(self, outputs: Any, batch: Batch) -> "Tensor":
         """Return targets' tokens x vocabulary logits."""
-        logits: Tensor = outputs.logits[batch.targets != _IGNORED].float()
+        logits: Tensor = outputs.logits[batch.targets != IGNORED].float()
         return logits
 
     def reduce(self, outputs: Any, batch: Batch) -> list[Any]:
@@ -201,4 +201,4 @@ def _token_losses(outputs: Any, batch: Batch) -> "Tensor":
     from torch.nn import functional
 
     logits = outputs.logits.float().transpose(1, 2)
-    return functional.cross_entropy(logits, batch.targets, ignore_index=_IGNORED, reduction="none")
+    return functional.cross_entropy(logits, batch.targets, ignore_index=IGNORED, reduction="none")

@@ -11,19 +11,20 @@ out. The characters are those of the training transcripts, as they are spelled t
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
-from autopeft.tasks.columns import filled_texts, texts
+from autopeft.tasks.columns import texts
 from autopeft.tasks.details import Detail, of_texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.recordings import (
+    TRANSCRIPTS,
     USUAL_RECORDINGS,
-    Recordings,
+    Transcribed,
     configure_sound,
     decode_sound,
     extracted,
@@ -32,10 +33,19 @@ from autopeft.tasks.families.recordings import (
     some_noise,
 )
 from autopeft.tasks.family import Columns, require_rows
-from autopeft.tasks.media import readable_contents
 from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.sounds import READING_RATE, sound_length
-from autopeft.tasks.transcripts import BLANK, character_error_rate, characters_of, classes_of, collapsed, fewest_frames, word_error_rate
+from autopeft.tasks.transcripts import (
+    BLANK,
+    CER,
+    WER,
+    character_error_rate,
+    characters_of,
+    classes_of,
+    collapsed,
+    fewest_frames,
+    word_error_rate,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,18 +54,15 @@ if TYPE_CHECKING:
     from autopeft.tasks.task import Split, Task
 
 MAX_CHARACTERS = 10_000
-_TARGETS = ("text", "transcript", "transcription", "sentence", "normalized_text")
 _CHARACTERS = "characters"
-_WER, _CER = Metric("word_error_rate", "minimize"), Metric("character_error_rate", "minimize")
 
 
-class SpeechToText(Recordings):
+class SpeechToText(Transcribed):
     """Connectionist temporal classification over characters."""
 
     name: ClassVar[str] = "speech_to_text"
     settings_form: ClassVar[Any] = {_CHARACTERS: str}
     summary: ClassVar[str] = "what a recording says, character by character (CTC)"
-    columns_in_words: ClassVar[str] = "a recording (a path of a file, or its content) and its transcript, such as audio and text"
     auto_model: ClassVar[str] = "AutoModelForCTC"
     processor: ClassVar[str] = "AutoFeatureExtractor"
     low_cost: ClassVar[Budget] = Budget(train_examples=500, epochs=4, evaluation_examples=200, batch_size=8)
@@ -63,16 +70,9 @@ class SpeechToText(Recordings):
     pipeline: ClassVar[str] = "automatic-speech-recognition"
 
     @classmethod
-    def find_columns(cls, table: "Table", given: Columns) -> Columns | None:
-        """Take usual names."""
-        inputs = given.inputs or tuple(name for name in USUAL_RECORDINGS if name in table.columns)[:1]
-        target = given.target or next((name for name in _TARGETS if name in table.columns), None)
-        return Columns(inputs, target) if inputs and target else None
-
-    @classmethod
     def claims(cls, table: "Table", columns: Columns) -> bool:
         """A recording and a transcript of usual names say so."""
-        return columns.inputs[0] in USUAL_RECORDINGS and columns.target in _TARGETS
+        return columns.inputs[0] in USUAL_RECORDINGS and columns.target in TRANSCRIPTS
 
     @classmethod
     def make_task(cls, table: "Table", name: str, columns: Columns) -> "Task":
@@ -84,20 +84,18 @@ class SpeechToText(Recordings):
         if not 1 <= len(characters) <= MAX_CHARACTERS:
             rule = f"{table.source}: the transcripts in column {columns.target!r} must hold 1 to {MAX_CHARACTERS:,} different characters"
             raise InvalidInputError(rule, value=len(characters))
-        metrics = (LOSS.name, _WER.name, _CER.name)
+        metrics = (LOSS.name, WER.name, CER.name)
         return Task(name, cls.name, columns.inputs, columns.target, (), LOSS.name, metrics, cls.low_cost, {_CHARACTERS: characters})
 
     @classmethod
     def metrics_of(cls, labels: Sequence[str]) -> tuple[Metric, ...]:
         """Return the metrics."""
-        return (LOSS, _WER, _CER)
+        return (LOSS, WER, CER)
 
     @classmethod
     def check(cls, task: "Task") -> None:
         """Check columns and characters."""
         super().check(task)
-        if len(task.input_columns) != 1 or task.labels:
-            raise InvalidInputError("recordings are read from one column", value=task.input_columns)
         if not task.settings.get(_CHARACTERS):
             raise InvalidInputError(f"a task of transcripts says its {_CHARACTERS} in its settings", value=dict(task.settings))
 
@@ -106,22 +104,9 @@ class SpeechToText(Recordings):
         """The characters that are distinguished; the k-th is class k + 1."""
         return str(self.task.settings[_CHARACTERS])
 
-    def read(self, table: "Table", ids: Mapping[str, int]) -> "Split":
-        """Return recordings, each of which can be decoded, and transcripts."""
-        from autopeft.tasks.task import Split
-
-        transcripts = [text.strip() for text in filled_texts(table, self.task.target_column)]
-        return Split((readable_contents(table, self.task.input_columns[0], "a recording", decode_sound),), transcripts)
-
-    def require_trainable(self, split: "Split", source: str) -> None:
-        """Check that the transcripts differ."""
-        if len(set(split.targets)) < 2:
-            raise InvalidInputError(f"{source}: the training transcripts must differ", value=split.targets[0])
-
     def summarise(self, split: "Split") -> str:
         """Say how much is said, in how many characters."""
-        seconds = sum(n_samples(data) for data in split.inputs[0]) / READING_RATE
-        return f"{len(split):,} training examples of {seconds / 60:.1f} minutes together, in {len(self.characters)} different characters"
+        return f"{super().summarise(split)}, in {len(self.characters)} different characters"
 
     def encode(self, processor: Any, split: "Split", max_length: int, *, training: bool = False) -> Encoded:
         """Return a row a recording, not decoded yet, with the classes of its characters."""
@@ -212,7 +197,7 @@ class SpeechToText(Recordings):
         if not np.isfinite(loss):
             return dict.fromkeys(self.task.metrics, float("nan"))
         written, references = [text for _, text in predictions], list(encoded.references)
-        rates = {_WER.name: word_error_rate(written, references), _CER.name: character_error_rate(written, references)}
+        rates = {WER.name: word_error_rate(written, references), CER.name: character_error_rate(written, references)}
         return {name: rates.get(name, loss) for name in self.task.metrics}
 
     def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
@@ -225,7 +210,7 @@ class SpeechToText(Recordings):
 
     def trivial_scores(self, split: "Split") -> dict[str, float]:
         """Return the error rates of writing nothing."""
-        return {name: 1.0 for name in (_WER.name, _CER.name) if name in self.task.metrics}
+        return {name: 1.0 for name in (WER.name, CER.name) if name in self.task.metrics}
 
     def placeholders(self, table: "Table") -> list[Any]:
         """Return a text for each row."""
