@@ -69,7 +69,7 @@ class SearchRequest:
     kind: str | None = None
     """Which kind of task such data are, one of `autopeft.tasks.family_names()`; inferred from columns and labels if not given."""
     language: str | None = None
-    """Code of the language of such data, such as "de", where a model must be told which."""
+    """Code of the language of such data, such as "de", where a model must know it."""
     text: tuple[str, ...] = ()
     """Columns of own files or of a data set to read."""
     label: str | None = None

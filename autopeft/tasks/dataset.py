@@ -33,7 +33,7 @@ def load_dataset(
         text: The columns that are read. Empty: those of the usual names.
         label: The column to predict. None: one of the usual names.
         kind: What kind of task it is, one of `family_names()`. None: inferred from columns and labels.
-        language: Code of the language, such as "de", where a model must be told which.
+        language: Code of the language, such as "de", where a model must know it.
         offline: Whether to leave the network alone; HF_HUB_OFFLINE=1 does the same.
         with_test: Whether to return the test data. The training data is the same either way.
 

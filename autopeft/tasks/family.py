@@ -53,6 +53,8 @@ class Family(ABC):
     """Which columns a file must have, for messages."""
     auto_model: ClassVar[str]
     """The transformers class that loads a backbone for it."""
+    for_other_models: ClassVar[str] = ""
+    """The kind that learns the same examples with models of another class, if there is one."""
     processor: ClassVar[str] = "AutoTokenizer"
     """The transformers class that loads what encodes examples for it."""
     processor_arguments: ClassVar[Mapping[str, Any]] = {}
@@ -114,12 +116,12 @@ class Family(ABC):
 
     @classmethod
     def in_language(cls, task: "Task", language: str) -> "Task":
-        """Return a task in a language, given by its code, where a model must be told which.
+        """Return a task in a language, given by its code, where a model must know it.
 
         Raises:
             InvalidInputError: No model of this kind is.
         """
-        raise InvalidInputError(f"models for {cls.name} aren't told a language", value=language, remedy="Leave --language out.")
+        raise InvalidInputError(f"models for {cls.name} take no language", value=language, remedy="Leave --language out.")
 
     @classmethod
     @abstractmethod

@@ -36,7 +36,7 @@ def load_files(
         text: The columns that are read. Empty: those of the usual names, such as "text", "prompt" or "tokens".
         label: The column to predict. None: one of the usual names, such as "label", "completion" or "tags".
         kind: What kind of task it is, one of `family_names()`. None: inferred from columns and labels.
-        language: Code of the language, such as "de", where a model must be told which.
+        language: Code of the language, such as "de", where a model must know it.
         name: What to call the task. None: the training file's name without its suffix.
         with_test: Whether to return the test data. The training data is the same either way.
 

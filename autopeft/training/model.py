@@ -89,7 +89,7 @@ def load_model(source: BackboneSource, family: Family, device: torch.device | st
             raise UnavailableError(
                 f"transformers has no {family.auto_model} of the type {config.model_type}, which {family.name} needs",
                 value=source.path,
-                remedy="Take another model, or another --kind.",
+                remedy=f"Take another model, or another --kind{' such as ' + family.for_other_models if family.for_other_models else ''}.",
             ) from error
         raise UnavailableError(f"the model can't be loaded: {_reason(error)}", value=source.path) from error
     finally:

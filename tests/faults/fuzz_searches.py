@@ -210,6 +210,7 @@ def draw(rng: random.Random, folder: Path) -> SearchRequest:
         "batch_tokens": [1, 16, 64, 1024],
         "trust_remote_code": [True],
         "kind": family_names(),
+        "language": ["de", "tlh"],
     }
     flags |= {name: rng.choice(values) for name, values in rare.items() if rng.random() < 0.15}
     flags |= {name: rng.choice(values) for name, values in rarer.items() if rng.random() < 0.07}

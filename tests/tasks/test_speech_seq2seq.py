@@ -84,13 +84,13 @@ def test_a_language_is_said_to_models_of_several(file: Path) -> None:
     several.generation_config.is_multilingual = True
     assert german.family.notes_on(several, german, "training") == []
     assert encoded(file).family.notes_on(one, german, "training") == []
-    with pytest.raises(InvalidInputError, match=r"of several languages must be told which is spoken.*--language en"):
+    with pytest.raises(InvalidInputError, match=r"of several languages must know which is spoken.*--language en"):
         encoded(file).family.notes_on(several, german, "training")
     with pytest.raises(InvalidInputError, match=r"of one language takes none .got 'de'.*Leave --language out"):
         german.family.notes_on(one, german, "training")
     with pytest.raises(InvalidInputError, match=r"has no token <\|tlh\|> .got 'tlh'"):
         encoded(file, language="tlh")
-    with pytest.raises(InvalidInputError, match=r"models for speech_to_text aren't told a language .got 'de'"):
+    with pytest.raises(InvalidInputError, match=r"models for speech_to_text take no language .got 'de'"):
         load_files(file, language="de")
 
 

@@ -52,6 +52,7 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
     settings_form: ClassVar[Any] = {_LANGUAGE: str}
     summary: ClassVar[str] = "what a recording says, by an encoder-decoder of Whisper's kind"
     auto_model: ClassVar[str] = "AutoModelForSpeechSeq2Seq"
+    for_other_models: ClassVar[str] = "speech_to_text"
     processor: ClassVar[str] = "AutoProcessor"
     needs_processor: ClassVar[bool] = True
     low_cost: ClassVar[Budget] = Budget(train_examples=200, epochs=2, evaluation_examples=100, batch_size=8)
@@ -106,7 +107,7 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
         known = tokenizer.get_vocab() if tokenizer is not None else {}
         if not {_START, _NO_TIMESTAMPS} <= known.keys():
             rule = f"{self.name} takes models of Whisper's kind, whose tokenizers know {_START} and {_NO_TIMESTAMPS}"
-            raise UnsupportedError(rule, remedy="Take such a model, or learn by CTC: --kind speech_to_text.")
+            raise UnsupportedError(rule, remedy=f"Take such a model, or learn by CTC: --kind {self.for_other_models}.")
         names = [f"<|{self.language}|>", _TRANSCRIBE] if self.language else []
         if unknown := [name for name in names if name not in known]:
             remedy = "Give the code of a language that the model was trained on, such as --language de."
@@ -123,7 +124,7 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
         is_multilingual = getattr(getattr(knows, "generation_config", None), "is_multilingual", knows.config.vocab_size > _ENGLISH_WORDS)
         if is_multilingual and not self.language:
             remedy = "Say it: --language en, or de, ..."
-            raise InvalidInputError("a model of several languages must be told which is spoken", remedy=remedy)
+            raise InvalidInputError("a model of several languages must know which is spoken", remedy=remedy)
         if self.language and not is_multilingual:
             raise InvalidInputError("a model of one language takes none", value=self.language, remedy="Leave --language out.")
         return []

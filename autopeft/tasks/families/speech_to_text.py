@@ -64,6 +64,7 @@ class SpeechToText(Transcribed):
     settings_form: ClassVar[Any] = {_CHARACTERS: str}
     summary: ClassVar[str] = "what a recording says, character by character (CTC)"
     auto_model: ClassVar[str] = "AutoModelForCTC"
+    for_other_models: ClassVar[str] = "speech_seq2seq"
     processor: ClassVar[str] = "AutoFeatureExtractor"
     low_cost: ClassVar[Budget] = Budget(train_examples=500, epochs=4, evaluation_examples=200, batch_size=8)
     peft_task_type: ClassVar[str] = ""
