@@ -121,7 +121,8 @@ class Family(ABC):
         Raises:
             InvalidInputError: No model of this kind is.
         """
-        raise InvalidInputError(f"models for {cls.name} take no language", value=language, remedy="Leave --language out.")
+        other = f", or give --kind {cls.for_other_models}" if cls.for_other_models else ""
+        raise InvalidInputError(f"models for {cls.name} take no language", value=language, remedy=f"Leave --language out{other}.")
 
     @classmethod
     @abstractmethod

@@ -20,12 +20,21 @@ def metadata_of(folder: Path) -> Path | None:
 
 
 def with_named_files(table: Table) -> Table:
-    """Return a table whose column `file_name`, if it names images or recordings, is also called what it holds."""
+    """Return a table whose column `file_name`, if it names images or recordings alone, is also called what it holds.
+
+    Where it names others too a note says so, for then names are read as texts.
+    """
     names = [name for name in table.columns.get(_FILE_NAME, ()) if isinstance(name, str)]
     endings = {PurePath(name).suffix.lower() for name in names}
     for column, suffixes in (("image", IMAGE_SUFFIXES), ("audio", SOUND_SUFFIXES)):
         if endings and endings <= set(suffixes) and column not in table.columns:
             return replace(table, columns={**table.columns, column: table.columns[_FILE_NAME]})
+    if endings & {*IMAGE_SUFFIXES, *SOUND_SUFFIXES} and not {"image", "audio"} & table.columns.keys():
+        several = ", ".join(sorted(ending or "no suffix" for ending in endings)[:_SHOWN])
+        note = (
+            f"warning: {table.source}: the column {_FILE_NAME} names neither images alone nor recordings alone, but {several}: it is a text"
+        )
+        return replace(table, notes=(*table.notes, note))
     return table
 
 

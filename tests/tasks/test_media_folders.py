@@ -60,6 +60,13 @@ def test_a_file_name_that_is_no_medium_is_a_text(tmp_path: Path) -> None:
     assert load_files(tmp_path / "t.csv").task.kind == "classification"
 
 
+def test_a_note_says_that_names_of_several_types_are_texts(tmp_path: Path) -> None:
+    csv(tmp_path / "metadata", [{"file_name": f"{index}.{('png', 'wav')[index % 2]}", "label": "xy"[index % 2]} for index in range(12)])
+    assert any("neither images alone nor recordings alone, but .png, .wav: it is a text" in note for note in load_files(tmp_path).notes)
+    csv(tmp_path / "metadata", [{"file_name": f"{index}.py", "label": "xy"[index % 2]} for index in range(12)])
+    assert not any("file_name" in note for note in load_files(tmp_path).notes)
+
+
 def test_common_voice(tmp_path: Path) -> None:
     paths = list(good_files(tmp_path / "en/clips", ".wav"))
     lines = [f"{number}\t{path.relative_to(tmp_path / 'en/clips')}\tHe said {number}.\t2\t0" for number, path in enumerate(paths)]

@@ -76,6 +76,26 @@ def test_a_transcript_that_is_cut_has_no_end(file: Path) -> None:
     assert [END in row["text"] for row in cut.rows] == [len(text.strip()) <= 2 for text in cut.references]
 
 
+def test_a_note_says_how_many_transcripts_are_cut(file: Path) -> None:
+    cut = encoded(file, 3)
+    n = sum(len(text) > 3 for text in cut.references)
+    assert 0 < n < len(cut)
+    assert cut.family.notes_on(model(), cut, "training") == [f"{n} of 4 training transcripts are cut after 3 tokens: --max-length sets it"]
+    assert encoded(file).family.notes_on(model(), encoded(file), "training") == []
+
+
+def test_transcripts_longer_than_the_decoder_reads_are_refused(file: Path) -> None:
+    longest = max(len(text) for text in encoded(file).references)
+    small = model()
+    small.config.max_target_positions = 2 + longest
+    assert encoded(file).family.notes_on(small, encoded(file), "training") == []
+    small.config.max_target_positions -= 1
+    with pytest.raises(
+        InvalidInputError, match=rf"decoder reads {1 + longest} tokens.*longer .got {longest}.*--max-length {longest - 1}\."
+    ):
+        encoded(file).family.notes_on(small, encoded(file), "training")
+
+
 def test_a_language_is_said_to_models_of_several(file: Path) -> None:
     german = encoded(file, language="de")
     assert german.batch([0]).inputs["decoder_input_ids"][0, :4].tolist() == [START, GERMAN, TRANSCRIBE, NO_TIMESTAMPS]
@@ -90,7 +110,7 @@ def test_a_language_is_said_to_models_of_several(file: Path) -> None:
         german.family.notes_on(one, german, "training")
     with pytest.raises(InvalidInputError, match=r"has no token <\|tlh\|> .got 'tlh'"):
         encoded(file, language="tlh")
-    with pytest.raises(InvalidInputError, match=r"models for speech_to_text take no language .got 'de'"):
+    with pytest.raises(InvalidInputError, match=r"models for speech_to_text take no language .got 'de'.*or give --kind speech_seq2seq"):
         load_files(file, language="de")
 
 

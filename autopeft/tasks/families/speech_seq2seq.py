@@ -115,10 +115,10 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
         return [known[name] for name in (_START, *names, _NO_TIMESTAMPS)]
 
     def notes_on(self, model: "nn.Module", encoded: Encoded, role: str) -> list[str]:
-        """Check that the language is said where a model wants it.
+        """Check that the language is said where a model wants it, and say how many transcripts are cut.
 
         Raises:
-            InvalidInputError: It isn't, or it is where a model takes none.
+            InvalidInputError: It isn't, or it is where a model takes none, or transcripts are longer than the decoder's positions.
         """
         knows: Any = model
         is_multilingual = getattr(getattr(knows, "generation_config", None), "is_multilingual", knows.config.vocab_size > _ENGLISH_WORDS)
@@ -127,7 +127,12 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
             raise InvalidInputError("a model of several languages must know which is spoken", remedy=remedy)
         if self.language and not is_multilingual:
             raise InvalidInputError("a model of one language takes none", value=self.language, remedy="Leave --language out.")
-        return []
+        room, n_given = knows.config.max_target_positions, len(self._prefix(encoded.processor.tokenizer))
+        if (longest := int(encoded.weights.max()) - 1) > (most := room - n_given):
+            rule = f"the model's decoder reads {room:,} tokens, of which {n_given} say what to do, and {role} transcripts are longer"
+            raise InvalidInputError(rule, value=longest, remedy=f"Cut them: --max-length {most}.")
+        n = sum(row["text"][-1] != encoded.processor.tokenizer.eos_token_id for row in encoded.rows)
+        return [f"{n:,} of {len(encoded):,} {role} transcripts are cut after {longest + 1:,} tokens: --max-length sets it"] if n else []
 
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
         """Return what the feature extractor makes of some recordings, and the decoder's inputs; targets begin with the transcript."""
