@@ -158,10 +158,12 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
     def _written(self, model: "nn.Module", encoded: Encoded) -> list[str]:
         """Return what a model writes for each row, greedily."""
         import torch
-        from transformers import GenerationMixin
 
         device, tokenizer = next(model.parameters()).device, encoded.processor.tokenizer
-        maker: Any = next(module for module in model.modules() if isinstance(module, GenerationMixin))  # a wrapper's is inside
+        bases = ((module, base) for module in model.modules() for base in type(module).__mro__ if base.__name__ == "GenerationMixin")
+        maker: Any
+        generation: Any
+        maker, generation = next(bases)  # a wrapper's is inside
         found: list[str] = []
         for start in range(0, len(encoded), BATCH):
             rows = range(start, min(start + BATCH, len(encoded)))
@@ -172,9 +174,7 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
             most = min(N_POSITIONS, maker.config.max_target_positions) - given.shape[1]
             with torch.inference_mode():
                 # Whisper's own `generate` would work out again what the decoder is given, and may cut recordings into windows.
-                ids = GenerationMixin.generate(
-                    maker, **inputs, max_new_tokens=min(most, most_tokens(seconds)), do_sample=False, num_beams=1
-                )
+                ids = generation.generate(maker, **inputs, max_new_tokens=min(most, most_tokens(seconds)), do_sample=False, num_beams=1)
             found += tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [text.strip() for text in found]
 
