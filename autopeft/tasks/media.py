@@ -1,6 +1,6 @@
 """Files of images and recordings, as they stand in tables, in folders and in data sets of the hub."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,11 @@ SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3")
 _CLIPS = "clips"
 _LONGEST_NAME = 255
 """Letters of a text that may be a file's name; a path is rarely longer, and content always is."""
+
+
+def is_called(table: "Table", column: str, names: Sequence[str]) -> bool:
+    """Return whether a column has one of some names, or is also called by one: `file_name` is, where it names images or recordings."""
+    return any(table.columns.get(name) is table.column(column) for name in names)
 
 
 def contents(table: "Table", column: str, what: str) -> list[bytes]:

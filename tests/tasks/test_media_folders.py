@@ -55,6 +55,16 @@ def test_metadata_goes_before_folders_and_says_where_it_is_wrong(tmp_path: Path)
         load_files(tmp_path / "own")
 
 
+@pytest.mark.parametrize(
+    ("suffix", "target", "kind"), [(".png", "group", "image_classification"), (".wav", "group", "audio_classification")]
+)
+def test_a_file_name_that_is_given_holds_what_it_names(suffix: str, target: str, kind: str, tmp_path: Path) -> None:
+    paths = list(good_files(tmp_path, suffix))
+    csv(tmp_path / "t", [{"file_name": str(path.relative_to(tmp_path)), target: f"said {path.parent.name}"} for path in paths])
+    task = load_files(tmp_path / "t.csv", text="file_name", label=target).task
+    assert (task.kind, task.input_columns) == (kind, ("file_name",))
+
+
 def test_a_file_name_that_is_no_medium_is_a_text(tmp_path: Path) -> None:
     csv(tmp_path / "t", [{"file_name": f"{index}.py", "text": f"def f{index}", "label": "xy"[index % 2]} for index in range(12)])
     assert load_files(tmp_path / "t.csv").task.kind == "classification"

@@ -10,7 +10,7 @@ from autopeft.tasks.columns import class_ids, class_names
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.families.classification import Classification
 from autopeft.tasks.family import Columns, Family
-from autopeft.tasks.media import readable_contents
+from autopeft.tasks.media import is_called, readable_contents
 
 if TYPE_CHECKING:
     from autopeft.tasks.table import Table
@@ -38,7 +38,7 @@ class MediaClassification(Classification):
     @classmethod
     def claims(cls, table: "Table", columns: Columns) -> bool:
         """A column of files says so."""
-        return columns.inputs[0] in cls.usual_inputs
+        return is_called(table, columns.inputs[0], cls.usual_inputs)
 
     @classmethod
     def make_task(cls, table: "Table", name: str, columns: Columns) -> "Task":

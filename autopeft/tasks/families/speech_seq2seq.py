@@ -160,10 +160,12 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
         import torch
 
         device, tokenizer = next(model.parameters()).device, encoded.processor.tokenizer
+        # Whisper's own `generate` would work out again what the decoder is given, and may cut recordings into windows: here is what
+        # it rests on. Of a wrapped model it is inside.
         bases = ((module, base) for module in model.modules() for base in type(module).__mro__ if base.__name__ == "GenerationMixin")
         maker: Any
         generation: Any
-        maker, generation = next(bases)  # a wrapper's is inside
+        maker, generation = next(bases)
         found: list[str] = []
         for start in range(0, len(encoded), BATCH):
             rows = range(start, min(start + BATCH, len(encoded)))
@@ -173,7 +175,6 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
             seconds = max(encoded.rows[row]["samples"] for row in rows) / READING_RATE
             most = min(N_POSITIONS, maker.config.max_target_positions) - given.shape[1]
             with torch.inference_mode():
-                # Whisper's own `generate` would work out again what the decoder is given, and may cut recordings into windows.
                 ids = generation.generate(maker, **inputs, max_new_tokens=min(most, most_tokens(seconds)), do_sample=False, num_beams=1)
             found += tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [text.strip() for text in found]

@@ -33,6 +33,7 @@ from autopeft.tasks.families.recordings import (
     some_noise,
 )
 from autopeft.tasks.family import Columns, require_rows
+from autopeft.tasks.media import is_called
 from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.sounds import READING_RATE, sound_length
 from autopeft.tasks.transcripts import (
@@ -73,7 +74,7 @@ class SpeechToText(Transcribed):
     @classmethod
     def claims(cls, table: "Table", columns: Columns) -> bool:
         """A recording and a transcript of usual names say so."""
-        return columns.inputs[0] in USUAL_RECORDINGS and columns.target in TRANSCRIPTS
+        return is_called(table, columns.inputs[0], USUAL_RECORDINGS) and columns.target in TRANSCRIPTS
 
     @classmethod
     def make_task(cls, table: "Table", name: str, columns: Columns) -> "Task":
