@@ -59,7 +59,7 @@ def test_every_target_has_a_planner(name):
 
 def test_a_trial_is_read_with_all_that_an_export_needs(run, data_file):
     trial = read_trial(run, 0)
-    nothing = {"validation": None, "test": None, "kind": None}
+    nothing = {"validation": None, "test": None, "kind": None, "language": None}
     assert trial.data == {"train": str(data_file), "text": ["text"], "label": "label", **nothing}
     assert (trial.run, trial.threads, trial.task.name) == ("my run", 1, "films")
     assert trial.configuration.describe().startswith("lora 2 [query] in 0 1")
