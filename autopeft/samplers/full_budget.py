@@ -6,7 +6,9 @@ Legend:
 
 The surrogates of low-cost losses are joined with those of what is missing to the full budget (`two_fidelities`), and the acquisition
 function is that of a proposal, over what they say of the full budget. The first point is the one that is expected to be best in the first
-objective; then turns alternate between the front (expected hypervolume improvement) and its best end (expected improvement of the first
+objective. But a difference of less than a standard error says nothing, and few modules in few layers gain less from more training than
+others do (benchmarks/RESULTS.md): of trials so near the best that the search began with, as known to be good elsewhere, the first is
+taken. Then turns alternate between the front (expected hypervolume improvement) and its best end (expected improvement of the first
 objective alone): a search is judged by both.
 
 At low cost a surrogate of the early loss, such as the task's loss, is a coordinate beside the others that may explain a bias.
@@ -75,6 +77,8 @@ class Tried:
     """m, at the full budget; None if it was not measured there."""
     runs: bool = False
     """Whether it is being trained at the full budget."""
+    is_known: bool = False
+    """Whether the search began with it, as known to be good elsewhere."""
     is_open: bool = True
     """Whether it may be chosen: it keeps to all bounds and wasn't chosen before."""
 
@@ -117,7 +121,7 @@ class FullBudgetProposer:
             return min(open_, key=lambda index: self.proposer.signs[0] * self.tried[index].values[0], default=None)
         if not self._begun:
             first = [index for index in open_ if self._learnt[index]] or open_
-            return first[int(np.argmin(self.predict([self.tried[index].params for index in first])[0][:, 0]))] if first else None
+            return self._surest(first) if first else None
         promises = self._promise([self.tried[index].params for index in open_]) if open_ else np.empty(0)
         promises += self._log_chances_to_learn[open_]
         if may_be_new:
@@ -125,6 +129,15 @@ class FullBudgetProposer:
             if promise - np.log1p(self.new_costs) > promises.max(initial=-np.inf):
                 return point
         return open_[int(np.argmax(promises))] if open_ else None
+
+    def _surest(self, indices: Sequence[int]) -> int:
+        """Return the trial that is expected to be best, or the first known one that is within a standard error of it."""
+        means = self.predict([self.tried[index].params for index in indices])[0][:, 0]
+        values, scale = np.array([self.tried[index].values[0] for index in indices]), self._scales[0]
+        best = values[np.argmin(scale(values))]
+        within = means.min() + abs(float(scale(best + self.trivial_error)) - float(scale(best)))
+        near = (index for index, mean in zip(indices, means, strict=True) if mean <= within and self.tried[index].is_known)
+        return next(near, indices[int(np.argmin(means))])
 
     def _search(self) -> tuple[Parameters, float]:
         """Return the new point that promises most, and its promise; minus infinity if nothing new may be proposed."""

@@ -11,6 +11,7 @@ from autopeft.samplers.history import read_history
 from autopeft.samplers.partial import ReadEarly
 from autopeft.samplers.problem import Parameters
 from autopeft.samplers.proposal import Proposer
+from autopeft.study.attributes import START
 from autopeft.study.problem import SpaceProblem
 from autopeft.study.record import TrialRecord, early_loss
 
@@ -56,7 +57,10 @@ def proposer_of(
     rng = np.random.default_rng([seed, len(records), n_begun])
     signs = [objective.sign for objective in problem.objectives]
     history = read_history(trials, problem.distributions, len(signs), read_early)
-    tried = [Tried(dict(trial.params), tuple(trial.values), **_more(known[trial.number], problem)) for trial in complete]
+    tried = [
+        Tried(dict(trial.params), tuple(trial.values), is_known=START in trial.user_attrs, **_more(known[trial.number], problem))
+        for trial in complete
+    ]
     error = problem.trivial_errors.get(problem.objectives[0].name, 0.0)
     return complete, FullBudgetProposer(Proposer(problem, history, signs, problem.trivial, rng), tried, new_costs, error)
 

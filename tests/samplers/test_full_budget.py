@@ -93,6 +93,14 @@ def test_where_nothing_is_better_than_by_chance_what_was_tried_first_goes_first(
     assert replace(proposer(confirmed(some, 0, 0.9)), trivial_error=0.02).choose(may_be_new=True) == 1
 
 
+@pytest.mark.parametrize(("error", "chosen"), [(0.0, BEST), (0.04, BEST), (0.06, 7), (0.2, 1)])
+def test_of_what_low_cost_can_t_tell_apart_the_first_known_one_goes_first(error: float, chosen: int) -> None:
+    """Of the known ones, sizes 1, 10 and 100 at x = 1/2 are 0.15, 0.10 and 0.05 below the best."""
+    some = [replace(one, is_known=index in (1, 4, 7)) for index, one in enumerate(GRID)]
+    assert replace(proposer(some, trivial=0.0), trivial_error=error).choose(may_be_new=True) == chosen
+    assert replace(proposer(GRID, trivial=0.0), trivial_error=error).choose(may_be_new=True) == BEST
+
+
 def test_a_region_where_trials_collapse_is_not_taken_for_promising() -> None:
     """Four small points stayed at chance: of the smaller half of the sizes nobody knows what one that learns would be worth."""
     learns_from = 40.0
