@@ -119,7 +119,7 @@ class Family(ABC):
         """Return a task in a language, given by its code, where a model must know it.
 
         Raises:
-            InvalidInputError: No model of this kind is.
+            InvalidInputError: No model of this kind takes one.
         """
         other = f", or give --kind {cls.for_other_models}" if cls.for_other_models else ""
         raise InvalidInputError(f"models for {cls.name} take no language", value=language, remedy=f"Leave --language out{other}.")
