@@ -1,20 +1,30 @@
 """Loads the examples that a request names and says what a trial spends of them, for searching, retraining, checking and exporting."""
 
+from dataclasses import replace
 from typing import Any
 
 from autopeft.budget import Budget
 from autopeft.request import SearchRequest
 from autopeft.tasks import TaskData, family_of, load, load_dataset, load_files
+from autopeft.tasks.generated import require_package
 
 
 def load_data(request: SearchRequest, *, with_test: bool = False) -> TaskData:
-    """Read the task that a request names; a search never holds its test examples, and trains on the same ones either way.
+    """Read the task that a request names, aimed at its objectives.
+
+    A search never holds its test examples, and trains on the same ones either way.
 
     Raises:
         InvalidInputError: A file breaks a rule.
         UnknownNameError: There is no such task.
-        UnavailableError: The data is neither in a folder nor can the hub be reached.
+        UnavailableError: The data is neither in a folder nor can the hub be reached, or what an objective needs isn't installed.
     """
+    require_package(request.objectives)
+    data = _read(request, with_test=with_test)
+    return replace(data, task=data.task.aimed_at(request.objectives))
+
+
+def _read(request: SearchRequest, *, with_test: bool) -> TaskData:
     if request.task is not None:
         return load(request.task, data_dir=request.data_dir, offline=request.offline, with_test=with_test)
     columns: dict[str, Any] = {"text": request.text, "label": request.label, "kind": request.kind, "language": request.language}

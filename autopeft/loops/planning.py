@@ -110,7 +110,8 @@ def prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) ->
     definition = _definition(request, stored)
     data = load_data(request)
     data = replace(data, notes=(*data.notes, *_notes_before_loading(request, data)))
-    directions = {name: metric.direction for name, metric in family_of(data.task).metrics.items()}
+    family = family_of(data.task)
+    directions = {metric.name: metric.direction for metric in (*family.metrics.values(), *family.written_metrics)}
     objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), directions)
     backbone = find_backbone(request.model, offline=request.offline, trust_remote_code=request.trust_remote_code, quantize=request.quantize)
     backbone = replace(backbone, dtype=request.dtype, attention=request.attention)

@@ -98,14 +98,16 @@ def importances_for(records: Sequence[TrialRecord], objective: Objective) -> Imp
 
 def _comparable(records: Sequence[TrialRecord], objective: Objective) -> tuple[float, list[tuple[TrialRecord, float]]]:
     """Return the trials that were measured after the same share of their budget, with their values there, and that share."""
-    rung = min((record.rungs[0].progress for record in records if record.rungs), default=None)
-    if rung is None:
-        found = [(record, record.values[objective.name]) for record in records if record.state == "complete"]
-    else:
-        found = [
-            (record, record.rungs[0].values[objective.name]) for record in records if record.rungs and record.rungs[0].progress == rung
-        ]
-    return rung or 1.0, [(record, value) for record, value in found if value is not None and math.isfinite(value)]
+    early = [(record, record.rungs[0]) for record in records if record.rungs and _is_known(record.rungs[0].values[objective.name])]
+    if early:
+        progress = min(rung.progress for _, rung in early)
+        return progress, [(record, rung.values[objective.name]) for record, rung in early if rung.progress == progress]
+    complete = [(record, record.values[objective.name]) for record in records if record.state == "complete"]
+    return 1.0, [(record, value) for record, value in complete if _is_known(value)]
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _shares(named: dict[str, list[Feature]], values: Sequence[float]) -> tuple[float, dict[str, float]]:

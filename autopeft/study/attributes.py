@@ -74,7 +74,7 @@ def value_of(objective: Objective, measurement: "Measurement") -> float:
         return measurement.metrics[objective.name]
     if objective == ADAPTER_BYTES:
         return float(adapter_bytes(measurement.trainable_parameters, measurement.head_parameters))
-    value = getattr(measurement, objective.name)
+    value = getattr(measurement, objective.name, None)  # no attribute: a metric that is measured at the end alone
     return float("nan") if value is None else float(value)
 
 

@@ -53,7 +53,7 @@ class RungResult:
         """
         names = [objective.name for objective in objectives]
         others = {name: direction for name, direction in early.items() if name in self.metrics and name not in names}
-        main = next((name for name in names if name in self.metrics and name not in early), None)
+        main = next((objective.name for objective in objectives if not objective.is_cost and objective.name not in early), None)
         return tuple(
             early_loss(self.metrics, others)
             if others and objective.name == main

@@ -212,7 +212,7 @@ class Family(ABC):
             role: "training" or "validation".
 
         Raises:
-            InvalidInputError: Nothing can be learnt from them.
+            InvalidInputError: Nothing can be learnt from them, or measured on them.
         """
         return []
 
@@ -265,8 +265,18 @@ class Family(ABC):
         """Return what people look at beyond metrics, such as scores per class; arguments as in `score`, all outputs finite."""
         return []
 
+    @property
+    def written_metrics(self) -> tuple[Metric, ...]:
+        """Metrics of what models write that a task of this kind can be searched by; none where they write nothing."""
+        return ()
+
+    @property
+    def is_measured_by_writing(self) -> bool:
+        """Whether the task is searched by such a metric."""
+        return any(metric.is_written for metric in self.metrics.values())
+
     def write(self, model: "nn.Module", encoded: Encoded) -> list[Written]:
-        """Return what a model writes, for families that write; it is slow, so it is done on test data alone."""
+        """Return what a model writes, for families that write; it is slow, so it is done once a training."""
         return []
 
     def score_written(self, written: Sequence[Written]) -> dict[str, float]:
@@ -296,19 +306,20 @@ class Family(ABC):
         return {}
 
     def best_of(self, each: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        """Return the best value of each metric but the loss."""
-        found = [metric for metric in self.metrics.values() if metric is not LOSS]
+        """Return the best value of each metric but the loss, and but those of what is written."""
+        found = [metric for metric in self.metrics.values() if metric is not LOSS and not metric.is_written]
         return {metric.name: metric.sign * max(metric.sign * one[metric.name] for one in each) for metric in found}
 
     @property
     def metrics(self) -> dict[str, Metric]:
         """The metrics that the task reports, by name."""
-        known = {metric.name: metric for metric in self.metrics_of(self.task.labels)}
+        known = {metric.name: metric for metric in (*self.metrics_of(self.task.labels), *self.written_metrics)}
         return {name: known[name] for name in self.task.metrics}
 
     def rank(self, scores: Mapping[str, float]) -> tuple[float, float]:
-        """Return what is larger for the better of two models, by the searched metric."""
-        return rank(self.metrics[self.task.metric], scores)
+        """Return what is larger for the better of two models, by the searched metric, or by the loss where that isn't measured yet."""
+        metric = self.metrics[self.task.metric]
+        return rank(LOSS if metric.is_written and metric.name not in scores else metric, scores)
 
     # Answers to examples that have none
 

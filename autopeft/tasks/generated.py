@@ -6,19 +6,21 @@ rouge_score package computes it. Exact match compares texts without the spaces a
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autopeft.errors import UnavailableError
 from autopeft.tasks.details import Detail, of_texts
+from autopeft.tasks.metric import Metric
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-EXACT_MATCH, ROUGE_L, BLEU, CHRF = "exact_match", "rouge_l", "bleu", "chrf"
+EXACT_MATCH, ROUGE_L, BLEU, CHRF = (Metric(name, is_written=True) for name in ("exact_match", "rouge_l", "bleu", "chrf"))
 BATCH = 16
 """Texts that are generated at once."""
 MAX_NEW_TOKENS = 64
@@ -96,19 +98,35 @@ def agreement(texts: Sequence[str], references: Sequence[str]) -> dict[str, floa
     """Return exact match and ROUGE-L, means over n texts."""
     pairs = list(zip(texts, references, strict=True))
     return {
-        EXACT_MATCH: float(np.mean([text.strip() == reference.strip() for text, reference in pairs])),
-        ROUGE_L: float(np.mean([rouge_l(text, reference) for text, reference in pairs])),
+        EXACT_MATCH.name: float(np.mean([text.strip() == reference.strip() for text, reference in pairs])),
+        ROUGE_L.name: float(np.mean([rouge_l(text, reference) for text, reference in pairs])),
     }
 
 
 def translation_scores(texts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
     """Return BLEU and chrF of n texts together; nothing where sacrebleu isn't installed."""
-    if find_spec("sacrebleu") is None:
+    if not _has_sacrebleu():
         return {}
     import sacrebleu
 
     streams = [list(references)]
-    return {BLEU: sacrebleu.corpus_bleu(list(texts), streams).score, CHRF: sacrebleu.corpus_chrf(list(texts), streams).score}
+    scores = sacrebleu.corpus_bleu(list(texts), streams).score, sacrebleu.corpus_chrf(list(texts), streams).score
+    return dict(zip((BLEU.name, CHRF.name), scores, strict=True))
+
+
+def require_package(names: Iterable[str]) -> None:
+    """Check that metrics of these names can be computed on this machine.
+
+    Raises:
+        UnavailableError: A package isn't installed that they need.
+    """
+    if (needing := {BLEU.name, CHRF.name}.intersection(names)) and not _has_sacrebleu():
+        remedy = "Install it: pip install 'autopeft[translation]'."
+        raise UnavailableError("BLEU and chrF need the package sacrebleu", value=", ".join(sorted(needing)), remedy=remedy)
+
+
+def _has_sacrebleu() -> bool:
+    return find_spec("sacrebleu") is not None
 
 
 def rouge_l(text: str, reference: str) -> float:

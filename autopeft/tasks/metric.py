@@ -15,6 +15,8 @@ class Metric:
     """Which way is better."""
     ranks_early: bool = False
     """Whether it tells trials apart before the end, while the searched metric is still that of the majority class."""
+    is_written: bool = False
+    """Whether it is of texts that the model generates, which takes long: it is measured when a training is done, where it is asked for."""
 
     @property
     def sign(self) -> float:

@@ -52,12 +52,21 @@ class Task:
                 f"a task reads at least one column and predicts another one, here {self.target_column!r}", value=self.input_columns
             )
         family.check(self)
-        known = {metric.name for metric in family.metrics_of(self.labels)}
+        known = {metric.name for metric in (*family.metrics_of(self.labels), *family(self).written_metrics)}
         for metric in self.metrics:
             if metric not in known:
                 raise UnknownNameError("metric", metric, known)
         if self.metric not in self.metrics:
             raise InvalidInputError(f"the searched metric must be one of {self.metrics}", value=self.metric)
+
+    def aimed_at(self, objectives: Sequence[str]) -> "Task":
+        """Return the task as a search with these objectives has it: its metric is the first of them that it can report, if there is one.
+
+        Metrics of what a model writes are reported where they are asked for.
+        """
+        known = {metric.name for metric in family_of(self).written_metrics}
+        metrics = (*self.metrics, *(name for name in objectives if name in known - {*self.metrics}))
+        return replace(self, metrics=metrics, metric=next((name for name in objectives if name in metrics), self.metric))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; `from_dict` gives back an equal task."""

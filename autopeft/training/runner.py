@@ -256,6 +256,10 @@ class TrialRunner:
                 final, details = self._test(model, task, kept.epoch, budget, turn)
             if done and self._settings.test is None:
                 details = _details(family_of(task), predictions, validation, kept.metrics)
+            if done and self._family.is_measured_by_writing and _are_finite(kept.metrics):
+                written = write(model, validation)
+                kept = replace(kept, metrics={**kept.metrics, **self._family.score_written(written)})
+                details += () if self._settings.test is not None else tuple(details_of(written))
             adapter = pack(applied, self._metadata(task, assignment, kept.metrics)) if done else {}
             state = b"" if done else training.state()
             peak_bytes = usage.peak_now()  # before a merge to measure latency clones weights
@@ -373,7 +377,11 @@ class TrialRunner:
 
 def _details(family: Family, predictions: Sequence[Any], split: Encoded, scores: Mapping[str, float]) -> tuple[Detail, ...]:
     """Return what there is to look at; of a model that diverged nothing is."""
-    return tuple(family.details(predictions, split)) if all(map(math.isfinite, scores.values())) else ()
+    return tuple(family.details(predictions, split)) if _are_finite(scores) else ()
+
+
+def _are_finite(scores: Mapping[str, float]) -> bool:
+    return all(map(math.isfinite, scores.values()))
 
 
 def _economies(micro_batch: int | None, checkpoints: bool) -> dict[str, str]:

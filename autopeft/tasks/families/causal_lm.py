@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from autopeft.budget import Budget
+from autopeft.errors import InvalidInputError
 from autopeft.tasks import completions
 from autopeft.tasks.columns import shares
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
-from autopeft.tasks.generated import MAX_NEW_TOKENS, Written, continuations
+from autopeft.tasks.generated import EXACT_MATCH, MAX_NEW_TOKENS, ROUGE_L, Written, continuations
 from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.prompts import ANSWER, ASSISTANT, Encodable, Prompt, encode, put_together
@@ -146,6 +147,17 @@ class CausalLM(Family):
                 lines = [f"{name}: {cell}" for name, cell in zip(names, cells, strict=True) if cell]
                 yield "\n".join([*lines, f"{self.task.target_column}:"]), " ", completion
 
+    def notes_on(self, model: "nn.Module", encoded: Encoded, role: str) -> list[str]:
+        """Check that there is something to answer where answers are to be written.
+
+        Raises:
+            InvalidInputError: No example has a prompt.
+        """
+        if self.is_measured_by_writing and next(_prompted(encoded), None) is None:
+            rule = f"{self.task.metric} is of answers to prompts, and no {role} example has a prompt"
+            raise InvalidInputError(rule, value=", ".join(self.task.input_columns), remedy="Search by the loss: leave --objectives out.")
+        return super().notes_on(model, encoded, role)
+
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
         """Return token ids, and at the positions from which something learnt is predicted the next token's id.
 
@@ -217,7 +229,7 @@ class CausalLM(Family):
         if self.task.labels:
             hits = np.array([_hits(found[one["first"] :][: len(one["bytes"]), 1], one) for one in encoded.references])
             scores |= {_CHOICE.name: float(hits[:, 0].mean()), _CHOICE_PER_BYTE.name: float(hits[:, 1].mean())}
-        return {name: scores[name] for name in self.task.metrics}
+        return {name: scores[name] for name in self.task.metrics if name in scores}
 
     def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
         """Return, of choices, scores of each and what is taken for what."""
@@ -227,20 +239,21 @@ class CausalLM(Family):
         chosen = [likelihoods[one["first"] : one["first"] + len(self.task.labels)].argmax() for one in encoded.references]
         return of_classes(np.array([one["true"] for one in encoded.references]), np.array(chosen), self.task.labels, "answer")
 
+    @property
+    def written_metrics(self) -> tuple[Metric, ...]:
+        """Exact match and ROUGE-L, unless answers are chosen."""
+        return () if self.task.labels else (EXACT_MATCH, ROUGE_L)
+
     def write(self, model: "nn.Module", encoded: Encoded) -> list[Written]:
         """Return the answers to prompts, unless there are none: all is learnt, or answers are chosen."""
         if self.task.labels:
             return []
-        rows, references = [], []
-        for one in encoded.references:
-            row = encoded.rows[one["first"]]
-            first = next(place for place, mark in enumerate(row["learnt"]) if mark == ANSWER)
-            if first > 1:  # behind a start token there is a prompt
-                rows.append(row["input_ids"][:first])
-                references.append(one["text"])
-        texts = continuations(model, encoded.processor, rows) if rows else []
+        prompted = list(_prompted(encoded))
+        if not prompted:
+            return []
+        rows, references = zip(*prompted, strict=True)
         prompts = [encoded.processor.decode(row, skip_special_tokens=True) for row in rows]
-        return [Written(*one) for one in zip(prompts, texts, references, strict=True)]
+        return [Written(*one) for one in zip(prompts, continuations(model, encoded.processor, rows), references, strict=True)]
 
     def of_examples(self, predictions: Sequence[Any], encoded: Encoded, examples: Sequence[int]) -> tuple[Sequence[Any], Encoded]:
         """Return the references of some examples, which say where their rows are; the rows stay as they are."""
@@ -343,6 +356,15 @@ def _token_losses(outputs: Any, batch: Batch) -> "tuple[Tensor, tuple[Tensor, ..
     ids = batch.targets[..., 0]
     places = (ids != _IGNORED).nonzero(as_tuple=True)
     return functional.cross_entropy(outputs.logits[places].float(), ids[places], reduction="none"), places
+
+
+def _prompted(encoded: Encoded) -> Iterator[tuple[list[int], str]]:
+    """Yield the prompt's tokens and the answer of each example that has a prompt."""
+    for one in encoded.references:
+        row = encoded.rows[one["first"]]
+        first = next(place for place, mark in enumerate(row["learnt"]) if mark == ANSWER)
+        if first > 1:  # behind a start token there is a prompt
+            yield row["input_ids"][:first], one["text"]
 
 
 def _hits(likelihoods: Any, one: Mapping[str, Any]) -> tuple[bool, bool]:

@@ -1,7 +1,7 @@
 """A text for a text, by an encoder-decoder: summaries, translations.
 
 Loss and perplexity are those of the target's tokens, each predicted from the source and the tokens before it. Texts are generated, and
-scored, only where a retrained configuration is measured on test data.
+scored, where a retrained configuration is measured on test data, and in trials that are searched by such a score.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,18 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import filled_texts, texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
-from autopeft.tasks.generated import BATCH, MAX_NEW_TOKENS, Written, agreement, generate, translation_scores
+from autopeft.tasks.generated import (
+    BATCH,
+    BLEU,
+    CHRF,
+    EXACT_MATCH,
+    MAX_NEW_TOKENS,
+    ROUGE_L,
+    Written,
+    agreement,
+    generate,
+    translation_scores,
+)
 from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.text import lengths, padded, text_batch, tokenise, whole_lengths
@@ -133,7 +144,12 @@ class Seq2Seq(Family):
             return dict.fromkeys(self.task.metrics, float("nan"))
         loss = float(stacked(predictions).sum() / encoded.weights.sum())
         scores = {LOSS.name: loss, _PERPLEXITY.name: perplexity(loss)}
-        return {name: scores[name] for name in self.task.metrics}
+        return {name: scores[name] for name in self.task.metrics if name in scores}
+
+    @property
+    def written_metrics(self) -> tuple[Metric, ...]:
+        """Those of `score_written`."""
+        return (EXACT_MATCH, ROUGE_L, BLEU, CHRF)
 
     def write(self, model: "nn.Module", encoded: Encoded) -> list[Written]:
         """Return a text for each row."""

@@ -5,8 +5,8 @@ The decoder is given what to do, and learns the transcript's tokens y and the en
     <|startoftranscript|> [<|language|> <|transcribe|>] <|notimestamps|> y <|endoftext|>
 
 Models of several languages want the language, those of English alone take none. Loss and perplexity are those of y and the end, each
-predicted from the recording and the tokens before it. Texts are generated, and scored, only where a retrained configuration is measured on
-test data. The pretrained output layer is used as it is.
+predicted from the recording and the tokens before it. Texts are generated, and scored, where a retrained configuration is measured on
+test data, and in trials that are searched by an error rate. The pretrained output layer is used as it is.
 """
 
 import math
@@ -23,6 +23,7 @@ from autopeft.tasks.families.recordings import Transcribed, configure_sound, dec
 from autopeft.tasks.families.seq2seq import IGNORED, Seq2Seq
 from autopeft.tasks.family import Columns, Family
 from autopeft.tasks.generated import BATCH, Written
+from autopeft.tasks.metric import Metric
 from autopeft.tasks.sounds import READING_RATE, sound_length
 from autopeft.tasks.transcripts import CER, WER, character_error_rate, word_error_rate
 
@@ -144,6 +145,11 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
         given = [[*row["given"], *row["text"][:-1], *[end] * (longest - len(row["text"]))] for row in rows]
         targets = [[*[IGNORED] * (len(row["given"]) - 1), *row["text"], *[IGNORED] * (longest - len(row["text"]))] for row in rows]
         return Batch({**inputs, "decoder_input_ids": torch.tensor(given)}, torch.tensor(targets))
+
+    @property
+    def written_metrics(self) -> tuple[Metric, ...]:
+        """The error rates of words and characters."""
+        return replace(WER, is_written=True), replace(CER, is_written=True)
 
     def write(self, model: "nn.Module", encoded: Encoded) -> list[Written]:
         """Return a text for each recording."""

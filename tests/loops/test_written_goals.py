@@ -1,0 +1,90 @@
+"""Searches by what models write: measured when a trial is done, on validation data, in trials, confirmations and exports."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autopeft.api import SearchResult, SilentSearch
+from autopeft.errors import InvalidInputError, UnavailableError, UnknownNameError
+from autopeft.loops import search as engine
+from autopeft.request import SearchRequest
+from tests.loops.searches import Log, records
+from tests.loops.test_families import request_of
+from tests.tasks.helpers import write
+
+GOALS = {"causal_lm": "rouge_l", "seq2seq": "rouge_l", "speech_seq2seq": "character_error_rate"}
+
+
+def written_request(kind: str, folder: Path, tokenizer: Path) -> SearchRequest:
+    return replace(request_of(kind, folder, tokenizer), objectives=(GOALS[kind], "trainable_parameters"))
+
+
+@pytest.mark.parametrize("kind", GOALS)
+def test_trials_confirmations_and_retrainings_have_the_goal(kind: str, backbone_folder: Path, tmp_path: Path) -> None:
+    goal = GOALS[kind]
+    request = replace(written_request(kind, tmp_path, backbone_folder), confirm=1)
+    with pytest.raises(KeyboardInterrupt):
+        engine.search(request, Log(stop_after=1))
+    found = records(engine.resume(tmp_path / "run", SilentSearch()))
+    complete = [record for record in found if record.state == "complete"]
+    assert complete
+    assert all(math.isfinite(record.values[goal]) and record.metrics[goal] == record.values[goal] for record in complete)
+    assert all(goal not in rung.metrics for record in found for rung in record.rungs), "it is measured at the end alone"
+    (confirmed,) = [record.confirmation for record in found if record.confirmed]
+    assert confirmed is not None
+    assert math.isfinite(confirmed.values[goal])
+    result = SearchResult(tmp_path / "run")
+    ((trained,),) = (entry.results for entry in result.retrain(pick="best", seeds=1, workers=0, progress=False).entries)
+    assert trained.validation[goal] == confirmed.values[goal], "it is that training"
+    assert goal in trained.test
+    (page,) = result.report(tmp_path / "report")
+    assert "Generated texts" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", GOALS)
+def test_an_exported_script_measures_the_same(kind: str, backbone_folder: Path, tmp_path: Path) -> None:
+    engine.search(replace(written_request(kind, tmp_path, backbone_folder), rungs=(), trials=1), Log())
+    result = SearchResult(tmp_path / "run")
+    folder = result.export("best", to="script", out=tmp_path / "script")
+    done = subprocess.run([sys.executable, "train.py", "--evaluate"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(done.stdout.splitlines()[-1])
+    assert measured == pytest.approx(dict(result.best().metrics))
+    trained = subprocess.run([sys.executable, "train.py", "--budget", "search"], cwd=folder, capture_output=True, text=True, check=False)
+    assert trained.returncode == 0, trained.stderr
+
+
+def test_the_first_metric_among_the_objectives_is_the_goal_everywhere(small_request: SearchRequest, tmp_path: Path) -> None:
+    request = replace(small_request, trials=1, objectives=("macro_f1", "trainable_parameters"), out=str(tmp_path / "run"))
+    engine.search(request, Log())
+    result = SearchResult(tmp_path / "run")
+    table = result.retrain(pick="best", seeds=1, workers=0, progress=False)
+    assert table.settings["metric"] == "macro_f1"
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["task"]["metric"] == "macro_f1"
+
+
+def test_texts_that_continue_nothing_can_not_be_goals(backbone_folder: Path, tmp_path: Path) -> None:
+    request = written_request("causal_lm", tmp_path, backbone_folder)
+    texts = write(tmp_path / "texts.jsonl", {"text": [f"the cat sees {place}" for place in range(24)]})
+    alone = replace(request, train=str(texts), validation=str(texts), test=str(texts), kind="causal_lm")
+    with pytest.raises(InvalidInputError, match="no training example has a prompt"):
+        engine.search(alone, Log())
+    assert not (tmp_path / "run").exists()
+
+
+def test_metrics_of_texts_are_for_tasks_that_write(small_request: SearchRequest) -> None:
+    with pytest.raises(UnknownNameError, match="rouge_l"):
+        engine.search(replace(small_request, objectives=("rouge_l", "trainable_parameters")), Log())
+
+
+def test_a_goal_that_needs_a_package_says_so(backbone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sacrebleu", None)
+    request = replace(written_request("seq2seq", tmp_path, backbone_folder), objectives=("bleu", "trainable_parameters"))
+    with pytest.raises(UnavailableError, match=r"autopeft\[translation\]"):
+        engine.search(request, Log())
