@@ -1,7 +1,7 @@
 """What a search hands over, against other ways to spend the same training: each task, each seed, at equal cost.
 
     AUTOPEFT_DATA=... python benchmarks/final_quality.py [--tasks trec mrpc] [--trials 32] [--seeds 3] [--out FOLDER]
-        [--quick | --middle] [--confirm N] [--json FILE]
+        [--quick | --middle] [--confirm N] [--retrain N] [--json FILE]
 
 Cost is training examples, which no other work on the machine changes. The first way sets it and none of the others gets more; what each
 took is printed, with its processor seconds.
@@ -14,7 +14,8 @@ took is printed, with its processor seconds.
 
 Reported are what is best on validation data at the full budget, with its test metric, and the hypervolume of all that was trained in full:
 the metric above one answer for all, and parameters below the backbone's on a logarithmic scale, as a share of what all ways of that task
-and seed reach together; on validation data, and of the same front on test data. Large tasks are cut.
+and seed reach together; on validation data, and of the same front on test data. Large tasks are cut. With `--retrain N` the best of each
+way is trained with N seeds, beside that cost, and its mean test metric is reported too.
 
 Every stage lies in the folder and is not done again: the same command goes on where it was stopped.
 """
@@ -27,7 +28,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import fmean, pstdev
+from statistics import fmean, pstdev, stdev
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,7 @@ def main() -> None:
     for name, size in (("quick", QUICK), ("middle", MIDDLE)):
         about = f"{size.seeds} seed, {size.trials} trials, {size.most['train']:,} training examples"
         sizes.add_argument(f"--{name}", dest="size", action="store_const", const=size, default=WHOLE, help=about)
+    parser.add_argument("--retrain", type=int, default=1, help="seeds with which the best of each way is trained; 1")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     size: Size = replace(given.size, trials=given.trials or given.size.trials, seeds=given.seeds or given.size.seeds)
@@ -138,7 +140,13 @@ def main() -> None:
                     given.json.write_text(json.dumps([*rows, *found], indent=2) + "\n")
             for row in found:
                 print(described(row, case.metric), flush=True)
+                if given.retrain > 1:
+                    row["retrained_test"] = retrained(case, row["best_configuration"], given.retrain)
+                    values = row["retrained_test"]
+                    print(f"  {row['way']}: test of {len(values)} seeds {fmean(values):.4f} ± {stdev(values):.4f}", flush=True)
             rows += found
+            if given.json:
+                given.json.write_text(json.dumps(rows, indent=2) + "\n")
     if len({row["seed"] for row in rows}) > 1:
         print(summary(rows))
 
@@ -213,14 +221,18 @@ def search(case: Case) -> Way:
 def baselines(case: Case) -> Way:
     """Tune single methods at the same cost."""
     tuned = tune(case.run, lambda name: SilentSearch(), workers=0)
-    confirmed = [
+    return Way("baselines", tuned.costs, tuple(in_full(case.run, confirmed_baselines(case), case.metric)[0]))
+
+
+def confirmed_baselines(case: Case) -> list[Candidate]:
+    """Return what the tuning of single methods confirmed."""
+    return [
         Candidate(record.configuration, title, "baseline", record.number)
         for name, title in BASELINES.items()
         if (path := case.run.baselines_path / name / "study.db").exists()
         for record in StudyReader.open(RunDirectory.open(path.parent)).records()
         if record.confirmed
     ]
-    return Way("baselines", tuned.costs, tuple(in_full(case.run, confirmed, case.metric)[0]))
 
 
 def sweep(case: Case) -> Way:
@@ -228,13 +240,7 @@ def sweep(case: Case) -> Way:
     planned, data = plan(case.request), load_data(case.request, with_test=True)
     budget = planned.budget.full()
     n_trainings = max(1, (spent(StudyReader.open(case.run).records()).examples_seen or 0) // (len(data.train) * budget.epochs))
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        study_name="sweep",
-        storage=f"sqlite:///{case.folder / 'sweep.db'}",
-        load_if_exists=True,
-        direction=family_of(data.task).metrics[case.metric].direction,
-    )
+    study = sweep_study(case, family_of(data.task).metrics[case.metric].direction)
     runner = TrialRunner(replace(runner_settings(case.request, planned.backbone, data, 1), test=data.test))
     while (n_done := sum(trial.state.is_finished() for trial in study.trials)) < n_trainings:
         # Seeded anew, so that a sweep that was stopped proposes what the whole one would have.
@@ -242,8 +248,7 @@ def sweep(case: Case) -> Way:
         trial = study.ask()
         rank = trial.suggest_int("rank", 1, LARGEST_RANK, log=True)
         rate = trial.suggest_float("learning_rate", *RATES, log=True)
-        module = PeftModule("lora", rank, tuple(sorted(planned.facts.topology.layers)), ALL_LINEARS)
-        configuration = Configuration((module,), {"learning_rate": rate})
+        configuration = lora(rank, rate, planned.facts.topology.layers)
         outcome = runner.run(Assignment(trial.number, configuration, budget, 0, budget.epoch_ends, keeps_best=True))
         found = outcome.measurement
         if found is None or found.final is None:
@@ -257,6 +262,18 @@ def sweep(case: Case) -> Way:
         study.tell(trial, one.validation)
     done = [trial.user_attrs for trial in study.trials if "costs" in trial.user_attrs]
     return Way("sweep", total(Costs(**one["costs"]) for one in done), tuple(Trained(**one["trained"]) for one in done))
+
+
+def sweep_study(case: Case, direction: str) -> optuna.Study:
+    """Return the study of a case's sweep."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = f"sqlite:///{case.folder / 'sweep.db'}"
+    return optuna.create_study(study_name="sweep", storage=storage, load_if_exists=True, direction=direction)
+
+
+def lora(rank: int, rate: float, layers: Iterable[int]) -> Configuration:
+    """Return LoRA on all linears of all layers."""
+    return Configuration((PeftModule("lora", rank, tuple(sorted(layers)), ALL_LINEARS),), {"learning_rate": rate})
 
 
 def before(case: Case) -> Way:
@@ -295,6 +312,26 @@ class _Silent:
     def started(self, plan: RetrainPlan, n_done: int, n_total: int) -> None: ...
 
     def seed_finished(self, candidate: Candidate, seed: int, outcome: SeedResult | str, n_done: int, n_total: int) -> None: ...
+
+
+def retrained(case: Case, description: str, n_seeds: int) -> list[float]:
+    """Return the test metrics of what a way found best, trained with several seeds."""
+    runs = [
+        RunDirectory.open(path.parent)
+        for path in (case.folder / "search" / "run.json", case.folder / "before" / "run.json")
+        if path.exists()
+    ]
+    found = [*confirmed_baselines(case), *(one for run in runs for one in of_trials(StudyReader.open(run).records()))]
+    layers = range(case.run.settings()["n_layers"])
+    found += [
+        Candidate(lora(trial.params["rank"], trial.params["learning_rate"], layers), "sweep", "trial", trial.number)
+        for trial in sweep_study(case, case.run.settings()["objectives"][0]["direction"]).trials
+        if trial.params
+    ]
+    chosen = next(one for one in found if one.configuration.describe() == description)
+    folder = retrain(case.run, [chosen], RetrainRequest(seeds=n_seeds, workers=0), _Silent())
+    (results,) = (one.results for one in folder.read() if one.candidate.id == chosen.id)
+    return [result.test[case.metric] for result in results][:n_seeds]
 
 
 def in_full(run: RunDirectory, candidates: Sequence[Candidate], metric: str) -> tuple[list[Trained], list[SeedResult]]:
