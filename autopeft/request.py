@@ -101,6 +101,8 @@ class SearchRequest:
     """How much of a GPU a trial takes, more than 0 and at most 1. None: a whole one, less where more workers than GPUs are asked for."""
     trials_per_gpu: str | int | None = None
     """The same said the other way round: how many trials share a GPU, or "auto": as many as the first trial's memory leaves room for."""
+    max_new_tokens: int | None = None
+    """Tokens after which a text that a model writes is cut off; none: 64."""
     objectives: tuple[str, ...] = ()
     """Metrics of the task and costs that are traded off, 2 to 4; none: the task's metric and trainable parameters."""
     max_params: str | int | None = None
@@ -174,10 +176,10 @@ class SearchRequest:
         if self.quantize not in QUANTISATIONS:
             raise UnknownNameError("quantisation", self.quantize, QUANTISATIONS)
         self._require_one_source()
-        for name, least in {"trials": 1, "workers": 0, "seed": 0, "confirm": 0}.items():
+        for name, least in {"trials": 1, "workers": 0, "seed": 0, "confirm": 0, "max_new_tokens": 1}.items():
             value = getattr(self, name)
             if value is not None and value < least:
-                raise InvalidInputError(f"--{name} must be a whole number of {least} or more", value=value)
+                raise InvalidInputError(f"{flag(name)} must be a whole number of {least} or more", value=value)
         if self.seed > LARGEST_SEED:
             raise InvalidInputError(f"--seed must be at most {LARGEST_SEED}", value=self.seed)
         for name, unit in {"time_limit": "minutes", "trial_timeout": "seconds"}.items():

@@ -70,6 +70,7 @@ def search(
     batch_size: int | None = None,
     batch_tokens: int | None = None,
     max_length: int | None = None,
+    max_new_tokens: int | None = None,
     track: str | Sequence[str] = (),
     callbacks: Sequence[Callback] = (),
     offline: bool = False,
@@ -131,6 +132,7 @@ def search(
         batch_size: Examples a step.
         batch_tokens: Most tokens a step, padding counted, in place of `batch_size`.
         max_length: Tokens an example.
+        max_new_tokens: Tokens of a text that a model writes; None: 64.
         track: Trackers that get every trial as a run: "tensorboard", "wandb", "mlflow", "trackio".
         callbacks: Hear of every trial that ends; what they raise is a warning, never the search's end.
         offline: Never ask the hub.

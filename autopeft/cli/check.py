@@ -40,6 +40,7 @@ def check(
     from autopeft.loops.data import load_data, low_cost_budget
     from autopeft.loops.lengths import lengths_at_hand
     from autopeft.request import SearchRequest
+    from autopeft.tasks import family_of
     from autopeft.tasks.checks import findings
 
     request = SearchRequest(
@@ -65,4 +66,6 @@ def check(
         typer.echo(json.dumps({"task": data.task.to_dict(), "data": list(data.notes), "findings": found}, indent=2))
         return
     reads = f"reads {', '.join(data.task.input_columns)}; predicts {data.task.target_column}; measured by {', '.join(data.task.metrics)}"
+    if written := family_of(data.task).written_metrics:
+        reads += f"; may be searched by texts that models write: {', '.join(metric.name for metric in written)}"
     typer.echo("\n".join([f"task {data.task.name}: {reads}", *data.notes, *found]))

@@ -200,6 +200,9 @@ def search(
         _option("--batch-tokens", panel=_SPENT, text="Most tokens a step, padding counted.", show_default="so many examples instead"),
     ] = None,
     max_length: Annotated[int | None, _option("--max-length", panel=_SPENT, text="Tokens an example.", show_default="the task's")] = None,
+    max_new_tokens: Annotated[
+        int | None, _option("--max-new-tokens", panel=_SPENT, text="Tokens of a text that a model writes.", show_default="64")
+    ] = None,
     rungs: Annotated[
         str,
         _option("--rungs", panel=_SPENT, text="Shares of a trial's budget at which only the best go on, such as 0.17,0.5; none: all do."),

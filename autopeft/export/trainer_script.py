@@ -19,6 +19,7 @@ from autopeft.export.plan import ExportPlan, Written
 from autopeft.export.script_data import place_data
 from autopeft.methods.adapter_files import DESCRIPTION, read_description
 from autopeft.tasks import family_of
+from autopeft.tasks.generated import asked_new_tokens
 
 REQUIREMENTS = ("torch", "transformers", "peft", "accelerate", "safetensors", "datasets", "numpy")
 _TEMPLATES = Path(__file__).parent / "template"
@@ -72,6 +73,7 @@ def _settings(trial: FinishedTrial, data: Mapping[str, Any]) -> dict[str, Any]:
         "model": asdict(trial.backbone_to_pass_on),
         "data": data,
         "metric": trial.task.metric,
+        "max_new_tokens": asked_new_tokens(trial.task),
         "validation_metrics": dict(trial.record.metrics),
         "budgets": {"full": trial.budget.full().to_dict(), "search": trial.budget.to_dict()},
         "search_threads": trial.threads,

@@ -21,7 +21,7 @@ def load_data(request: SearchRequest, *, with_test: bool = False) -> TaskData:
     """
     require_package(request.objectives)
     data = _read(request, with_test=with_test)
-    return replace(data, task=data.task.aimed_at(request.objectives))
+    return replace(data, task=data.task.aimed_at(request.objectives, request.max_new_tokens))
 
 
 def _read(request: SearchRequest, *, with_test: bool) -> TaskData:

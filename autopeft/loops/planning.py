@@ -187,6 +187,8 @@ def _notes_on_trials(data: TaskData, measured: Split, facts: BackboneFacts, budg
     if is_constant(measured) and not is_constant(data.validation):
         note = f"warning: the {len(measured):,} validation examples that trials measure on have a single answer"
         yield f"{note}; --evaluation-examples takes more of the {len(data.validation):,}"
+    if family_of(data.task).is_measured_by_writing:
+        yield f"every trial writes {len(measured):,} texts when it is trained, which takes long; --evaluation-examples sets how many"
     yield from lengths_in_words(facts.lengths, family_of(data.task), budget.max_length)
     yield from facts.notes
 

@@ -39,6 +39,9 @@ from autopeft.tasks import TaskData, family_of
 from autopeft.training.backbone import BackboneSource, find_backbone, require_weights
 from autopeft.training.measurement import Assignment, Measurement, Outcome, RunnerSettings, Trained
 
+_OF_OWN_DATA = ("train", "validation", "test", "dataset", "label", "kind", "language", "max_new_tokens")
+"""What a search says of its data that says nothing of another task."""
+
 
 @dataclass(frozen=True)
 class RetrainRequest:
@@ -94,7 +97,7 @@ class RetrainRequest:
             changes["data_dir"] = self.data_dir
         if self.task is not None:
             changes |= {"task": self.task, "objectives": ()}
-            changes |= dict.fromkeys(("train", "validation", "test", "dataset", "label", "kind", "language")) | {"text": (), "splits": ()}
+            changes |= dict.fromkeys(_OF_OWN_DATA) | {"text": (), "splits": ()}
         return replace(asked, **without_cards(changes), **changes)
 
     def folder(self, run: RunDirectory) -> RetrainedFolder:

@@ -125,6 +125,16 @@ class Family(ABC):
         raise InvalidInputError(f"models for {cls.name} take no language", value=language, remedy=f"Leave --language out{other}.")
 
     @classmethod
+    def writing(cls, task: "Task", n_tokens: int) -> "Task":
+        """Return a task whose models write texts of at most so many tokens.
+
+        Raises:
+            InvalidInputError: They write none, or of a length that follows from what they are given.
+        """
+        name, remedy = f"of {task.name}, a task of {cls.name}", "Leave --max-new-tokens out."
+        raise InvalidInputError(f"how long answers {name}, may be can't be said", value=n_tokens, remedy=remedy)
+
+    @classmethod
     @abstractmethod
     def metrics_of(cls, labels: Sequence[str]) -> tuple[Metric, ...]:
         """Return what a task with these labels can report."""

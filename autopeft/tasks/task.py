@@ -59,11 +59,18 @@ class Task:
         if self.metric not in self.metrics:
             raise InvalidInputError(f"the searched metric must be one of {self.metrics}", value=self.metric)
 
-    def aimed_at(self, objectives: Sequence[str]) -> "Task":
+    def aimed_at(self, objectives: Sequence[str], max_new_tokens: int | None = None) -> "Task":
         """Return the task as a search with these objectives has it: its metric is the first of them that it can report, if there is one.
 
-        Metrics of what a model writes are reported where they are asked for.
+        Args:
+            objectives: Names; metrics of what a model writes are reported where they are asked for.
+            max_new_tokens: Tokens after which a text that a model writes is cut off; None: as the task has it.
+
+        Raises:
+            InvalidInputError: Models for such a task write no texts whose length could be said.
         """
+        if max_new_tokens is not None:
+            return family_class(self.kind).writing(self, max_new_tokens).aimed_at(objectives)
         known = {metric.name for metric in family_of(self).written_metrics}
         metrics = (*self.metrics, *(name for name in objectives if name in known - {*self.metrics}))
         return replace(self, metrics=metrics, metric=next((name for name in objectives if name in metrics), self.metric))

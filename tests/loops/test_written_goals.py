@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import autopeft
 from autopeft.api import SearchResult, SilentSearch
 from autopeft.errors import InvalidInputError, UnavailableError, UnknownNameError
 from autopeft.loops import search as engine
@@ -88,3 +89,22 @@ def test_a_goal_that_needs_a_package_says_so(backbone_folder: Path, tmp_path: Pa
     request = replace(written_request("seq2seq", tmp_path, backbone_folder), objectives=("bleu", "trainable_parameters"))
     with pytest.raises(UnavailableError, match=r"autopeft\[translation\]"):
         engine.search(request, Log())
+
+
+def test_texts_are_as_long_as_is_asked(backbone_folder: Path, tmp_path: Path) -> None:
+    request = replace(written_request("causal_lm", tmp_path, backbone_folder), rungs=(), trials=1)
+    lengths = {}
+    for n in (2, 5):
+        result = SearchResult(engine.search(replace(request, max_new_tokens=n, out=str(tmp_path / str(n))), Log()).path)
+        (answer,) = autopeft.load_predictor(result.export("best", to="script", out=tmp_path / f"script-{n}")).predict([{"prompt": "the"}])
+        lengths[n] = len(answer["prediction"].split())
+    assert lengths[2] <= 2 < lengths[5] <= 5, "words are tokens, of which some are left out as special ones"
+
+
+@pytest.mark.parametrize("kind", ["classification", "speech_seq2seq"])
+def test_how_long_texts_are_is_for_tasks_that_write_to_an_open_end(kind: str, backbone_folder: Path, tmp_path: Path) -> None:
+    request = replace(request_of(kind, tmp_path, backbone_folder), max_new_tokens=5)
+    with pytest.raises(InvalidInputError, match="--max-new-tokens"):
+        engine.search(request, Log())
+    with pytest.raises(InvalidInputError, match="--max-new-tokens must be a whole number of 1 or more"):
+        replace(request, max_new_tokens=0)

@@ -25,7 +25,7 @@ from autopeft.tasks.columns import shares
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
-from autopeft.tasks.generated import EXACT_MATCH, MAX_NEW_TOKENS, ROUGE_L, Written, continuations
+from autopeft.tasks.generated import EXACT_MATCH, ROUGE_L, SETTINGS_FORM, Written, continuations, most_new_tokens, of_at_most
 from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.prompts import ANSWER, ASSISTANT, Encodable, Prompt, encode, put_together
@@ -51,6 +51,7 @@ class CausalLM(Family):
     name: ClassVar[str] = "causal_lm"
     summary: ClassVar[str] = "the text that follows a prompt, by a language model"
     columns_in_words: ClassVar[str] = "messages or conversations; or prompt and completion; or instruction and output; or text alone"
+    settings_form: ClassVar[Any] = SETTINGS_FORM
     auto_model: ClassVar[str] = "AutoModelForCausalLM"
     has_fresh_head: ClassVar[bool] = False
     has_class_logits: ClassVar[bool] = True
@@ -86,6 +87,11 @@ class CausalLM(Family):
         metric = _CHOICE if labels else LOSS
         metrics = tuple(one.name for one in cls.metrics_of(labels))
         return Task(name, cls.name, columns.inputs, columns.target, labels, metric.name, metrics, cls.low_cost)
+
+    @classmethod
+    def writing(cls, task: "Task", n_tokens: int) -> "Task":
+        """Return the task with answers of at most so many tokens, unless they are chosen."""
+        return super().writing(task, n_tokens) if task.labels else of_at_most(task, n_tokens)
 
     @classmethod
     def metrics_of(cls, labels: Sequence[str]) -> tuple[Metric, ...]:
@@ -253,7 +259,11 @@ class CausalLM(Family):
             return []
         rows, references = zip(*prompted, strict=True)
         prompts = [encoded.processor.decode(row, skip_special_tokens=True) for row in rows]
-        return [Written(*one) for one in zip(prompts, continuations(model, encoded.processor, rows), references, strict=True)]
+        return [Written(*one) for one in zip(prompts, self._continued(model, encoded.processor, rows), references, strict=True)]
+
+    def _continued(self, model: "nn.Module", processor: Any, prompts: Sequence[list[int]]) -> list[str]:
+        """Return what a model writes after prompts, given as token ids."""
+        return continuations(model, processor, prompts, most_new_tokens(self.task))
 
     def of_examples(self, predictions: Sequence[Any], encoded: Encoded, examples: Sequence[int]) -> tuple[Sequence[Any], Encoded]:
         """Return the references of some examples, which say where their rows are; the rows stay as they are."""
@@ -286,7 +296,7 @@ class CausalLM(Family):
             return super().answers(model, processor, split, max_length, predict)
         wholes = [put_together(processor, prompt, gap + one) for prompt, gap, one in self._pairs(split, processor)]
         prompts = [processor(one.text[: one.answer[0]], add_special_tokens=not one.is_chat)["input_ids"][-max_length:] for one in wholes]
-        return [{"prediction": text} for text in continuations(model, processor, [ids or [_first_token(processor)] for ids in prompts])]
+        return [{"prediction": text} for text in self._continued(model, processor, [ids or [_first_token(processor)] for ids in prompts])]
 
     def answers_of(self, predictions: Sequence[Any], encoded: Encoded) -> list[dict[str, Any]]:
         """Return the choice of the largest likelihood, and the share of each in all of them."""
@@ -332,7 +342,7 @@ class CausalLM(Family):
             f"else:\n    prompt = {prompt}\n"
             'inputs = tokenizer(prompt, return_tensors="pt", add_special_tokens=not tokenizer.chat_template)\n'
             "ids, mask = inputs['input_ids'], inputs['attention_mask']\n"
-            f"options = dict(max_new_tokens={MAX_NEW_TOKENS}, do_sample=False)\n"
+            f"options = dict(max_new_tokens={most_new_tokens(self.task)}, do_sample=False)\n"
             "with torch.no_grad():\n    output = model.generate(input_ids=ids, attention_mask=mask, **options)\n"
             "print(tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))"
         )

@@ -19,11 +19,13 @@ from autopeft.tasks.generated import (
     BLEU,
     CHRF,
     EXACT_MATCH,
-    MAX_NEW_TOKENS,
     ROUGE_L,
+    SETTINGS_FORM,
     Written,
     agreement,
     generate,
+    most_new_tokens,
+    of_at_most,
     translation_scores,
 )
 from autopeft.tasks.metric import LOSS, Metric
@@ -55,6 +57,7 @@ class Seq2Seq(Family):
     name: ClassVar[str] = "seq2seq"
     summary: ClassVar[str] = "a text for a text, by an encoder-decoder: summaries, translations"
     columns_in_words: ClassVar[str] = "two columns of text, such as source and target, or document and summary"
+    settings_form: ClassVar[Any] = SETTINGS_FORM
     auto_model: ClassVar[str] = "AutoModelForSeq2SeqLM"
     has_fresh_head: ClassVar[bool] = False
     has_class_logits: ClassVar[bool] = True
@@ -84,6 +87,11 @@ class Seq2Seq(Family):
 
         assert columns.target is not None
         return Task(name, cls.name, columns.inputs, columns.target, (), "loss", ("loss", "perplexity"), cls.low_cost)
+
+    @classmethod
+    def writing(cls, task: "Task", n_tokens: int) -> "Task":
+        """Return the task with texts of at most so many tokens."""
+        return of_at_most(task, n_tokens)
 
     @classmethod
     def metrics_of(cls, labels: Sequence[str]) -> tuple[Metric, ...]:
@@ -169,7 +177,10 @@ class Seq2Seq(Family):
         chunks = [order[start : start + BATCH].tolist() for start in range(0, len(order), BATCH)]
         batches = [padded(encoded.processor, [rows[index] for index in chunk], int(encoded.lengths[chunk].max())) for chunk in chunks]
         inputs = [{name: tensor.to(device) for name, tensor in batch.items()} for batch in batches]
-        made = generate(model, encoded.processor, inputs, continues=False)
+        n_positions = getattr(model.config, "max_position_embeddings", None)  # of the decoder, where they are counted
+        most = most_new_tokens(self.task)
+        n_new = most if n_positions is None else max(1, min(most, n_positions - 1))
+        made = generate(model, encoded.processor, inputs, n_new, continues=False)
         return [text for _, text in sorted(zip(order.tolist(), made, strict=True))]
 
     def placeholders(self, table: "Table") -> list[Any]:
@@ -200,7 +211,7 @@ class Seq2Seq(Family):
         return (
             f'inputs = tokenizer("The {self.task.input_columns[0]}.", truncation=True, max_length={max_length}, return_tensors="pt")\n'
             "ids, mask = inputs['input_ids'], inputs['attention_mask']\n"
-            f"options = dict(max_new_tokens={MAX_NEW_TOKENS}, do_sample=False)\n"
+            f"options = dict(max_new_tokens={most_new_tokens(self.task)}, do_sample=False)\n"
             "with torch.no_grad():\n    output = model.generate(input_ids=ids, attention_mask=mask, **options)\n"
             "print(tokenizer.decode(output[0], skip_special_tokens=True))"
         )

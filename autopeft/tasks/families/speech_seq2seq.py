@@ -76,6 +76,11 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
         """Return the task in a language, such as "de"."""
         return replace(task, settings={**task.settings, _LANGUAGE: language})
 
+    @classmethod
+    def writing(cls, task: "Task", n_tokens: int) -> "Task":
+        """How much may be said follows from how long a recording is: refuse."""
+        return super(Seq2Seq, cls).writing(task, n_tokens)
+
     @property
     def language(self) -> str:
         """The code of the language that is spoken; "" for models of English alone."""
