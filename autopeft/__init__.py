@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from autopeft.methods.compose import apply
     from autopeft.methods.registry import register_method
     from autopeft.space.space import SearchSpace
-    from autopeft.tasks import register_task
+    from autopeft.tasks import register_task, register_text_metric
     from autopeft.trackers.callback import Callback
 
 # Where each public name lives. They are imported on use: `import autopeft` and the light verbs must not wait for torch.
@@ -34,6 +34,7 @@ _PUBLIC = {
     "load_predictor": "autopeft.export.predictor",
     "register_method": "autopeft.methods.registry",
     "register_task": "autopeft.tasks",
+    "register_text_metric": "autopeft.tasks",
     "resume": "autopeft.api",
     "search": "autopeft.api",
 }
@@ -49,6 +50,7 @@ __all__ = [
     "load_predictor",
     "register_method",
     "register_task",
+    "register_text_metric",
     "resume",
     "search",
 ]

@@ -47,7 +47,7 @@ def write_description(trial: FinishedTrial, task: Task, target: str, folder: Pat
     content = {
         "format": _FORMAT,
         "target": target,
-        "task": task.to_dict(),
+        "task": task.without_texts().to_dict(),
         "backbone": asdict(backbone),
         "max_length": trial.budget.max_length,
     }

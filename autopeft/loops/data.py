@@ -6,7 +6,7 @@ from typing import Any
 from autopeft.budget import Budget
 from autopeft.request import SearchRequest
 from autopeft.tasks import TaskData, family_of, load, load_dataset, load_files
-from autopeft.tasks.generated import require_package
+from autopeft.tasks.text_scores import require_package
 
 
 def load_data(request: SearchRequest, *, with_test: bool = False) -> TaskData:

@@ -14,6 +14,7 @@ from autopeft.tasks.registry import get_task, register_task, task_names
 from autopeft.tasks.sources import load
 from autopeft.tasks.table import Table
 from autopeft.tasks.task import Split, Task, TaskData
+from autopeft.tasks.text_scores import register_text_metric
 
 __all__ = [
     "Batch",
@@ -35,5 +36,6 @@ __all__ = [
     "load_files",
     "rank",
     "register_task",
+    "register_text_metric",
     "task_names",
 ]

@@ -24,8 +24,9 @@ from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.tasks.details import Detail
 from autopeft.tasks.encoded import Batch, Encoded
-from autopeft.tasks.generated import Written, agreement
+from autopeft.tasks.generated import Written
 from autopeft.tasks.metric import LOSS, Metric, rank
+from autopeft.tasks.text_scores import agreement, text_metrics
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -291,7 +292,7 @@ class Family(ABC):
 
     def score_written(self, written: Sequence[Written]) -> dict[str, float]:
         """Return metrics of what a model wrote, by name."""
-        return agreement([one.text for one in written], [one.reference for one in written])
+        return agreement([one.text for one in written], [one.reference for one in written], text_metrics())
 
     def of_examples(self, predictions: Sequence[Any], encoded: Encoded, examples: Sequence[int]) -> tuple[Sequence[Any], Encoded]:
         """Return what `score` takes, of some examples alone, which may be among them several times: to score other examples as if drawn.

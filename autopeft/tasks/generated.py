@@ -1,28 +1,17 @@
-"""Generated texts: how they are made, and how well they agree with references.
+"""Generated texts: how they are made, how long they may be, and what they look like beside their references."""
 
-ROUGE-L (Lin 2004, W04-1013) is the F1 of the longest common subsequence of words, lower-cased and without a stemmer, as the
-rouge_score package computes it. Exact match compares texts without the spaces around them. BLEU (Papineni et al. 2002, P02-1040) and chrF
-(Popović 2015, W15-3049) are sacrebleu's, between 0 and 100, with its default settings; they need the extra `translation`.
-"""
-
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-
-from autopeft.errors import UnavailableError
 from autopeft.tasks.details import Detail, of_texts
-from autopeft.tasks.metric import Metric
+from autopeft.tasks.text_scores import rouge_l
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from autopeft.tasks.task import Task
 
-EXACT_MATCH, ROUGE_L, BLEU, CHRF = (Metric(name, is_written=True) for name in ("exact_match", "rouge_l", "bleu", "chrf"))
 BATCH = 16
 """Texts that are generated at once."""
 MAX_NEW_TOKENS = 64
@@ -112,52 +101,3 @@ def details_of(written: "Sequence[Written]") -> list[Detail]:
     """Return some of the texts beside their references."""
     rows = [(one.source, one.reference, one.text, round(rouge_l(one.text, one.reference), 4)) for one in written]
     return [of_texts("Generated texts", ("given", "reference", "written", "ROUGE-L"), rows)] if rows else []
-
-
-def agreement(texts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """Return exact match and ROUGE-L, means over n texts."""
-    pairs = list(zip(texts, references, strict=True))
-    return {
-        EXACT_MATCH.name: float(np.mean([text.strip() == reference.strip() for text, reference in pairs])),
-        ROUGE_L.name: float(np.mean([rouge_l(text, reference) for text, reference in pairs])),
-    }
-
-
-def translation_scores(texts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """Return BLEU and chrF of n texts together; nothing where sacrebleu isn't installed."""
-    if not _has_sacrebleu():
-        return {}
-    import sacrebleu
-
-    streams = [list(references)]
-    scores = sacrebleu.corpus_bleu(list(texts), streams).score, sacrebleu.corpus_chrf(list(texts), streams).score
-    return dict(zip((BLEU.name, CHRF.name), scores, strict=True))
-
-
-def require_package(names: Iterable[str]) -> None:
-    """Check that metrics of these names can be computed on this machine.
-
-    Raises:
-        UnavailableError: A package isn't installed that they need.
-    """
-    if (needing := {BLEU.name, CHRF.name}.intersection(names)) and not _has_sacrebleu():
-        remedy = "Install it: pip install 'autopeft[translation]'."
-        raise UnavailableError("BLEU and chrF need the package sacrebleu", value=", ".join(sorted(needing)), remedy=remedy)
-
-
-def _has_sacrebleu() -> bool:
-    return find_spec("sacrebleu") is not None
-
-
-def rouge_l(text: str, reference: str) -> float:
-    """Return the F1 of the longest common subsequence of two texts' words; 0 where one has none."""
-    words, others = (re.sub(r"[^a-z0-9]+", " ", one.lower()).split() for one in (text, reference))
-    if not words or not others:
-        return 0.0
-    lengths = np.zeros(len(others) + 1, dtype=np.int64)
-    for word in words:
-        before = lengths.copy()
-        for place, other in enumerate(others):
-            lengths[place + 1] = before[place] + 1 if word == other else max(before[place + 1], lengths[place])
-    common = int(lengths[-1])
-    return 2 * common / (len(words) + len(others))

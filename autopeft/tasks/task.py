@@ -11,6 +11,7 @@ from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnknownNameError
 from autopeft.forms import misfit
 from autopeft.tasks.families import family_class, family_of
+from autopeft.tasks.metric import LOSS
 
 Targets = NDArray[Any] | Sequence[Any]
 
@@ -74,6 +75,11 @@ class Task:
         known = {metric.name for metric in family_of(self).written_metrics}
         metrics = (*self.metrics, *(name for name in objectives if name in known - {*self.metrics}))
         return replace(self, metrics=metrics, metric=next((name for name in objectives if name in metrics), self.metric))
+
+    def without_texts(self) -> "Task":
+        """Return the task without metrics of what models write, which where it is read may be unknown, as a user's own are."""
+        metrics = tuple(name for name, metric in family_of(self).metrics.items() if not metric.is_written)
+        return replace(self, metrics=metrics, metric=self.metric if self.metric in metrics else LOSS.name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; `from_dict` gives back an equal task."""

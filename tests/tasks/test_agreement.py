@@ -11,8 +11,8 @@ import torch
 
 from autopeft.tasks import family_of, load_files
 from autopeft.tasks.families.question_answering import f1, normalised
-from autopeft.tasks.generated import rouge_l, translation_scores
 from autopeft.tasks.spans import precision_recall_f1, spans
+from autopeft.tasks.text_scores import rouge_l, translation_scores
 from autopeft.tasks.transcripts import character_error_rate, word_error_rate
 from tests.conftest import WORDS
 from tests.tasks.helpers import write

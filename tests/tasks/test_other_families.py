@@ -15,8 +15,9 @@ from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
 from autopeft.tasks import Encoded, Task, family_of, load_files
 from autopeft.tasks.families.question_answering import f1, normalised
-from autopeft.tasks.generated import agreement, details_of, rouge_l
+from autopeft.tasks.generated import details_of
 from autopeft.tasks.sounds import sound
+from autopeft.tasks.text_scores import agreement, rouge_l, text_metrics
 from tests.conftest import WORDS
 from tests.tasks.helpers import write
 from tests.tasks.media import png, wav
@@ -306,4 +307,4 @@ def test_a_target_is_predicted_token_by_token(tmp_path: Path, tokenizer: Any) ->
 def test_rouge_l_by_hand() -> None:
     assert rouge_l("the cat sat on the mat", "The cat is on a mat.") == pytest.approx(2 * 4 / 12)
     assert rouge_l("", "cat") == 0.0
-    assert agreement([" red ", "blue"], ["red", "green"]) == {"exact_match": 0.5, "rouge_l": 0.5}
+    assert agreement([" red ", "blue"], ["red", "green"], text_metrics()) == {"exact_match": 0.5, "rouge_l": 0.5, "number_match": 0.0}

@@ -25,11 +25,12 @@ from autopeft.tasks.columns import shares
 from autopeft.tasks.details import Detail, of_classes
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
-from autopeft.tasks.generated import EXACT_MATCH, ROUGE_L, SETTINGS_FORM, Written, continuations, most_new_tokens, of_at_most
+from autopeft.tasks.generated import SETTINGS_FORM, Written, continuations, most_new_tokens, of_at_most
 from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.prompts import ANSWER, ASSISTANT, Encodable, Prompt, encode, put_together
 from autopeft.tasks.text import lengths, padded, padded_length, text_batch
+from autopeft.tasks.text_scores import text_metrics
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -247,8 +248,8 @@ class CausalLM(Family):
 
     @property
     def written_metrics(self) -> tuple[Metric, ...]:
-        """Exact match and ROUGE-L, unless answers are chosen."""
-        return () if self.task.labels else (EXACT_MATCH, ROUGE_L)
+        """Those of all texts, unless answers are chosen."""
+        return () if self.task.labels else text_metrics()
 
     def write(self, model: "nn.Module", encoded: Encoded) -> list[Written]:
         """Return the answers to prompts, unless there are none: all is learnt, or answers are chosen."""

@@ -16,21 +16,16 @@ from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
 from autopeft.tasks.generated import (
     BATCH,
-    BLEU,
-    CHRF,
-    EXACT_MATCH,
-    ROUGE_L,
     SETTINGS_FORM,
     Written,
-    agreement,
     generate,
     most_new_tokens,
     of_at_most,
-    translation_scores,
 )
 from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.text import lengths, padded, text_batch, tokenise, whole_lengths
+from autopeft.tasks.text_scores import BLEU, CHRF, text_metrics, translation_scores
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -157,7 +152,7 @@ class Seq2Seq(Family):
     @property
     def written_metrics(self) -> tuple[Metric, ...]:
         """Those of `score_written`."""
-        return (EXACT_MATCH, ROUGE_L, BLEU, CHRF)
+        return (*text_metrics(), BLEU, CHRF)
 
     def write(self, model: "nn.Module", encoded: Encoded) -> list[Written]:
         """Return a text for each row."""
@@ -165,9 +160,8 @@ class Seq2Seq(Family):
         return [Written(*one) for one in zip(sources, self._written(model, encoded), encoded.references, strict=True)]
 
     def score_written(self, written: Sequence[Written]) -> dict[str, float]:
-        """Return exact match and ROUGE-L, and BLEU and chrF where sacrebleu is installed."""
-        texts, references = [one.text for one in written], [one.reference for one in written]
-        return agreement(texts, references) | translation_scores(texts, references)
+        """Return text metrics, and BLEU and chrF where sacrebleu is installed."""
+        return super().score_written(written) | translation_scores([one.text for one in written], [one.reference for one in written])
 
     def _written(self, model: "nn.Module", encoded: Encoded) -> list[str]:
         """Return what a model writes for each row."""

@@ -25,6 +25,7 @@ from autopeft.tasks.family import Columns, Family
 from autopeft.tasks.generated import BATCH, Written
 from autopeft.tasks.metric import Metric
 from autopeft.tasks.sounds import READING_RATE, sound_length
+from autopeft.tasks.text_scores import agreement, own_text_metrics
 from autopeft.tasks.transcripts import CER, WER, character_error_rate, word_error_rate
 
 if TYPE_CHECKING:
@@ -153,8 +154,8 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
 
     @property
     def written_metrics(self) -> tuple[Metric, ...]:
-        """The error rates of words and characters."""
-        return replace(WER, is_written=True), replace(CER, is_written=True)
+        """The error rates of words and characters, and a user's own metrics."""
+        return replace(WER, is_written=True), replace(CER, is_written=True), *own_text_metrics()
 
     def write(self, model: "nn.Module", encoded: Encoded) -> list[Written]:
         """Return a text for each recording."""
@@ -162,9 +163,10 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
         return [Written(*one) for one in zip(sources, self._written(model, encoded), encoded.references, strict=True)]
 
     def score_written(self, written: Sequence[Written]) -> dict[str, float]:
-        """Return the error rates of words and characters."""
+        """Return the error rates of words and characters, and a user's own metrics."""
         texts, references = [one.text for one in written], [one.reference.strip() for one in written]
-        return {WER.name: word_error_rate(texts, references), CER.name: character_error_rate(texts, references)}
+        rates = {WER.name: word_error_rate(texts, references), CER.name: character_error_rate(texts, references)}
+        return rates | agreement(texts, references, own_text_metrics())
 
     def _written(self, model: "nn.Module", encoded: Encoded) -> list[str]:
         """Return what a model writes for each row, greedily."""
