@@ -132,8 +132,8 @@ class Family(ABC):
         Raises:
             InvalidInputError: They write none, or of a length that follows from what they are given.
         """
-        name, remedy = f"of {task.name}, a task of {cls.name}", "Leave --max-new-tokens out."
-        raise InvalidInputError(f"how long answers {name}, may be can't be said", value=n_tokens, remedy=remedy)
+        what = "chooses among answers" if cls.writes_text and task.labels else "writes no texts whose length could be set"
+        raise InvalidInputError(f"{cls.name} {what}", value=n_tokens, remedy="Leave --max-new-tokens out.")
 
     @classmethod
     @abstractmethod

@@ -14,14 +14,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import filled_texts, texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
-from autopeft.tasks.generated import (
-    BATCH,
-    SETTINGS_FORM,
-    Written,
-    generate,
-    most_new_tokens,
-    of_at_most,
-)
+from autopeft.tasks.generated import BATCH, SETTINGS_FORM, Written, generate, most_new_tokens, of_at_most
 from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.text import lengths, padded, text_batch, tokenise, whole_lengths
