@@ -266,7 +266,9 @@ def _infeasible_table(infeasible: Sequence[TrialRecord], columns: Sequence[Colum
 
 
 def _rung_table(title: str, records: Sequence[TrialRecord], names: Sequence[str], header: RunHeader) -> Table:
-    numbers = ("trial", "done", *(f"{name} there" for name in names), "parameters", "% of model", "seconds")
+    measured = {name for record in records for rung in record.rungs[-1:] for name in rung.metrics}
+    names = [name for name in names if name in measured]  # what a model writes is measured at the end alone
+    numbers = ("trial", "done", *(f"{in_words(name)} there" for name in names), "parameters", "% of model", "seconds")
     rows = tuple(
         (
             str(record.number),

@@ -123,7 +123,8 @@ class RetrainedTable:
         Args:
             brief: Of the test metrics only the task's own, so that a terminal has room for the configurations.
         """
-        names = [self.settings["metric"]] if brief else list(self.entries[0].results[0].test)
+        metric = self.settings["metric"]
+        names = [metric] if brief else list(dict.fromkeys([metric, *self.entries[0].results[0].test]))
         numbers = (
             "seeds",
             *(f"test {in_words(name)}" for name in names),

@@ -12,8 +12,8 @@ A result.json is written last: where there is one, that seed is done and is neve
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -175,9 +175,14 @@ class RetrainedFolder:
         self._write(configuration_id, seed, {"error.txt": text.encode()})
 
     def read(self) -> list[Retrained]:
-        """Return what is there, by rising number of parameters; what has no result yet comes last."""
-        found = [self._read_one(path.parent) for path in sorted(self.path.glob("*/origin.json"))]
-        self._require_same_metrics([result for one in found for result in one.results])
+        """Return what is there, by rising number of parameters; what has no result yet comes last.
+
+        Of metrics those that all results have: an earlier version, or a plugin as it was, may have measured others.
+
+        Raises:
+            InvalidInputError: Not all have the one that the settings name.
+        """
+        found = self._with_same_metrics([self._read_one(path.parent) for path in sorted(self.path.glob("*/origin.json"))])
         return sorted(found, key=lambda one: (not one.results, one.results[0].trainable_parameters if one.results else 0, one.candidate.id))
 
     def write_costs(self, costs: Mapping[str, Costs]) -> None:
@@ -203,19 +208,32 @@ class RetrainedFolder:
         errors = {int(path.parent.name.removeprefix("seed-")): _first_line(path) for path in folder.glob("seed-*/error.txt")}
         return Retrained(candidate, tuple(sorted(results, key=lambda result: result.seed)), dict(sorted(errors.items())))
 
-    def _require_same_metrics(self, results: Sequence[SeedResult]) -> None:
+    def _with_same_metrics(self, found: Sequence[Retrained]) -> list[Retrained]:
         metric = self.settings().get("metric", "")
+        results = [result for one in found for result in one.results]
         for result in results:
-            for measured, first in ((result.validation, results[0].validation), (result.test, results[0].test)):
-                if metric not in measured or measured.keys() != first.keys():
-                    rule = f"all that is retrained must have the metrics {', '.join({metric: 0, **first})}"
-                    raise InvalidInputError(f"{rule}, and seed {result.seed} of one has {', '.join(measured)}", value=str(self.path))
+            for measured in (result.validation, result.test):
+                if metric not in measured:
+                    rule = f"all that is retrained must have the metric {metric}, and seed {result.seed} of one has"
+                    raise InvalidInputError(f"{rule} {', '.join(measured)}", value=str(self.path))
+        shared = {role: [set(getattr(result, role)) for result in results] for role in ("validation", "test")}
+        kept = {role: set.intersection(*names) for role, names in shared.items() if names}
+        return [replace(one, results=tuple(_with_metrics(result, kept) for result in one.results)) for one in found]
 
     def _write(self, configuration_id: str, seed: int, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():
             path = self.seed_path(configuration_id, seed) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
+
+
+def _with_metrics(result: SeedResult, kept: Mapping[str, Collection[str]]) -> SeedResult:
+    """Return a result with some of its metrics, by role, in their order."""
+    return replace(
+        result,
+        validation={name: value for name, value in result.validation.items() if name in kept["validation"]},
+        test={name: value for name, value in result.test.items() if name in kept["test"]},
+    )
 
 
 def _identity(entry: Any) -> Any:

@@ -8,6 +8,7 @@ import pytest
 
 from autopeft.budget import Budget
 from autopeft.configuration import Configuration, PeftModule
+from autopeft.errors import InvalidInputError
 from autopeft.report.drawings import retrained as draw_retrained
 from autopeft.report.retrained import RetrainedTable
 from autopeft.report.table import plain_text
@@ -143,6 +144,21 @@ def test_draws_of_test_examples_give_the_interval_of_a_mean_and_of_a_difference(
     variance = 2 * 0.01**2 / 3
     assert (lora.low, lora.high) == pytest.approx((0.10 - 2.776 * variance**0.5, 0.10 + 2.776 * variance**0.5), abs=1e-4)
     assert "+0.1000 [+0.0773, +0.1227]" in plain_text([], table.tables())
+
+
+def test_a_table_leads_with_the_searched_metric_and_has_those_that_all_results_have(folder: RetrainedFolder) -> None:
+    """An earlier version may have measured less: seeds that are trained now must be able to join."""
+    candidate = folder.read()[1].candidate
+    more = SeedResult(3, 4.0, {"accuracy": 0.8, "loss": 0.5, "f1": 0.7}, {"loss": 0.5, "accuracy": 0.8, "f1": 0.7}, 30, 10)
+    folder.write_result(candidate.id, more, {})
+    table = RetrainedTable.of(folder)
+    assert {tuple(sorted(row["test"])) for row in table.rows()} == {("accuracy", "loss")}
+    folder.write_result(candidate.id, replace(more, seed=4, test={"loss": 0.5, "accuracy": 0.8}), {})
+    titles = [column.title for column in RetrainedTable.of(folder).tables()[0].columns]
+    assert titles[:4] == ["name", "seeds", "test accuracy", "test loss"]
+    folder.write_result(candidate.id, replace(more, test={"loss": 0.5}), {})
+    with pytest.raises(InvalidInputError, match="must have the metric accuracy"):
+        RetrainedTable.of(folder)
 
 
 def test_too_few_seeds_are_said(folder: RetrainedFolder) -> None:
