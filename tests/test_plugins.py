@@ -5,16 +5,24 @@ from typing import Any
 
 import pytest
 
+from autopeft import plugins
 from autopeft.errors import InvalidInputError
 from autopeft.loops import search as engine
 from autopeft.methods import registry
 from autopeft.plugins import import_plugin
 from autopeft.request import SearchRequest
+from autopeft.study.directory import RunDirectory
 from autopeft.study.reader import StudyReader
 from tests.loops.conftest import request_  # noqa: F401 - the fixture
 from tests.loops.searches import Log
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "own_method.py"
+
+
+@pytest.fixture(autouse=True)
+def _plugins_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test forgets to have registered, another must be able to import anew."""
+    monkeypatch.setattr(plugins, "_imported", {})
 
 
 def test_a_plugin_is_imported_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,6 +47,29 @@ def test_bad_plugins(tmp_path: Path, name: str, content: str | None, message: st
         (tmp_path / name).write_text(content)
     with pytest.raises(InvalidInputError, match=message):
         import_plugin(str(tmp_path / name))
+
+
+def test_a_plugin_that_changed_is_refused_here_and_said_of_a_run(
+    request_: SearchRequest,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("ONE = 1\n")
+    request = replace(request_, plugins=(str(plugin),), trials=1)
+    engine.search(request, Log())
+    assert not _of_plugins(RunDirectory(tmp_path / "run"))
+    plugin.write_text("ONE = 2\n")
+    with pytest.raises(InvalidInputError, match="has changed since it was imported"):
+        engine.resume(tmp_path / "run", Log())
+    monkeypatch.delitem(sys.modules, f"autopeft_plugin:{plugin.resolve()}")  # as in another process
+    for _ in range(2):
+        engine.resume(tmp_path / "run", Log())
+        assert _of_plugins(RunDirectory(tmp_path / "run"))
+
+
+def _of_plugins(run: RunDirectory) -> list[str]:
+    return [note for note in run.settings("data_notes")["data_notes"] if "mine.py has changed since the run began" in note]
 
 
 @pytest.fixture(params=[0, 1], ids=["here", "a worker"])

@@ -70,6 +70,7 @@ class RunSettings(TypedDict, total=False):
     space_definition: Mapping[str, Any]
     space_points: float | None
     left_out: list[str]
+    plugins: Mapping[str, str]
     backbone_parameters: Annotated[int, 0]
     head_parameters: Annotated[int, 0]
     precision: str
