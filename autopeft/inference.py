@@ -106,12 +106,15 @@ def variance_over_rows(mean: float, n_rows: int | None, bounds: tuple[float, flo
     """Return r^2; 0 where it isn't known how many rows there are, or what bounds the metric; arguments as in `estimate`.
 
     Where no draw differs, as of a model that has every row right, or where there are none, it is that of a share with two more hits and two
-    more misses (Agresti and Coull, 1998): n rows without a mistake don't mean that there are none.
+    more misses (Agresti and Coull, 1998): n rows without a mistake don't mean that there are none. An error rate without an upper bound
+    counts as a share then.
     """
     if n_rows is None:
         return 0.0
     found = float(np.var(np.mean(np.asarray(resampled), axis=0), ddof=1)) if len(resampled) else 0.0
     low, high = bounds
+    if len(resampled) and high == math.inf:
+        high = max(low + 1, mean)
     if found or not (math.isfinite(high - low) and low <= mean <= high):
         return found
     share = ((mean - low) / (high - low) * n_rows + 2) / (n_rows + 4)

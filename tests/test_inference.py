@@ -39,6 +39,12 @@ def test_an_interval_keeps_to_the_metric_s_range_and_is_never_of_width_zero() ->
     assert (wide.low, wide.high) == (0.0, 1.0)
 
 
+def test_an_error_rate_that_no_draw_changes_has_an_interval() -> None:
+    found = [estimate([value] * 3, resampled=[[value] * 9] * 3, n_rows=24, bounds=(0.0, math.inf)) for value in (0.0, 1.0, 2.0)]
+    assert all(one.high - one.low > 0.05 for one in found)
+    assert found[0].low == 0.0
+
+
 def test_one_seed_has_the_interval_of_its_rows() -> None:
     found = estimate([0.8], resampled=[[0.7, 0.8, 0.9]], n_rows=40, bounds=(0.0, 1.0))
     assert (found.low, found.high) == pytest.approx((0.8 - stats.norm.ppf(0.975) * 0.1, 0.8 + stats.norm.ppf(0.975) * 0.1))

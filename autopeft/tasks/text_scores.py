@@ -8,8 +8,9 @@ BLEU (Papineni et al. 2002, P02-1040) and chrF (Popović 2015, W15-3049) are of 
 default settings; they need the extra `translation`.
 """
 
+import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from importlib.util import find_spec
 
@@ -18,7 +19,7 @@ import numpy as np
 from autopeft.errors import InvalidInputError, UnavailableError
 from autopeft.objectives import COSTS, Direction
 from autopeft.tasks.metric import LOSS, Metric
-from autopeft.tasks.metrics import CLASSIFICATION, MULTI_LABEL, REGRESSION
+from autopeft.tasks.metrics import CLASSIFICATION, MULTI_LABEL, REGRESSION, Floats
 from autopeft.tasks.transcripts import CER, WER
 
 TextScore = Callable[[str, str], float]
@@ -86,14 +87,19 @@ def own_text_metrics() -> tuple[Metric, ...]:
     return tuple(metric for name, metric in _metrics.items() if name not in _BUILT_IN)
 
 
-def agreement(texts: Sequence[str], references: Sequence[str], metrics: Iterable[Metric]) -> dict[str, float]:
-    """Return means of text metrics over n texts, by name.
+def scores_of_each(texts: Sequence[str], references: Sequence[str], metrics: Iterable[Metric]) -> dict[str, Floats]:
+    """Return text metrics of each of n texts, by name.
 
     Raises:
-        InvalidInputError: An own score is no number from 0 to 1.
+        InvalidInputError: An own score raised an error, or is no number from 0 to 1.
     """
     pairs = list(zip(texts, references, strict=True))
-    return {metric.name: float(np.mean([_score(metric.name, *pair) for pair in pairs])) for metric in metrics}
+    return {metric.name: np.array([_score(metric.name, *pair) for pair in pairs]) for metric in metrics}
+
+
+def means(scores: Mapping[str, Floats]) -> dict[str, float]:
+    """Return what `scores_of_each` found as metrics of all texts."""
+    return {name: float(values.mean()) for name, values in scores.items()}
 
 
 def translation_scores(texts: Sequence[str], references: Sequence[str]) -> dict[str, float]:
@@ -119,10 +125,18 @@ def require_package(names: Iterable[str]) -> None:
 
 
 def _score(name: str, text: str, reference: str) -> float:
-    value = _scores[name](text, reference)
-    if not (isinstance(value, int | float) and 0 <= value <= 1):
+    """Return a score of a text; numbers may be numpy's or torch's."""
+    try:
+        value = _scores[name](text, reference)
+    except Exception as error:  # an own score may raise anything
+        raise InvalidInputError(f"the text metric {name} raised {type(error).__name__}: {error}") from error
+    try:
+        number = math.nan if isinstance(value, str | bytes) else float(value)
+    except (TypeError, ValueError, RuntimeError):  # the last of a tensor of several numbers
+        number = math.nan
+    if not 0 <= number <= 1:
         raise InvalidInputError(f"the text metric {name} must return a number from 0 to 1", value=value)
-    return float(value)
+    return number
 
 
 def _value(number: str) -> Decimal:

@@ -1,7 +1,7 @@
 """Predictions of a model on a split, and the task's metrics of them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from autopeft.tasks import Encoded, family_of
+from autopeft.tasks import Encoded, Family, family_of
 from autopeft.tasks.generated import Written
+from autopeft.tasks.metrics import Floats
+from autopeft.tasks.text_scores import means
 from autopeft.training.batches import EVALUATION_BATCH, evaluation_batches
 from autopeft.training.cpu_kernels import CpuKernels
 from autopeft.training.device import synchronize
@@ -93,13 +95,30 @@ def resampled_scores(predictions: Sequence[Any], split: Encoded) -> dict[str, li
     Returns:
         Empty where a metric of a draw is not finite.
     """
-    n_examples = len(split.references)
+    family = split.family
+    return _by_name([family.score(*family.of_examples(predictions, split, examples)) for examples in _draws(len(split.references))])
+
+
+def resampled_texts(family: Family, written: Sequence[Written], each: Mapping[str, Floats]) -> dict[str, list[float]]:
+    """Return metrics of texts drawn with replacement, as `resampled_scores`, but for those that take long.
+
+    Args:
+        family: The kind of task.
+        written: The texts.
+        each: What `Family.score_each_written` found in them.
+    """
+    draws = _draws(len(written))
+    together = [family.score_written_together([written[index] for index in draw], quickly=True) for draw in draws]
+    return _by_name([means({name: values[draw] for name, values in each.items()}) | one for draw, one in zip(draws, together, strict=True)])
+
+
+def _draws(n: int) -> list[list[int]]:
+    """Return draws of n examples, the same for every training on the same examples."""
     rng = np.random.default_rng(DRAW_SEED)
-    n_draws = min(N_DRAWS, max(MIN_DRAWS, MAX_DRAWN // n_examples))
-    draws = [
-        split.family.score(*split.family.of_examples(predictions, split, rng.integers(n_examples, size=n_examples).tolist()))
-        for _ in range(n_draws)
-    ]
+    return [rng.integers(n, size=n).tolist() for _ in range(min(N_DRAWS, max(MIN_DRAWS, MAX_DRAWN // n)))]
+
+
+def _by_name(draws: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
     if not all(math.isfinite(value) for draw in draws for value in draw.values()):
         return {}
     return {name: [round(draw[name], 6) for draw in draws] for name in draws[0]}

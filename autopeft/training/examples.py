@@ -47,6 +47,8 @@ class Examples:
             splits = {"training": train, "validation": validation}
             if (test := self.test(budget.max_length)) is not None:  # before hours of training
                 splits["test"] = test
+            for role, split in splits.items():
+                self._family.require_measurable(split, role)
             if model is not None:
                 for role, split in splits.items():
                     require_readable(model, split, role)

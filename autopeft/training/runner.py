@@ -22,6 +22,7 @@ from autopeft.methods.positions import n_positions
 from autopeft.tasks import Encoded, Family, Task, family_of
 from autopeft.tasks.details import Detail
 from autopeft.tasks.generated import details_of
+from autopeft.tasks.text_scores import means
 from autopeft.training.batches import batch_sizes
 from autopeft.training.checkpointing import checkpoint_blocks
 from autopeft.training.device import (
@@ -37,7 +38,7 @@ from autopeft.training.device import (
     release_memory,
     synchronize,
 )
-from autopeft.training.evaluate import predict, resampled_scores, score, write
+from autopeft.training.evaluate import predict, resampled_scores, resampled_texts, score, write
 from autopeft.training.examples import Examples, Seen
 from autopeft.training.failures import out_of_memory_reason, reason
 from autopeft.training.final import BestEpoch
@@ -356,9 +357,12 @@ class TrialRunner:
         predictions = predict(model, split, turn=turn)
         scores, written = split.family.score(predictions, split), write(model, split)
         details = (*_details(split.family, predictions, split, scores), *details_of(written))
+        resampled = resampled_scores(predictions, split)
         if written:
-            scores |= split.family.score_written(written)
-        return FinalMeasurement(epoch, scores, resampled_scores(predictions, split)), details
+            each = split.family.score_each_written(written)  # once: an own score may take long
+            scores |= means(each) | split.family.score_written_together(written)
+            resampled |= resampled_texts(split.family, written, each)
+        return FinalMeasurement(epoch, scores, resampled), details
 
     def _budget(self, assignment: Assignment) -> Budget:
         """Return what the configuration makes of the assignment's budget."""

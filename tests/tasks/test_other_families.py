@@ -17,7 +17,7 @@ from autopeft.tasks import Encoded, Task, family_of, load_files
 from autopeft.tasks.families.question_answering import f1, normalised
 from autopeft.tasks.generated import details_of
 from autopeft.tasks.sounds import sound
-from autopeft.tasks.text_scores import agreement, rouge_l, text_metrics
+from autopeft.tasks.text_scores import means, rouge_l, scores_of_each, text_metrics
 from tests.conftest import WORDS
 from tests.tasks.helpers import write
 from tests.tasks.media import png, wav
@@ -307,4 +307,13 @@ def test_a_target_is_predicted_token_by_token(tmp_path: Path, tokenizer: Any) ->
 def test_rouge_l_by_hand() -> None:
     assert rouge_l("the cat sat on the mat", "The cat is on a mat.") == pytest.approx(2 * 4 / 12)
     assert rouge_l("", "cat") == 0.0
-    assert agreement([" red ", "blue"], ["red", "green"], text_metrics()) == {"exact_match": 0.5, "rouge_l": 0.5, "number_match": 0.0}
+    scores = scores_of_each([" red ", "blue"], ["red", "green"], text_metrics())
+    assert means(scores) == {"exact_match": 0.5, "rouge_l": 0.5, "number_match": 0.0}
+
+
+def test_texts_are_written_for_examples_with_prompts(tmp_path: Path) -> None:
+    texts = load_files(str(write(tmp_path / "texts.jsonl", {"text": [f"text {place}" for place in range(30)]})), kind="causal_lm")
+    prompts = ["", "the"] * 15
+    pairs = write(tmp_path / "pairs.jsonl", {"prompt": prompts, "completion": [f"answer {place}" for place in range(30)]})
+    answers = load_files(str(pairs), kind="causal_lm")
+    assert [family_of(data.task).may_write(data.train) for data in (texts, answers)] == [False, True]

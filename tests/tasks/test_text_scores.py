@@ -4,10 +4,13 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 import autopeft
 from autopeft.api import SearchResult
@@ -15,7 +18,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.loops import search as engine
 from autopeft.plugins import import_plugin
 from autopeft.tasks import text_scores
-from autopeft.tasks.text_scores import agreement, number_match, own_text_metrics, register_text_metric
+from autopeft.tasks.text_scores import means, number_match, own_text_metrics, register_text_metric, scores_of_each
 from tests.loops.searches import Log, records
 from tests.loops.test_families import request_of
 
@@ -56,11 +59,28 @@ def test_names_that_own_scores_can_not_have(name: str) -> None:
         register_text_metric(name, lambda text, reference: 1.0)
 
 
-@pytest.mark.parametrize("value", [2.0, -0.1, math.nan, "1", None])
+@pytest.mark.parametrize("value", [2.0, -0.1, math.nan, "1", None, torch.ones(2)])
 def test_an_own_score_is_a_share(value: Any) -> None:
     register_text_metric("mine", lambda text, reference: value)
     with pytest.raises(InvalidInputError, match="mine must return a number from 0 to 1"):
-        agreement(["a"], ["b"], own_text_metrics())
+        scores_of_each(["a"], ["b"], own_text_metrics())
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), torch.tensor(0.5), Fraction(1, 2), np.bool_(True), True])
+def test_an_own_score_may_be_any_number(value: Any) -> None:
+    register_text_metric("mine", lambda text, reference: value)
+    assert means(scores_of_each(["a"], ["b"], own_text_metrics())) == {"mine": float(value)}
+
+
+def test_an_own_score_that_fails_is_named_before_anything_is_trained(backbone_folder: Path, tmp_path: Path) -> None:
+    def needy(text: str, reference: str) -> float:
+        raise ModuleNotFoundError("No module named 'judge'")
+
+    register_text_metric("needy", needy)
+    request = replace(request_of("seq2seq", tmp_path, backbone_folder), objectives=("needy", "trainable_parameters"))
+    with pytest.raises(InvalidInputError, match="the text metric needy raised ModuleNotFoundError: No module named 'judge'"):
+        engine.search(request, Log())
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("kind", ["causal_lm", "speech_seq2seq"])
@@ -75,6 +95,7 @@ def test_a_search_by_an_own_score(kind: str, backbone_folder: Path, tmp_path: Pa
     assert result.best().values["wordiness"] == min(record.values["wordiness"] for record in found)
     table = result.retrain(pick="best", seeds=1, epochs=1, workers=0, progress=False)
     assert "wordiness" in table.entries[0].results[0].test
+    assert "wordiness" in table.entries[0].results[0].resampled, "so that intervals know of test examples"
     result.report(tmp_path / "report")
     script = result.export("best", to="script", out=tmp_path / "script")
     assert autopeft.load_predictor(script), "the copy of the plugin is the plugin"

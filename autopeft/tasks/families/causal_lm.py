@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from autopeft.budget import Budget
-from autopeft.errors import InvalidInputError
 from autopeft.tasks import completions
 from autopeft.tasks.columns import shares
 from autopeft.tasks.details import Detail, of_classes
@@ -155,15 +154,19 @@ class CausalLM(Family):
                 yield "\n".join([*lines, f"{self.task.target_column}:"]), " ", completion
 
     def notes_on(self, model: "nn.Module", encoded: Encoded, role: str) -> list[str]:
-        """Check that there is something to answer where answers are to be written.
+        """Say how many examples have a prompt, where those that have none are not measured."""
+        n, n_all = len(self.references(encoded)), len(encoded.references)
+        if role == "training" or not self.is_measured_by_writing or n == n_all:
+            return []
+        return [f"warning: texts are written and scored for {n:,} of {n_all:,} {role} examples: the others have no prompt"]
 
-        Raises:
-            InvalidInputError: No example has a prompt.
-        """
-        if self.is_measured_by_writing and next(_prompted(encoded), None) is None:
-            rule = f"{self.task.metric} is of answers to prompts, and no {role} example has a prompt"
-            raise InvalidInputError(rule, value=", ".join(self.task.input_columns), remedy="Search by the loss: leave --objectives out.")
-        return super().notes_on(model, encoded, role)
+    def may_write(self, split: "Split") -> bool:
+        """Whether answers are not chosen, and some example has a prompt."""
+        return super().may_write(split) and any(map(any, split.inputs))
+
+    def references(self, encoded: Encoded) -> list[str]:
+        """Return the answers to prompts."""
+        return [answer for _, answer in _prompted(encoded)]
 
     def collate(self, encoded: Encoded, indices: Sequence[int]) -> Batch:
         """Return token ids, and at the positions from which something learnt is predicted the next token's id.

@@ -25,12 +25,13 @@ from autopeft.tasks.family import Columns, Family
 from autopeft.tasks.generated import BATCH, Written
 from autopeft.tasks.metric import Metric
 from autopeft.tasks.sounds import READING_RATE, sound_length
-from autopeft.tasks.text_scores import agreement, own_text_metrics
+from autopeft.tasks.text_scores import own_text_metrics, scores_of_each
 from autopeft.tasks.transcripts import CER, WER, character_error_rate, word_error_rate
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from autopeft.tasks.metrics import Floats
     from autopeft.tasks.table import Table
     from autopeft.tasks.task import Split, Task
 
@@ -162,11 +163,14 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
         sources = [f"{row['samples'] / READING_RATE:.1f} s" for row in encoded.rows]
         return [Written(*one) for one in zip(sources, self._written(model, encoded), encoded.references, strict=True)]
 
-    def score_written(self, written: Sequence[Written]) -> dict[str, float]:
-        """Return the error rates of words and characters, and a user's own metrics."""
+    def score_each_written(self, written: Sequence[Written]) -> dict[str, "Floats"]:
+        """Return a user's own metrics of each text."""
+        return scores_of_each([one.text for one in written], [one.reference.strip() for one in written], own_text_metrics())
+
+    def score_written_together(self, written: Sequence[Written], *, quickly: bool = False) -> dict[str, float]:
+        """Return the error rates of words and characters."""
         texts, references = [one.text for one in written], [one.reference.strip() for one in written]
-        rates = {WER.name: word_error_rate(texts, references), CER.name: character_error_rate(texts, references)}
-        return rates | agreement(texts, references, own_text_metrics())
+        return {WER.name: word_error_rate(texts, references), CER.name: character_error_rate(texts, references)}
 
     def _written(self, model: "nn.Module", encoded: Encoded) -> list[str]:
         """Return what a model writes for each row, greedily."""
