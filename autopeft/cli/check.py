@@ -66,6 +66,7 @@ def check(
         typer.echo(json.dumps({"task": data.task.to_dict(), "data": list(data.notes), "findings": found}, indent=2))
         return
     reads = f"reads {', '.join(data.task.input_columns)}; predicts {data.task.target_column}; measured by {', '.join(data.task.metrics)}"
-    if written := family_of(data.task).written_metrics:
-        reads += f"; may be searched by texts that models write: {', '.join(metric.name for metric in written)}"
+    if (family := family_of(data.task)).may_write(data.train):
+        names = ", ".join(metric.name for metric in family.written_metrics)
+        reads += f"; may be searched by texts that models write: {names}"
     typer.echo("\n".join([f"task {data.task.name}: {reads}", *data.notes, *found]))

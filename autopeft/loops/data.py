@@ -4,24 +4,41 @@ from dataclasses import replace
 from typing import Any
 
 from autopeft.budget import Budget
+from autopeft.objectives import TRAINABLE_PARAMETERS, Objective, choose_objectives
 from autopeft.request import SearchRequest
-from autopeft.tasks import TaskData, family_of, load, load_dataset, load_files
+from autopeft.tasks import Task, TaskData, family_of, load, load_dataset, load_files
 from autopeft.tasks.text_scores import require_package
 
 
-def load_data(request: SearchRequest, *, with_test: bool = False) -> TaskData:
+def load_data(request: SearchRequest, *, with_test: bool = False, metric: str | None = None) -> TaskData:
     """Read the task that a request names, aimed at its objectives.
 
     A search never holds its test examples, and trains on the same ones either way.
 
+    Args:
+        request: What names the task, and the objectives.
+        with_test: Whether to read test examples.
+        metric: The metric that a run goes by which is there already; None: the first among the objectives. In runs of earlier versions it
+            is the task's own, and all that is measured for such a run is to be kept by the same.
+
     Raises:
-        InvalidInputError: A file breaks a rule.
-        UnknownNameError: There is no such task.
+        InvalidInputError: A file breaks a rule, or the objectives do.
+        UnknownNameError: There is no such task, or objective.
         UnavailableError: The data is neither in a folder nor can the hub be reached, or what an objective needs isn't installed.
     """
-    require_package(request.objectives)
     data = _read(request, with_test=with_test)
-    return replace(data, task=data.task.aimed_at(request.objectives, request.max_new_tokens))
+    if request.objectives:
+        objectives_of(request, data.task)
+    require_package(request.objectives)
+    task = data.task.aimed_at(request.objectives, request.max_new_tokens)
+    return replace(data, task=replace(task, metric=metric) if metric in task.metrics else task)
+
+
+def objectives_of(request: SearchRequest, task: Task) -> tuple[Objective, ...]:
+    """Return what a request trades off; errors are those of `choose_objectives`."""
+    family = family_of(task)
+    directions = {metric.name: metric.direction for metric in (*family.metrics.values(), *family.written_metrics)}
+    return choose_objectives(request.objectives or (task.metric, TRAINABLE_PARAMETERS.name), directions)
 
 
 def _read(request: SearchRequest, *, with_test: bool) -> TaskData:

@@ -14,7 +14,7 @@ from autopeft.errors import AutopeftError, UnsupportedError
 from autopeft.executors.base import Executor
 from autopeft.inference import variance_over_rows
 from autopeft.loops.confirm import default_number
-from autopeft.loops.data import load_data, low_cost_budget
+from autopeft.loops.data import load_data, low_cost_budget, objectives_of
 from autopeft.loops.lengths import fit_length
 from autopeft.loops.portfolio import LARGEST_SHARE, portfolio_points
 from autopeft.loops.start import start_points
@@ -33,10 +33,9 @@ from autopeft.objectives import (
     TRAINABLE_PARAMETERS,
     Objective,
     adapter_bytes,
-    choose_objectives,
 )
 from autopeft.paths import absolute
-from autopeft.plugins import import_plugin
+from autopeft.plugins import import_plugin, plugin_sum
 from autopeft.provenance import versions
 from autopeft.request import PORTFOLIO, SearchRequest
 from autopeft.space.definition import MethodTraits, SpaceDefinition
@@ -108,11 +107,9 @@ def prepared(request: SearchRequest, stored: Mapping[str, Any] | None = None) ->
     for path in request.plugins:
         import_plugin(path)
     definition = _definition(request, stored)
-    data = load_data(request)
-    data = replace(data, notes=(*data.notes, *_notes_before_loading(request, data)))
-    family = family_of(data.task)
-    directions = {metric.name: metric.direction for metric in (*family.metrics.values(), *family.written_metrics)}
-    objectives = choose_objectives(request.objectives or (data.task.metric, TRAINABLE_PARAMETERS.name), directions)
+    data = load_data(request, metric=None if stored is None else stored["task"]["metric"])
+    data = replace(data, notes=(*data.notes, *_notes_before_loading(request, data, (stored or {}).get("plugins", {}))))
+    objectives = objectives_of(request, data.task)
     backbone = find_backbone(request.model, offline=request.offline, trust_remote_code=request.trust_remote_code, quantize=request.quantize)
     backbone = replace(backbone, dtype=request.dtype, attention=request.attention)
     with closing(_start_executor(request, backbone, data)) as executor:
@@ -175,8 +172,11 @@ def _start(request: SearchRequest, problem: SpaceProblem, topology: Topology, *,
     return start
 
 
-def _notes_before_loading(request: SearchRequest, data: TaskData) -> Iterator[str]:
-    """Yield what is to be said before a backbone is loaded."""
+def _notes_before_loading(request: SearchRequest, data: TaskData, plugins: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is to be said before a backbone is loaded; `plugins` are sums of those that a run began with."""
+    for path in request.plugins:
+        if plugins.get(path, plugin_sum(path)) != plugin_sum(path):
+            yield f"warning: {path} has changed since the run began: what it measures otherwise now does not compare with earlier trials"
     if request.workers is None and runs_inline(request):
         yield "trials run in this process, one after another, as Ray is not installed; for workers: pip install 'autopeft[ray]'"
     yield from findings(data, low_cost_budget(request, data))
@@ -219,6 +219,7 @@ def write_settings(run: RunDirectory, plan: SearchPlan, sources: Mapping[str, st
             "space_definition": plan.definition.model_dump(mode="json", exclude_defaults=True),
             "space_points": plan.space.size,
             "left_out": list(plan.left_out),
+            "plugins": {path: plugin_sum(path) for path in plan.request.plugins} | earlier.get("plugins", {}),
             "backbone_parameters": facts.backbone_parameters,
             "head_parameters": facts.head_parameters,
             "precision": facts.precision,

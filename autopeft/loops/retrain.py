@@ -159,13 +159,14 @@ def retrain(run: RunDirectory, candidates: Sequence[Candidate], request: Retrain
     asked, folder = request.search_request(run), request.folder(run)
     for path in asked.plugins:
         import_plugin(path)
-    data = load_data(asked, with_test=True)
+    metric = None if request.task is not None else run.settings("task")["task"]["metric"]
+    data = load_data(asked, with_test=True, metric=metric)
     backbone = find_backbone(asked.model, offline=asked.offline, trust_remote_code=asked.trust_remote_code, quantize=asked.quantize)
     backbone = replace(backbone, dtype=asked.dtype, attention=asked.attention)
     if request.model is None:
         require_weights(backbone, run.settings("model")["model"])
     budget = _budget(asked, data, request, folder, run)
-    plan = RetrainPlan(data, backbone, budget, folder, {} if request.is_transfer else _confirmed(run, budget))
+    plan = RetrainPlan(data, backbone, budget, folder, {} if request.is_transfer else _confirmed(run, budget, data.task.metric))
     settings = RunnerSettings(
         backbone,
         data.task,
@@ -276,13 +277,13 @@ def _budget(asked: SearchRequest, data: TaskData, request: RetrainRequest, folde
     return budget.full(request.epochs)
 
 
-def _confirmed(run: RunDirectory, budget: Budget) -> dict[str, tuple[RunDirectory, int]]:
-    """Return by configuration the trials that the search, or the tuning of a baseline, has trained with this budget."""
+def _confirmed(run: RunDirectory, budget: Budget, metric: str) -> dict[str, tuple[RunDirectory, int]]:
+    """Return by configuration the trials that the search, or the tuning of a baseline, has trained with this budget by this metric."""
     runs = [run, *(RunDirectory.open(path.parent) for path in sorted(run.baselines_path.glob("*/study.db")))]
     return {
         record.configuration.id: (one, record.number)
         for one in runs
-        if Budget.from_dict(one.settings("budget")["budget"]).full() == budget
+        if Budget.from_dict(one.settings("budget")["budget"]).full() == budget and one.settings("task")["task"]["metric"] == metric
         for record in StudyReader.open(one).records()
         if record.confirmed and one.confirmed_path(record.number).is_dir()
     }

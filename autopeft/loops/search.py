@@ -125,7 +125,7 @@ def resume(
             remedy = "Put the file back, or begin a new run with another --out."
             raise InvalidInputError("a run without its study.db can't be gone on with", value=str(run.path), remedy=remedy)
         StudyReader.open(run)
-        return _search(request, progress, lambda: nullcontext(run), sources, command, callbacks, run.settings("model"))
+        return _search(request, progress, lambda: nullcontext(run), sources, command, callbacks, run.settings("model", "task"))
 
 
 def _search(

@@ -11,12 +11,14 @@ import pytest
 
 import autopeft
 from autopeft.api import SearchResult, SilentSearch
-from autopeft.errors import InvalidInputError, UnavailableError, UnknownNameError
+from autopeft.errors import AutopeftError, InvalidInputError, UnavailableError, UnknownNameError
+from autopeft.loops import planning
 from autopeft.loops import search as engine
 from autopeft.request import SearchRequest
 from tests.loops.searches import Log, records
 from tests.loops.test_families import request_of
 from tests.tasks.helpers import write
+from tests.tasks.small import word
 
 GOALS = {"causal_lm": "rouge_l", "seq2seq": "rouge_l", "speech_seq2seq": "character_error_rate"}
 
@@ -43,6 +45,7 @@ def test_trials_confirmations_and_retrainings_have_the_goal(kind: str, backbone_
     ((trained,),) = (entry.results for entry in result.retrain(pick="best", seeds=1, workers=0, progress=False).entries)
     assert trained.validation[goal] == confirmed.values[goal], "it is that training"
     assert goal in trained.test
+    assert goal in trained.resampled, "so that intervals know of test examples"
     (page,) = result.report(tmp_path / "report")
     assert "Generated texts" in page.read_text(encoding="utf-8")
 
@@ -70,6 +73,28 @@ def test_the_first_metric_among_the_objectives_is_the_goal_everywhere(small_requ
     assert json.loads((tmp_path / "run" / "run.json").read_text())["task"]["metric"] == "macro_f1"
 
 
+def test_a_run_of_an_earlier_version_goes_on_by_its_own_metric(small_request: SearchRequest, tmp_path: Path) -> None:
+    """Earlier versions kept epochs by the task's first metric, whatever was searched; what is measured for their runs must compare."""
+    request = replace(small_request, trials=1, confirm=1, objectives=("macro_f1", "trainable_parameters"), out=str(tmp_path / "run"))
+    engine.search(replace(request, confirm=0), Log())
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())
+    settings["task"]["metric"] = "accuracy"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(settings))
+    engine.resume(tmp_path / "run", SilentSearch(), {"confirm": 1})
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["task"]["metric"] == "accuracy"
+    table = SearchResult(tmp_path / "run").retrain(pick="best", seeds=2, workers=0, progress=False)
+    assert table.settings["metric"] == "accuracy"
+
+
+def test_a_score_that_a_plugin_has_no_more_is_missed_before_anything_is_trained(small_request: SearchRequest, tmp_path: Path) -> None:
+    engine.search(replace(small_request, trials=1, out=str(tmp_path / "run")), Log())
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())
+    settings["settings"]["objectives"] = {"value": ["gone", "trainable_parameters"], "source": "flag"}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(settings))
+    with pytest.raises(UnknownNameError, match="gone"):
+        SearchResult(tmp_path / "run").retrain(pick="best", seeds=1, workers=0, progress=False)
+
+
 def test_texts_that_continue_nothing_can_not_be_goals(backbone_folder: Path, tmp_path: Path) -> None:
     request = written_request("causal_lm", tmp_path, backbone_folder)
     texts = write(tmp_path / "texts.jsonl", {"text": [f"the cat sees {place}" for place in range(24)]})
@@ -79,6 +104,19 @@ def test_texts_that_continue_nothing_can_not_be_goals(backbone_folder: Path, tmp
     assert not (tmp_path / "run").exists()
 
 
+def test_test_examples_without_prompts_are_refused_before_anything_is_trained(backbone_folder: Path, tmp_path: Path) -> None:
+    bare = write(tmp_path / "bare.jsonl", {"prompt": [""] * 4, "completion": ["red cat", "blue", "new dog", "old"]})
+    engine.search(replace(written_request("causal_lm", tmp_path, backbone_folder), test=str(bare), rungs=(), trials=1), Log())
+    with pytest.raises(AutopeftError, match="no test example has a prompt"):
+        SearchResult(tmp_path / "run").retrain(pick="best", seeds=1, workers=0, progress=False)
+
+
+def test_how_many_validation_examples_are_scored_is_said(backbone_folder: Path, tmp_path: Path) -> None:
+    some = write(tmp_path / "some.jsonl", {"prompt": ["", "the cat"] * 4, "completion": [f"red {word(place)}" for place in range(8)]})
+    plan = planning.plan(replace(written_request("causal_lm", tmp_path, backbone_folder), validation=str(some)))
+    assert any("texts are written and scored for 4 of 8 validation examples" in note for note in plan.data.notes)
+
+
 def test_metrics_of_texts_are_for_tasks_that_write(small_request: SearchRequest) -> None:
     with pytest.raises(UnknownNameError, match="rouge_l"):
         engine.search(replace(small_request, objectives=("rouge_l", "trainable_parameters")), Log())
@@ -86,9 +124,15 @@ def test_metrics_of_texts_are_for_tasks_that_write(small_request: SearchRequest)
 
 def test_a_goal_that_needs_a_package_says_so(backbone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
-    request = replace(written_request("seq2seq", tmp_path, backbone_folder), objectives=("bleu", "trainable_parameters"))
-    with pytest.raises(UnavailableError, match=r"autopeft\[translation\]"):
-        engine.search(request, Log())
+    for kind, error, message in (
+        ("seq2seq", UnavailableError, r"autopeft\[translation\]"),
+        ("causal_lm", UnknownNameError, "unknown objective"),  # which no package would change
+    ):
+        folder = tmp_path / kind
+        folder.mkdir()
+        request = replace(written_request(kind, folder, backbone_folder), objectives=("bleu", "trainable_parameters"))
+        with pytest.raises(error, match=message):
+            engine.search(request, Log())
 
 
 def test_texts_are_as_long_as_is_asked(backbone_folder: Path, tmp_path: Path) -> None:
