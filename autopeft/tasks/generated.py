@@ -49,6 +49,16 @@ def room_to_write(model: "nn.Module", most: int) -> tuple[int | None, int]:
     return max(1, left - n_new), n_new
 
 
+def decoder_room(model: "nn.Module", most: int) -> int:
+    """Return how many of at most so many tokens the decoder of an encoder-decoder may write.
+
+    Its positions may be counted apart from the encoder's, as LED's are, or in a configuration of its own. The first is for the start token.
+    """
+    config = getattr(model.config, "decoder", model.config)
+    n_positions = getattr(config, "max_decoder_position_embeddings", getattr(config, "max_position_embeddings", None))
+    return max(1, min(most, n_positions - 1)) if isinstance(n_positions, int) else most
+
+
 def generate(model: "nn.Module", tokenizer: Any, inputs: "Sequence[dict[str, Tensor]]", n_new: int, *, continues: bool) -> list[str]:
     """Return what a model writes, greedily, for each batch of inputs.
 

@@ -3,11 +3,13 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import transformers as hf
 from torch.nn import functional
 from transformers import AutoTokenizer, BertConfig, BertForMultipleChoice, BertForQuestionAnswering, BertModel
 
@@ -15,7 +17,7 @@ from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
 from autopeft.tasks import Encoded, Task, family_of, load_files
 from autopeft.tasks.families.question_answering import f1, normalised
-from autopeft.tasks.generated import details_of
+from autopeft.tasks.generated import decoder_room, details_of
 from autopeft.tasks.sounds import sound
 from autopeft.tasks.text_scores import means, rouge_l, scores_of_each, text_metrics
 from tests.conftest import WORDS
@@ -302,6 +304,22 @@ def test_a_target_is_predicted_token_by_token(tmp_path: Path, tokenizer: Any) ->
     (shown,) = details_of(written)
     assert shown.columns == ("given", "reference", "written", "ROUGE-L")
     assert {row[1] for row in shown.rows} <= set(data.train.targets)
+
+
+@pytest.mark.parametrize(
+    ("config", "n_new"),
+    [
+        (hf.BartConfig(max_position_embeddings=20), 19),
+        (hf.LEDConfig(max_decoder_position_embeddings=20), 19),
+        (hf.EncoderDecoderConfig(encoder=hf.BertConfig().to_dict(), decoder=hf.BertConfig(max_position_embeddings=20).to_dict()), 19),
+        (hf.T5Config(), 10_000),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_no_more_is_written_than_a_decoder_has_positions_for(config: Any, n_new: int) -> None:
+    model: Any = SimpleNamespace(config=config)
+    assert decoder_room(model, 10_000) == n_new
+    assert decoder_room(model, 5) == 5
 
 
 def test_rouge_l_by_hand() -> None:

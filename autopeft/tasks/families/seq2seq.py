@@ -14,7 +14,7 @@ from autopeft.errors import InvalidInputError
 from autopeft.tasks.columns import filled_texts, texts
 from autopeft.tasks.encoded import Batch, Encoded
 from autopeft.tasks.family import Columns, Family, all_finite, require_rows, stacked
-from autopeft.tasks.generated import BATCH, SETTINGS_FORM, Written, generate, most_new_tokens, of_at_most
+from autopeft.tasks.generated import BATCH, SETTINGS_FORM, Written, decoder_room, generate, most_new_tokens, of_at_most
 from autopeft.tasks.metric import LOSS, Metric
 from autopeft.tasks.metrics import perplexity
 from autopeft.tasks.text import lengths, padded, text_batch, tokenise, whole_lengths
@@ -164,10 +164,7 @@ class Seq2Seq(Family):
         chunks = [order[start : start + BATCH].tolist() for start in range(0, len(order), BATCH)]
         batches = [padded(encoded.processor, [rows[index] for index in chunk], int(encoded.lengths[chunk].max())) for chunk in chunks]
         inputs = [{name: tensor.to(device) for name, tensor in batch.items()} for batch in batches]
-        n_positions = getattr(model.config, "max_position_embeddings", None)  # of the decoder, where they are counted
-        most = most_new_tokens(self.task)
-        n_new = most if n_positions is None else max(1, min(most, n_positions - 1))
-        made = generate(model, encoded.processor, inputs, n_new, continues=False)
+        made = generate(model, encoded.processor, inputs, decoder_room(model, most_new_tokens(self.task)), continues=False)
         return [text for _, text in sorted(zip(order.tolist(), made, strict=True))]
 
     def placeholders(self, table: "Table") -> list[Any]:
