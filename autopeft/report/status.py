@@ -81,7 +81,10 @@ class SearchStatus:
         under_way = [record for record in records if record.state == "running"] if driver else []
         n_done = sum(record.state != "running" for record in records)
         n_left = max(0, n_trials - n_done) if n_trials else len(under_way)
-        is_left = n_left > 0 or n_confirmed < n_confirmations
+        # Once nobody drives the run and its trials are done, only complete ones can be confirmed yet: fewer may be than were planned.
+        may_be = any(one.state == "complete" and not one.exceeds and one.confirmation is None for one in records)
+        is_begun = any(one.confirmation is not None and one.confirmation.state == "running" for one in records)
+        is_left = n_left > 0 or (n_confirmed < n_confirmations and (driver is not None or may_be or is_begun))
         # While nobody drives the run, what is left waits; a retraining drives it too.
         state: State = "running" if driver and (under_way or is_left) else "stopped" if is_left else "done"
         since = driver.since if driver else None

@@ -66,6 +66,17 @@ def test_confirmations_are_part_of_what_is_left(records) -> None:
     assert "1 of 3 confirmations at the full budget" in found.words()
 
 
+@pytest.mark.parametrize(
+    ("state", "begun", "found"), [("stopped", False, "done"), ("complete", False, "stopped"), ("stopped", True, "stopped")]
+)
+def test_a_run_is_done_where_no_trial_is_left_to_confirm(records, state, begun, found) -> None:
+    """Rungs may leave fewer complete trials than were to be confirmed: a run that nothing goes on with must not ask to be gone on with."""
+    done = replace(records[0], confirmation=Confirmation("running" if begun else "complete", records[0].values, records[0].metrics))
+    every = [done, *(replace(record, state=state, exceeds=()) for record in records[1:])]
+    settings = {"settings": {"trials": {"value": 6}}, "confirmations": {"number": 2}}
+    assert SearchStatus.of(settings, every, {}, SearchCosts.of(every, times(every)), None, NOW).state == found
+
+
 def test_a_driver_that_is_gone_drives_nothing(tmp_path) -> None:
     run = RunDirectory(tmp_path)
     assert driver(run) is None
