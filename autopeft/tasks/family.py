@@ -358,8 +358,15 @@ class Family(ABC):
 
     @property
     def metrics(self) -> dict[str, Metric]:
-        """The metrics that the task reports, by name."""
+        """The metrics that the task reports, by name.
+
+        Raises:
+            InvalidInputError: One was registered in another process.
+        """
         known = {metric.name: metric for metric in (*self.metrics_of(self.task.labels), *self.written_metrics)}
+        if unknown := next((name for name in self.task.metrics if name not in known), None):
+            remedy = "Register it in a Python file, and name that as a plugin: every process imports it."
+            raise InvalidInputError("a process that trains or measures must know each metric", value=unknown, remedy=remedy)
         return {name: known[name] for name in self.task.metrics}
 
     def rank(self, scores: Mapping[str, float]) -> tuple[float, float]:

@@ -14,10 +14,11 @@ import torch
 
 import autopeft
 from autopeft.api import SearchResult
+from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError
 from autopeft.loops import search as engine
 from autopeft.plugins import import_plugin
-from autopeft.tasks import text_scores
+from autopeft.tasks import Task, family_of, text_scores
 from autopeft.tasks.text_scores import means, number_match, own_text_metrics, register_text_metric, scores_of_each
 from tests.loops.searches import Log, records
 from tests.loops.test_families import request_of
@@ -103,6 +104,15 @@ def test_a_search_by_an_own_score(kind: str, backbone_folder: Path, tmp_path: Pa
     code = f"import autopeft; autopeft.load_predictor({str(merged)!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_score_that_a_process_does_not_know_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Python code registers without a plugin, no worker knows."""
+    register_text_metric("mine", lambda text, reference: 1.0)
+    task = Task("own", "seq2seq", ("document",), "summary", (), "mine", ("loss", "mine"), Budget(epochs=1, batch_size=4))
+    monkeypatch.delitem(text_scores._metrics, "mine")
+    with pytest.raises(InvalidInputError, match=r"must know each metric \(got 'mine'\). Register it in a Python file"):
+        assert family_of(task).is_measured_by_writing
 
 
 def test_a_plugin_that_failed_may_be_mended(tmp_path: Path) -> None:
