@@ -26,6 +26,9 @@ def predict(
         str | None, typer.Option(help="Of an export: the backbone's folder or hub id.", show_default="where the search had it")
     ] = None,
     retrained: Annotated[bool, typer.Option("--retrained", help="What autopeft retrain made of the trial: of its seeds the best.")] = False,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens of a text that the model writes.", show_default="as in the search")
+    ] = None,
 ) -> None:
     """Answer new examples with a trial of a run, or with what autopeft export made of one.
 
@@ -42,7 +45,7 @@ def predict(
 
     if output is not None:
         require_writable(output)
-    predictor = _load(folder, trial, model, retrained=retrained)
+    predictor = _load(folder, trial, model, max_new_tokens, retrained=retrained)
     table, answers = predictor.predict_file(examples)
     if output is None:
         typer.echo(json_lines(answers), nl=False)
@@ -51,14 +54,14 @@ def predict(
         typer.echo(output)
 
 
-def _load(folder: Path, trial: str | None, model: str | None, *, retrained: bool) -> "Predictor":
+def _load(folder: Path, trial: str | None, model: str | None, max_new_tokens: int | None, *, retrained: bool) -> "Predictor":
     """Return the predictor of an export, or of a trial of a run; what is wrong with a folder or a trial shows before torch is loaded."""
     if (folder / "autopeft.json").is_file():
         if trial is not None or retrained:
             raise typer.BadParameter("an export is one trial already; leave --trial and --retrained out")
         from autopeft.export.predictor import load_predictor
 
-        return load_predictor(folder, model=model)
+        return load_predictor(folder, model=model, max_new_tokens=max_new_tokens)
     from autopeft.export.finished_trial import read_retrained, read_trial
     from autopeft.loops.selection import choose
     from autopeft.study.directory import RunDirectory
@@ -72,4 +75,4 @@ def _load(folder: Path, trial: str | None, model: str | None, *, retrained: bool
     found = read_retrained(run, number) if retrained else read_trial(run, number)
     from autopeft.export.predictor import predictor_of
 
-    return predictor_of(found)
+    return predictor_of(found, max_new_tokens=max_new_tokens)

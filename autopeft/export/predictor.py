@@ -86,25 +86,29 @@ def _listed(examples: object) -> list[Any]:
     raise InvalidInputError(rule, value=type(examples).__name__, remedy=remedy)
 
 
-def predictor_of(trial: FinishedTrial) -> Predictor:
-    """Load a trial's model as training left it.
+def predictor_of(trial: FinishedTrial, *, max_new_tokens: int | None = None) -> Predictor:
+    """Load a trial's model as training left it; for `max_new_tokens` see `load_predictor`.
 
     Raises:
+        InvalidInputError: It writes no texts whose length could be set.
         UnavailableError: The backbone can't be loaded.
         VerificationError: The adapter is of another backbone.
     """
-    return _with_adapter(trial.backbone, trial.task, trial.adapter, trial.budget.max_length)
+    task = trial.task.aimed_at((), max_new_tokens)
+    return _with_adapter(trial.backbone, task, trial.adapter, trial.budget.max_length)
 
 
-def load_predictor(folder: StrPath, *, model: StrPath | None = None) -> Predictor:
+def load_predictor(folder: StrPath, *, model: StrPath | None = None, max_new_tokens: int | None = None) -> Predictor:
     """Load an exported trial for use on new examples.
 
     Args:
         folder: What `autopeft export` wrote with --to merged, peft or script.
         model: Folder or hub id of the backbone, where it isn't where the search had it; a merged model holds its own.
+        max_new_tokens: Tokens after which a text that the model writes is cut off; None: as in the search.
 
     Raises:
-        InvalidInputError: The folder is no export, or the model is not the one that was searched over.
+        InvalidInputError: The folder is no export, the model is not the one that was searched over, or it writes no texts whose length
+            could be set.
         UnsupportedError: It is of another form.
         UnavailableError: The backbone can't be loaded.
     """
@@ -115,6 +119,7 @@ def load_predictor(folder: StrPath, *, model: StrPath | None = None) -> Predicto
         raise UnsupportedError(
             f"new examples can be answered by exports of the forms {forms}", value=found.target, remedy="Export the trial as one of them."
         )
+    found = replace(found, task=found.task.aimed_at((), max_new_tokens))
     if model is not None:
         found = replace(found, backbone=replace(found.backbone, name=str(model), path=""))
     return _LOADERS[found.target](path, found)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
+from autopeft.errors import InvalidInputError
 from autopeft.tasks.details import Detail, of_texts
 from autopeft.tasks.text_scores import rouge_l
 
@@ -22,7 +23,13 @@ SETTINGS_FORM: Any = {_MOST: Annotated[int, 1]}
 
 
 def of_at_most(task: "Task", n_tokens: int) -> "Task":
-    """Return a task whose texts are cut off after so many tokens."""
+    """Return a task whose texts are cut off after so many tokens.
+
+    Raises:
+        InvalidInputError: There is not one.
+    """
+    if n_tokens < 1:
+        raise InvalidInputError("a text must have a token or more", value=n_tokens, remedy="Give another --max-new-tokens.")
     return replace(task, settings={**task.settings, _MOST: n_tokens})
 
 

@@ -140,9 +140,14 @@ def test_texts_are_as_long_as_is_asked(backbone_folder: Path, tmp_path: Path) ->
     lengths = {}
     for n in (2, 5):
         result = SearchResult(engine.search(replace(request, max_new_tokens=n, out=str(tmp_path / str(n))), Log()).path)
-        (answer,) = autopeft.load_predictor(result.export("best", to="script", out=tmp_path / f"script-{n}")).predict([{"prompt": "the"}])
+        export = result.export("best", to="script", out=tmp_path / f"script-{n}")
+        (answer,) = autopeft.load_predictor(export).predict([{"prompt": "the"}])
         lengths[n] = len(answer["prediction"].split())
     assert lengths[2] <= 2 < lengths[5] <= 5, "words are tokens, of which some are left out as special ones"
+    (longer,) = autopeft.load_predictor(export, max_new_tokens=12).predict([{"prompt": "the"}])
+    assert len(longer["prediction"].split()) > 5
+    with pytest.raises(InvalidInputError, match="a token or more"):
+        autopeft.load_predictor(export, max_new_tokens=0)
 
 
 @pytest.mark.parametrize("kind", ["classification", "speech_seq2seq"])
