@@ -157,6 +157,7 @@ def _problem(
         counter.resolve,
         early_metrics(family_of(measured.task).metrics.values()),
         {name: math.sqrt(variance_over_rows(value, len(measured.validation), bounds(name))) for name, value in trivial.items()},
+        {LATENCY_SECONDS.name, *(metric.name for metric in family_of(measured.task).metrics.values() if metric.is_written)},
     )
 
 

@@ -6,7 +6,7 @@ categorical ones know no order; the name says so: "lora.size.level".
 """
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -61,6 +61,7 @@ class SpaceProblem(SearchProblem):
         resolve: What comes of a configuration on the backbone; two of which the same comes are one. None: the configuration itself.
         early_metrics: What may stand for the first of the task's metrics while a trial is on its way.
         trivial_errors: Standard errors of trivial scores, by name, over the examples that trials are measured on.
+        late: Names of objectives that are measured at the end alone.
 
     Raises:
         InvalidInputError: Nothing in the space can be built, or nothing that can be keeps to the constraints.
@@ -76,8 +77,11 @@ class SpaceProblem(SearchProblem):
         resolve: Resolve | None = None,
         early_metrics: EarlyMetrics = MappingProxyType({}),
         trivial_errors: Mapping[str, float] = MappingProxyType({}),
+        late: Collection[str] = (),
     ) -> None:
-        self._given = (space, objectives, costs, constraints, dict(trivial_scores), resolve, dict(early_metrics), dict(trivial_errors))
+        self.late = frozenset(late)
+        rest = dict(trivial_scores), resolve, dict(early_metrics), dict(trivial_errors), self.late
+        self._given = (space, objectives, costs, constraints, *rest)
         self.space, self.objectives, self.constraints = space, tuple(objectives), tuple(constraints)
         self._costs, self._resolve, self.early_metrics, self.trivial_errors = costs, resolve, early_metrics, trivial_errors
         self._bounds = [constraint for constraint in constraints if constraint.objective.known]

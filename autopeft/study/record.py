@@ -1,7 +1,7 @@
 """A trial as it is remembered, independent of what stores it."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -45,11 +45,12 @@ class RungResult:
     values: Mapping[str, float]
     """The objectives' values by name, as far as they are known before the end."""
 
-    def early_losses(self, objectives: Sequence[Objective], early: EarlyMetrics) -> tuple[float, ...]:
+    def early_losses(self, objectives: Sequence[Objective], early: EarlyMetrics, late: Collection[str] = ()) -> tuple[float, ...]:
         """Return what tells early how a trial will do in each objective, smaller is better; NaN where nothing does.
 
         A metric that ranks early stands for one objective only, the first metric that doesn't rank early itself, and for none if it is an
-        objective too. Every other has its own value: two objectives in one column would be no trade-off.
+        objective too. Every other has its own value: two objectives in one column would be no trade-off. One of those that are measured at
+        the end alone, which `late` names, is the same for all trials: a NaN would put all of them last.
         """
         names = [objective.name for objective in objectives]
         others = {name: direction for name, direction in early.items() if name in self.metrics and name not in names}
@@ -57,6 +58,8 @@ class RungResult:
         return tuple(
             early_loss(self.metrics, others)
             if others and objective.name == main
+            else 0.0
+            if objective.name in late
             else objective.sign * self.values.get(objective.name, math.nan)
             for objective in objectives
         )

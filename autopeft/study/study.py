@@ -151,7 +151,7 @@ class Study(StudyReader):
 
     def early_losses(self, record: TrialRecord) -> list[tuple[float, ...]]:
         """Return what a trial's measurement at each of its rungs tells of each objective, smaller is better."""
-        return [rung.early_losses(self.objectives, self._problem.early_metrics) for rung in record.rungs]
+        return [rung.early_losses(self.objectives, self._problem.early_metrics, self._problem.late) for rung in record.rungs]
 
     def locate(self, number: int, environment: Mapping[str, str]) -> None:
         """Record where a running trial ran: node, device, and which GPUs its process saw; nothing if that is not known."""
@@ -318,6 +318,6 @@ def _stored(trial: FrozenTrial) -> StoredTrial:
 def _read_early(problem: SpaceProblem, trial: FrozenTrial) -> list[Early]:
     """Return what a trial had measured at its rungs, as a sampler takes it."""
     return [
-        Early((rung.progress,), rung.early_losses(problem.objectives, problem.early_metrics))
+        Early((rung.progress,), rung.early_losses(problem.objectives, problem.early_metrics, problem.late))
         for rung in attributes.read_rungs(trial.user_attrs)
     ]

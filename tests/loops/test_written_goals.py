@@ -64,6 +64,18 @@ def test_an_exported_script_measures_the_same(kind: str, backbone_folder: Path, 
     assert trained.returncode == 0, trained.stderr
 
 
+@pytest.mark.parametrize("more", [("exact_match",), ("loss",), ("latency_seconds",)], ids=lambda names: names[0])
+def test_rungs_go_by_the_loss_beside_whatever_is_measured_at_the_end_alone(
+    more: tuple[str, ...], backbone_folder: Path, tmp_path: Path
+) -> None:
+    """What nobody knows at a rung left trials in the order of their numbers there."""
+    request = replace(written_request("seq2seq", tmp_path, backbone_folder), trials=9, max_params=None, confirm=0)
+    found = records(engine.search(replace(request, objectives=("rouge_l", *more)), Log()))
+    losses = [record.rungs[0].metrics["loss"] for record in found]
+    assert min(losses) < losses[0], "the first isn't the best by chance"
+    assert found[losses.index(min(losses))].state == "complete"
+
+
 def test_the_first_metric_among_the_objectives_is_the_goal_everywhere(small_request: SearchRequest, tmp_path: Path) -> None:
     request = replace(small_request, trials=1, objectives=("macro_f1", "trainable_parameters"), out=str(tmp_path / "run"))
     engine.search(request, Log())

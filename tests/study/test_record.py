@@ -38,6 +38,14 @@ def test_every_metric_that_is_traded_off_has_an_early_column_of_its_own() -> Non
     assert result.early_losses([precision, loss, ACCURACY], EARLY) == (-0.8, 0.6, -0.7)
 
 
+def test_objectives_that_are_measured_at_the_end_alone_rank_nothing_before() -> None:
+    rouge, match, loss = Objective("rouge_l", "maximize"), Objective("exact_match", "maximize"), Objective("loss", "minimize")
+    result = RungResult(0.5, {"loss": 0.6}, {"loss": 0.6, "rouge_l": math.nan, "exact_match": math.nan, "latency_seconds": math.nan})
+    late, latency = {"rouge_l", "exact_match", "latency_seconds"}, Objective("latency_seconds", "minimize")
+    assert result.early_losses([rouge, match, latency], EARLY, late) == (0.6, 0.0, 0.0)
+    assert result.early_losses([rouge, loss], EARLY, late) == (0.0, 0.6)
+
+
 def test_the_knee_is_of_the_parameters_ratios() -> None:
     """A front in the order of a plot: from 10 to 100 parameters accuracy rises most; of 10,000 parameters 1,000 are next to nothing too."""
     values = [(0.60, 10.0), (0.78, 100.0), (0.80, 1000.0), (0.81, 10_000.0)]
