@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may wait for a network
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
+os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads it when it is first imported, by whichever test that is
 os.environ.setdefault("RAY_worker_niceness", "0")  # at Ray's 15 the workers of one test starve beside another test
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -70,7 +71,7 @@ def ray_address() -> Iterator[str]:
     from autopeft.executors import cluster as ray_cluster
 
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**ray_cluster.ENVIRONMENT, "RAY_AUTH_MODE": "token"}.items():
+        for name, value in ray_cluster.ENVIRONMENT.items():
             patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 

@@ -4,6 +4,7 @@ import math
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,7 +40,8 @@ def start(n_cpus: int, cards: Sequence[str] = (), visibility_variable: str = "CU
     """
     # "local": without it Ray would join a cluster that someone else has started on this machine.
     here = {"address": "local", "num_cpus": n_cpus, "num_gpus": len(cards), "_node_ip_address": "127.0.0.1"}
-    os.environ.setdefault("RAY_AUTH_MODE", "token")  # what Ray does by default, without announcing it at every start
+    if "ray" not in sys.modules:  # Ray reads it when it is imported: set later, its own processes would ask for what this one doesn't give
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # what Ray does by default, without announcing it at every start
     with _environment({visibility_variable: ",".join(cards)} if cards else {}):
         return _initialised("Run in this process instead: --workers 0.", **here)
 

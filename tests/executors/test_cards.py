@@ -64,7 +64,7 @@ def assignment(trial: int) -> Assignment:
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {**ray_cluster.ENVIRONMENT, "RAY_AUTH_MODE": "token"}.items():
+    for name, value in ray_cluster.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
 
 

@@ -1,6 +1,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -260,6 +261,21 @@ def test_what_fails_to_start_leaves_no_ray_behind() -> None:
     with pytest.raises(TypeError, match="pickle"):
         WorkersExecutor(lambda _: lock, Demand(1))  # type: ignore[arg-type, return-value]
     assert not ray.is_initialized()
+
+
+def test_ray_may_have_been_imported_first() -> None:
+    code = (
+        "import ray\n"
+        "from autopeft.executors import cluster\n"
+        "if __name__ == '__main__':\n"
+        "    cluster.start(1)\n"
+        "    print('nodes:', len(ray.nodes()))\n"
+        "    ray.shutdown()\n"
+    )
+    # Whether Ray asks for a token it reads when it is imported: not this process's setting, but that of a user who sets none.
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert "nodes: 1" in done.stdout, done.stderr
 
 
 def test_a_ray_that_is_in_use_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

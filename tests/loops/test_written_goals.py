@@ -53,15 +53,26 @@ def test_trials_confirmations_and_retrainings_have_the_goal(kind: str, backbone_
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", GOALS)
 def test_an_exported_script_measures_the_same(kind: str, backbone_folder: Path, tmp_path: Path) -> None:
-    engine.search(replace(written_request(kind, tmp_path, backbone_folder), rungs=(), trials=1), Log())
-    result = SearchResult(tmp_path / "run")
-    folder = result.export("best", to="script", out=tmp_path / "script")
-    done = subprocess.run([sys.executable, "train.py", "--evaluate"], cwd=folder, capture_output=True, text=True, check=False)
+    result = SearchResult(engine.search(replace(written_request(kind, tmp_path, backbone_folder), rungs=(), trials=1), Log()).path)
+    done = run_script(result.export("best", to="script", out=tmp_path / "script"), "--evaluate")
+    assert json.loads(done.splitlines()[-1]) == pytest.approx(dict(result.best().metrics))
+
+
+@pytest.mark.slow
+def test_an_exported_script_trains_by_the_loss(backbone_folder: Path, tmp_path: Path) -> None:
+    request = replace(written_request("seq2seq", tmp_path, backbone_folder), rungs=(), trials=1)
+    script = SearchResult(engine.search(request, Log()).path).export("best", to="script", out=tmp_path / "script")
+    run_script(script, "--budget", "search")
+    *_, last = (script / "trained" / "curve.jsonl").read_text(encoding="utf-8").splitlines()
+    assert "loss" in last
+    assert "rouge_l" not in last, "texts aren't written after every epoch"
+    assert (script / "trained" / "adapter").is_dir()
+
+
+def run_script(folder: Path, *arguments: str) -> str:
+    done = subprocess.run([sys.executable, "train.py", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    measured = json.loads(done.stdout.splitlines()[-1])
-    assert measured == pytest.approx(dict(result.best().metrics))
-    trained = subprocess.run([sys.executable, "train.py", "--budget", "search"], cwd=folder, capture_output=True, text=True, check=False)
-    assert trained.returncode == 0, trained.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("more", [("exact_match",), ("loss",), ("latency_seconds",)], ids=lambda names: names[0])

@@ -35,8 +35,10 @@ autopeft.register_text_metric("wordiness", words, "minimize")
 
 @pytest.fixture(autouse=True)
 def _own_scores_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_scores, "_scores", dict(text_scores._scores))
-    monkeypatch.setattr(text_scores, "_metrics", dict(text_scores._metrics))
+    """Other tests of the same process may have registered some, too."""
+    for name in ("_scores", "_metrics"):
+        known = getattr(text_scores, name)
+        monkeypatch.setattr(text_scores, name, {one: known[one] for one in text_scores._BUILT_IN})
 
 
 @pytest.mark.parametrize(
