@@ -6,7 +6,8 @@
 | examples | `encode`, `collate`: numbers, once per worker, and batches of them |
 | a batch | `forward`, `loss`, `reduce`: outputs, the sum of the losses, and a prediction per row that takes little memory |
 | predictions | `score`, `tuned`, `rank`, `trivial_scores`: metrics, thresholds, which model is better, what no training reaches too |
-| the same, for people | `details`, `write`: scores per class, what is taken for what, texts beside their references |
+| the same, for people | `details`: scores per class, what is taken for what |
+| texts that models write | `Writing`, its base: `write`, `score_written`, how long they may be, and whether a search goes by them |
 | new examples | `read_unlabelled`, `answers`: what a trained model makes of them |
 | a model | `auto_model`, `configure`, `start_head`: its class, and its head |
 | an export | `fold`, `peft_task_type`, `pipeline`, `usage`, ...: what other libraries call it, and how it is used |
@@ -24,14 +25,12 @@ from autopeft.budget import Budget
 from autopeft.errors import InvalidInputError, UnsupportedError
 from autopeft.tasks.details import Detail
 from autopeft.tasks.encoded import Batch, Encoded
-from autopeft.tasks.generated import Written
 from autopeft.tasks.metric import LOSS, Metric, rank
-from autopeft.tasks.text_scores import means, scores_of_each, text_metrics
+from autopeft.tasks.writing import Writing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from autopeft.tasks.metrics import Floats
     from autopeft.tasks.table import Table
     from autopeft.tasks.task import Split, Task
 
@@ -44,7 +43,7 @@ class Columns:
     target: str | None = None
 
 
-class Family(ABC):
+class Family(Writing, ABC):
     """One kind of task, for one task of that kind. Nothing is kept between calls."""
 
     name: ClassVar[str]
@@ -75,8 +74,6 @@ class Family(ABC):
     """Whether each row has one target, the first dimension of `Batch.targets`, and the loss is a sum over rows."""
     continues_answers: ClassVar[bool] = False
     """Whether inputs hold the answers, of which `answer_positions` says where, for the model to continue them."""
-    writes_text: ClassVar[bool] = False
-    """Whether answers are texts that the model generates a token at a time."""
     evaluation_positions: ClassVar[int | None] = None
     """Most positions in a batch that is not trained on, where outputs are large; None: no such limit."""
     settings_form: ClassVar[Any] = Mapping[str, Any]
@@ -125,16 +122,6 @@ class Family(ABC):
         """
         other = f", or give --kind {cls.for_other_models}" if cls.for_other_models else ""
         raise InvalidInputError(f"models for {cls.name} take no language", value=language, remedy=f"Leave --language out{other}.")
-
-    @classmethod
-    def writing(cls, task: "Task", n_tokens: int) -> "Task":
-        """Return a task whose models write texts of at most so many tokens.
-
-        Raises:
-            InvalidInputError: They write none, or of a length that follows from what they are given.
-        """
-        what = "chooses among answers" if cls.writes_text and task.labels else "writes no texts whose length could be set"
-        raise InvalidInputError(f"{cls.name} {what}", value=n_tokens, remedy="Leave --max-new-tokens out.")
 
     @classmethod
     @abstractmethod
@@ -276,58 +263,6 @@ class Family(ABC):
     def details(self, predictions: Sequence[Any], encoded: Encoded) -> list[Detail]:
         """Return what people look at beyond metrics, such as scores per class; arguments as in `score`, all outputs finite."""
         return []
-
-    @property
-    def written_metrics(self) -> tuple[Metric, ...]:
-        """Metrics of what models write that a task of this kind can be searched by; none where they write nothing."""
-        return ()
-
-    @property
-    def is_measured_by_writing(self) -> bool:
-        """Whether the task is searched by such a metric."""
-        return any(metric.is_written for metric in self.metrics.values())
-
-    def may_write(self, split: "Split") -> bool:
-        """Whether models write something for examples of a split, that they may be searched by."""
-        return bool(self.written_metrics)
-
-    def references(self, encoded: Encoded) -> list[str]:
-        """Return what should be written for each example that a model writes a text for."""
-        return list(encoded.references)
-
-    def require_measurable(self, encoded: Encoded, role: str) -> None:
-        """Check before any training that texts can be written and scored, where a task is searched by that.
-
-        Args:
-            encoded: Examples.
-            role: "training", "validation" or "test".
-
-        Raises:
-            InvalidInputError: There is nothing to write for, or a score doesn't even take a reference for a text.
-        """
-        if not self.is_measured_by_writing:
-            return
-        if not (references := self.references(encoded)):
-            rule = f"{self.task.metric} is of answers to prompts, and no {role} example has a prompt"
-            remedy = "Search by the loss: leave --objectives out; or take more examples, where others have prompts."
-            raise InvalidInputError(rule, value=", ".join(self.task.input_columns), remedy=remedy)
-        self.score_written([Written("", references[0], references[0])])
-
-    def write(self, model: "nn.Module", encoded: Encoded) -> list[Written]:
-        """Return what a model writes, for families that write; it is slow, so it is done once a training."""
-        return []
-
-    def score_written(self, written: Sequence[Written]) -> dict[str, float]:
-        """Return metrics of what a model wrote, by name."""
-        return means(self.score_each_written(written)) | self.score_written_together(written)
-
-    def score_each_written(self, written: Sequence[Written]) -> dict[str, "Floats"]:
-        """Return those metrics that are means over texts, of each text."""
-        return scores_of_each([one.text for one in written], [one.reference for one in written], text_metrics())
-
-    def score_written_together(self, written: Sequence[Written], *, quickly: bool = False) -> dict[str, float]:
-        """Return the other metrics; `quickly` those alone that may be computed hundreds of times."""
-        return {}
 
     def of_examples(self, predictions: Sequence[Any], encoded: Encoded, examples: Sequence[int]) -> tuple[Sequence[Any], Encoded]:
         """Return what `score` takes, of some examples alone, which may be among them several times: to score other examples as if drawn.
