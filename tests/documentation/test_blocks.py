@@ -20,6 +20,7 @@ from autopeft.cli.main import main
 from autopeft.methods import registry as methods
 from autopeft.report.live import LiveServer
 from autopeft.tasks import registry as tasks
+from autopeft.tasks import text_scores
 from autopeft.tasks.demo import generation
 from autopeft.training import backbone
 from tests.documentation import desk as making
@@ -78,6 +79,8 @@ def _lend(patch: pytest.MonkeyPatch, place: Path) -> None:
     patch.setattr(generation, "SIZES", {"train": 24, "validation": 12, "test": 12})
     patch.setattr(methods, "_METHODS", dict(methods._METHODS))
     patch.setattr(tasks, "_ENTRIES", dict(tasks._ENTRIES))
+    patch.setattr(text_scores, "_scores", dict(text_scores._scores))
+    patch.setattr(text_scores, "_metrics", dict(text_scores._metrics))
     patch.setenv("AUTOPEFT_DATA", str(place / "desk" / "data"))
 
 
