@@ -316,11 +316,7 @@ class _Silent:
 
 def retrained(case: Case, description: str, n_seeds: int) -> list[float]:
     """Return the test metrics of what a way found best, trained with several seeds."""
-    runs = [
-        RunDirectory.open(path.parent)
-        for path in (case.folder / "search" / "run.json", case.folder / "before" / "run.json")
-        if path.exists()
-    ]
+    runs = [RunDirectory.open(path.parent) for path in sorted(case.folder.glob("*/run.json"))]
     found = [*confirmed_baselines(case), *(one for run in runs for one in of_trials(StudyReader.open(run).records()))]
     layers = range(case.run.settings()["n_layers"])
     found += [

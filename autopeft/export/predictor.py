@@ -94,7 +94,7 @@ def predictor_of(trial: FinishedTrial, *, max_new_tokens: int | None = None) -> 
         UnavailableError: The backbone can't be loaded.
         VerificationError: The adapter is of another backbone.
     """
-    task = trial.task.aimed_at((), max_new_tokens)
+    task = trial.task.limit_texts(max_new_tokens)
     return _with_adapter(trial.backbone, task, trial.adapter, trial.budget.max_length)
 
 
@@ -119,7 +119,7 @@ def load_predictor(folder: StrPath, *, model: StrPath | None = None, max_new_tok
         raise UnsupportedError(
             f"new examples can be answered by exports of the forms {forms}", value=found.target, remedy="Export the trial as one of them."
         )
-    found = replace(found, task=found.task.aimed_at((), max_new_tokens))
+    found = replace(found, task=found.task.limit_texts(max_new_tokens))
     if model is not None:
         found = replace(found, backbone=replace(found.backbone, name=str(model), path=""))
     return _LOADERS[found.target](path, found)

@@ -30,7 +30,7 @@ def load_data(request: SearchRequest, *, with_test: bool = False, metric: str | 
     if request.objectives:
         objectives_of(request, data.task)
     require_package(request.objectives)
-    task = data.task.aimed_at(request.objectives, request.max_new_tokens)
+    task = data.task.limit_texts(request.max_new_tokens).aimed_at(request.objectives)
     return replace(data, task=replace(task, metric=metric) if metric in task.metrics else task)
 
 

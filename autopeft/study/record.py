@@ -55,14 +55,13 @@ class RungResult:
         names = [objective.name for objective in objectives]
         others = {name: direction for name, direction in early.items() if name in self.metrics and name not in names}
         main = next((objective.name for objective in objectives if not objective.is_cost and objective.name not in early), None)
-        return tuple(
-            early_loss(self.metrics, others)
-            if others and objective.name == main
-            else 0.0
-            if objective.name in late
-            else objective.sign * self.values.get(objective.name, math.nan)
-            for objective in objectives
-        )
+
+        def loss(objective: Objective) -> float:
+            if others and objective.name == main:
+                return early_loss(self.metrics, others)
+            return 0.0 if objective.name in late else objective.sign * self.values.get(objective.name, math.nan)
+
+        return tuple(map(loss, objectives))
 
 
 @dataclass(frozen=True)

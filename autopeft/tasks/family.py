@@ -13,7 +13,7 @@
 | an export | `fold`, `peft_task_type`, `pipeline`, `usage`, ...: what other libraries call it, and how it is used |
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -43,7 +43,7 @@ class Columns:
     target: str | None = None
 
 
-class Family(Writing, ABC):
+class Family(Writing):
     """One kind of task, for one task of that kind. Nothing is kept between calls."""
 
     name: ClassVar[str]

@@ -60,18 +60,19 @@ class Task:
         if self.metric not in self.metrics:
             raise InvalidInputError(f"the searched metric must be one of {self.metrics}", value=self.metric)
 
-    def aimed_at(self, objectives: Sequence[str], max_new_tokens: int | None = None) -> "Task":
-        """Return the task as a search with these objectives has it: its metric is the first of them that it can report, if there is one.
-
-        Args:
-            objectives: Names; metrics of what a model writes are reported where they are asked for.
-            max_new_tokens: Tokens after which a text that a model writes is cut off; None: as the task has it.
+    def limit_texts(self, n_tokens: int | None) -> "Task":
+        """Return the task with texts that are cut off after so many tokens where a model writes them; None: as the task has it.
 
         Raises:
-            InvalidInputError: Models for such a task write no texts whose length could be said.
+            InvalidInputError: Models for such a task write no texts whose length could be set.
         """
-        if max_new_tokens is not None:
-            return family_class(self.kind).writing(self, max_new_tokens).aimed_at(objectives)
+        return self if n_tokens is None else family_class(self.kind).limit_texts(self, n_tokens)
+
+    def aimed_at(self, objectives: Sequence[str]) -> "Task":
+        """Return the task as a search with these objectives has it: its metric is the first of them that it can report, if there is one.
+
+        Metrics of what a model writes are reported where they are asked for.
+        """
         known = {metric.name for metric in family_of(self).written_metrics}
         metrics = (*self.metrics, *(name for name in objectives if name in known - {*self.metrics}))
         return replace(self, metrics=metrics, metric=next((name for name in objectives if name in metrics), self.metric))

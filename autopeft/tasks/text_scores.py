@@ -53,9 +53,8 @@ def rouge_l(text: str, reference: str) -> float:
     return 2 * common / (len(words) + len(others))
 
 
-_BUILT_IN: dict[str, TextScore] = {"exact_match": exact_match, "rouge_l": rouge_l, "number_match": number_match}
-_scores: dict[str, TextScore] = dict(_BUILT_IN)
-_metrics: dict[str, Metric] = {name: Metric(name, is_written=True) for name in _BUILT_IN}
+_BUILT_IN = {score.__name__: (Metric(score.__name__, is_written=True), score) for score in (exact_match, rouge_l, number_match)}
+_known: dict[str, tuple[Metric, TextScore]] = dict(_BUILT_IN)
 
 
 def register_text_metric(name: str, score: TextScore, direction: Direction = "maximize") -> None:
@@ -70,21 +69,21 @@ def register_text_metric(name: str, score: TextScore, direction: Direction = "ma
         InvalidInputError: The name is taken, or is none.
     """
     built_in = {metric.name for metric in (LOSS, BLEU, CHRF, WER, CER)} | {"perplexity", *CLASSIFICATION, *REGRESSION, *MULTI_LABEL}
-    if name in built_in | _scores.keys() | COSTS.keys():
+    if name in built_in | _known.keys() | COSTS.keys():
         raise InvalidInputError("a text metric's name must not be taken", value=name)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise InvalidInputError("a text metric's name must be of small letters, digits and underscores", value=name)
-    _scores[name], _metrics[name] = score, Metric(name, direction, is_written=True)
+    _known[name] = Metric(name, direction, is_written=True), score
 
 
 def text_metrics() -> tuple[Metric, ...]:
     """Return what every task with texts can be searched by: built-in scores, and those that a user registered."""
-    return tuple(_metrics.values())
+    return tuple(metric for metric, _ in _known.values())
 
 
 def own_text_metrics() -> tuple[Metric, ...]:
     """Return those that a user registered."""
-    return tuple(metric for name, metric in _metrics.items() if name not in _BUILT_IN)
+    return tuple(metric for name, (metric, _) in _known.items() if name not in _BUILT_IN)
 
 
 def scores_of_each(texts: Sequence[str], references: Sequence[str], metrics: Iterable[Metric]) -> dict[str, Floats]:
@@ -127,7 +126,7 @@ def require_package(names: Iterable[str]) -> None:
 def _score(name: str, text: str, reference: str) -> float:
     """Return a score of a text; numbers may be numpy's or torch's."""
     try:
-        value = _scores[name](text, reference)
+        value = _known[name][1](text, reference)
     except Exception as error:  # an own score may raise anything
         raise InvalidInputError(f"the text metric {name} raised {type(error).__name__}: {error}") from error
     try:

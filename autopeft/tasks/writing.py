@@ -1,6 +1,6 @@
 """What a kind of task knows of the texts that its models write; the models of most kinds write none."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from autopeft.tasks.task import Split, Task
 
 
-class Writing:
+class Writing(ABC):
     """The part of a `Family` that is about written texts."""
 
     task: "Task"
@@ -31,7 +31,7 @@ class Writing:
         """The metrics that the task reports, by name."""
 
     @classmethod
-    def writing(cls, task: "Task", n_tokens: int) -> "Task":
+    def limit_texts(cls, task: "Task", n_tokens: int) -> "Task":
         """Return a task whose models write texts of at most so many tokens.
 
         Raises:

@@ -79,8 +79,7 @@ def _lend(patch: pytest.MonkeyPatch, place: Path) -> None:
     patch.setattr(generation, "SIZES", {"train": 24, "validation": 12, "test": 12})
     patch.setattr(methods, "_METHODS", dict(methods._METHODS))
     patch.setattr(tasks, "_ENTRIES", dict(tasks._ENTRIES))
-    patch.setattr(text_scores, "_scores", dict(text_scores._scores))
-    patch.setattr(text_scores, "_metrics", dict(text_scores._metrics))
+    patch.setattr(text_scores, "_known", dict(text_scores._known))
     patch.setenv("AUTOPEFT_DATA", str(place / "desk" / "data"))
 
 

@@ -36,9 +36,7 @@ autopeft.register_text_metric("wordiness", words, "minimize")
 @pytest.fixture(autouse=True)
 def _own_scores_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests of the same process may have registered some, too."""
-    for name in ("_scores", "_metrics"):
-        known = getattr(text_scores, name)
-        monkeypatch.setattr(text_scores, name, {one: known[one] for one in text_scores._BUILT_IN})
+    monkeypatch.setattr(text_scores, "_known", dict(text_scores._BUILT_IN))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +110,7 @@ def test_a_score_that_a_process_does_not_know_is_named(monkeypatch: pytest.Monke
     """What Python code registers without a plugin, no worker knows."""
     register_text_metric("mine", lambda text, reference: 1.0)
     task = Task("own", "seq2seq", ("document",), "summary", (), "mine", ("loss", "mine"), Budget(epochs=1, batch_size=4))
-    monkeypatch.delitem(text_scores._metrics, "mine")
+    monkeypatch.delitem(text_scores._known, "mine")
     with pytest.raises(InvalidInputError, match=r"must know each metric \(got 'mine'\). Register it in a Python file"):
         assert family_of(task).is_measured_by_writing
 

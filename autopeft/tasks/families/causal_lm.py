@@ -89,9 +89,9 @@ class CausalLM(Family):
         return Task(name, cls.name, columns.inputs, columns.target, labels, metric.name, metrics, cls.low_cost)
 
     @classmethod
-    def writing(cls, task: "Task", n_tokens: int) -> "Task":
+    def limit_texts(cls, task: "Task", n_tokens: int) -> "Task":
         """Return the task with answers of at most so many tokens, unless they are chosen."""
-        return super().writing(task, n_tokens) if task.labels else of_at_most(task, n_tokens)
+        return super().limit_texts(task, n_tokens) if task.labels else of_at_most(task, n_tokens)
 
     @classmethod
     def metrics_of(cls, labels: Sequence[str]) -> tuple[Metric, ...]:

@@ -77,7 +77,7 @@ class Seq2Seq(Family):
         return Task(name, cls.name, columns.inputs, columns.target, (), "loss", ("loss", "perplexity"), cls.low_cost)
 
     @classmethod
-    def writing(cls, task: "Task", n_tokens: int) -> "Task":
+    def limit_texts(cls, task: "Task", n_tokens: int) -> "Task":
         """Return the task with texts of at most so many tokens."""
         return of_at_most(task, n_tokens)
 

@@ -79,9 +79,9 @@ class SpeechSeq2Seq(Transcribed, Seq2Seq):
         return replace(task, settings={**task.settings, _LANGUAGE: language})
 
     @classmethod
-    def writing(cls, task: "Task", n_tokens: int) -> "Task":
+    def limit_texts(cls, task: "Task", n_tokens: int) -> "Task":
         """How much may be said follows from how long a recording is: refuse."""
-        return super(Seq2Seq, cls).writing(task, n_tokens)
+        return super(Seq2Seq, cls).limit_texts(task, n_tokens)
 
     @property
     def language(self) -> str:
